@@ -1,0 +1,301 @@
+//! `FleetSync`: which repository goes to which API servers, and how that goes.
+
+#![allow(unreachable_pub, reason = "KubeSchema repeats the struct in a place of its own, where pub reaches nobody")]
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A fleet repository and the API servers that it is synced into.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "kubectl-asm.io",
+    version = "v1alpha1",
+    kind = "FleetSync",
+    namespaced,
+    status = "FleetSyncStatus",
+    shortname = "fsync",
+    category = "kubectl-asm",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.source.revision"}"#,
+    printcolumn = r#"{"name":"Drifted","type":"integer","jsonPath":".status.drifted"}"#,
+    printcolumn = r#"{"name":"Held","type":"integer","jsonPath":".status.heldBack"}"#,
+    printcolumn = r#"{"name":"Message","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].message"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetSyncSpec {
+    /// The Git repository.
+    pub source: SourceSpec,
+    /// How to reach the API servers. Targets are those of `fleet.yaml`; this says which Secret holds the kubeconfig.
+    #[serde(default)]
+    pub targets: TargetsSpec,
+    /// What to do about live changes: report them, or put Git's values back. Default: `Report`.
+    #[serde(default)]
+    pub drift: DriftMode,
+    /// Limits on removing objects that have left Git.
+    #[serde(default)]
+    pub prune: PruneSpec,
+    /// Stop applying. Drift is still reported.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Where the commits come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceSpec {
+    /// `https://…`. Plain `http://` is taken only without credentials.
+    pub url: String,
+    /// Branch to follow.
+    #[serde(default = "default_branch")]
+    pub branch: String,
+    /// Folder of the fleet inside the repository; the root when empty.
+    #[serde(default)]
+    pub path: String,
+    /// Seconds between two looks at the branch; up to a tenth is added at random. Default 30.
+    #[serde(default = "default_interval")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub interval_seconds: u32,
+    /// Seconds after which a silent Git server counts as gone. Default 30.
+    #[serde(default = "default_timeout")]
+    #[schemars(range(min = 1, max = 3_600))]
+    pub timeout_seconds: u32,
+    /// Secret (same namespace) with `username` and `password` (or a token as the password), and optionally `ca.crt`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretReference>,
+}
+
+fn default_branch() -> String {
+    "main".to_owned()
+}
+fn default_interval() -> u32 {
+    30
+}
+fn default_timeout() -> u32 {
+    30
+}
+
+/// A Secret of the FleetSync's namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretReference {
+    /// Name of the Secret.
+    pub name: String,
+}
+
+/// A key of a Secret of the FleetSync's namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyReference {
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in it. Default `kubeconfig`.
+    #[serde(default = "default_key")]
+    pub key: String,
+}
+
+fn default_key() -> String {
+    "kubeconfig".to_owned()
+}
+
+/// The API servers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetsSpec {
+    /// Secret with the kubeconfig of the mesh API. Default: `mesh-kubeconfig`, key `kubeconfig`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mesh: Option<KeyReference>,
+    /// Secrets of member clusters that are not named `<cluster>-kubeconfig`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<ClusterTarget>,
+}
+
+/// The Secret of one member cluster.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterTarget {
+    /// Name of the cluster in `fleet.yaml`.
+    pub name: String,
+    /// Secret with its kubeconfig.
+    pub kubeconfig: KeyReference,
+}
+
+impl FleetSyncSpec {
+    /// The Secret that holds the kubeconfig of a target (`mesh` or a cluster's name).
+    pub fn kubeconfig_of(&self, target: &str) -> KeyReference {
+        let named = if target == "mesh" {
+            self.targets.mesh.clone()
+        } else {
+            self.targets.clusters.iter().find(|cluster| cluster.name == target).map(|cluster| cluster.kubeconfig.clone())
+        };
+        named.unwrap_or_else(|| KeyReference { name: format!("{target}-kubeconfig"), key: default_key() })
+    }
+}
+
+/// What to do about live changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftMode {
+    /// Say which field, who and when; change nothing.
+    #[default]
+    Report,
+    /// Put Git's values back.
+    Correct,
+}
+
+/// Limits on removing objects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PruneSpec {
+    /// Remove objects that have left Git. Default true.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Most objects that one commit may remove from one target. Default 20.
+    #[serde(default = "default_max_count")]
+    pub max_count: u32,
+    /// Most of a target's objects, in percent, that one commit may remove; one object is always allowed. Default 50.
+    #[serde(default = "default_max_percent")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_percent: u32,
+    /// May a commit take a target's last object away? Default false.
+    #[serde(default)]
+    pub allow_empty: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+fn default_max_count() -> u32 {
+    20
+}
+fn default_max_percent() -> u32 {
+    50
+}
+
+impl Default for PruneSpec {
+    fn default() -> Self {
+        Self { enabled: true, max_count: default_max_count(), max_percent: default_max_percent(), allow_empty: false }
+    }
+}
+
+/// How the sync goes. Kept small: numbers per target, texts capped, at most a few problems and held changes in full.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FleetSyncStatus {
+    /// Generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The commit at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceStatus>,
+    /// One entry per target, mesh first.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub targets: Vec<TargetStatus>,
+    /// Drifted objects over all targets.
+    #[serde(default)]
+    pub drifted: u32,
+    /// Changes that wait for an approval, over all targets.
+    #[serde(default)]
+    pub held_back: u32,
+    /// The first problems of the commit's files, with file and line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<SyncProblem>,
+    /// How many problems there are in all.
+    #[serde(default)]
+    pub problem_count: u32,
+    /// Value of the annotation `kubectl-asm.io/reconcile-at` that was handled last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// The commit at hand.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// Commit that was read last (full ID).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// First line of its message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Its author, as `Name <mail>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// When the agent first saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Time>,
+}
+
+/// How one target stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// `mesh` or the cluster's name.
+    pub name: String,
+    /// Commit that is fully applied here (full ID).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// `Ready`, `Synced`, `Healthy`, `Drifted`, `HeldBack` of this target.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// Objects in Git for this target.
+    #[serde(default)]
+    pub objects: u32,
+    /// Objects that differ from Git.
+    #[serde(default)]
+    pub drifted: u32,
+    /// Objects that are not healthy yet.
+    #[serde(default)]
+    pub unhealthy: u32,
+    /// The first changes that wait for an approval.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<HeldChange>,
+    /// How many wait in all.
+    #[serde(default)]
+    pub held_back: u32,
+    /// The first objects that could not be applied or read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<SyncProblem>,
+    /// How many there are in all.
+    #[serde(default)]
+    pub problem_count: u32,
+}
+
+/// A destructive step that waits for an approval in Git.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldChange {
+    /// `Delete` or `Release`.
+    pub action: String,
+    /// `Kind.group`.
+    pub kind: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// UID of the live object.
+    pub uid: String,
+    /// Addresses that would be lost.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Why it is held back and what to do.
+    pub message: String,
+}
+
+/// Something that keeps an object from being synced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncProblem {
+    /// `file:line:column` in the repository, or the object when there is no file.
+    pub at: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}

@@ -1,0 +1,38 @@
+//! Names that the agent writes on objects, and the names of conditions: one place, because the plugin reads them too.
+
+/// Label on every synced object: the ApplySet it belongs to (KEP-3659, with the prefix that kubectl really writes).
+///
+/// A label and no annotation: the cloud controller hashes all annotations of a Service and syncs its load balancer anew
+/// when one is added.
+pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
+/// Label on the FleetSync: the ID that members of a target's set carry starts with this.
+pub const APPLYSET_ID: &str = "applyset.kubernetes.io/id";
+/// Annotation on a FleetSync that asks for a sync now; the value is the time of the wish.
+pub const RECONCILE_AT: &str = "kubectl-asm.io/reconcile-at";
+/// Field manager of everything the agent applies.
+pub const FIELD_MANAGER: &str = "asm-agent";
+
+/// Condition: the last commit was read from Git.
+pub const SOURCE_READY: &str = "SourceReady";
+/// Condition: the commit's files make a fleet without problems.
+pub const FLEET_VALID: &str = "FleetValid";
+/// Condition: every target is at the last commit.
+pub const SYNCED: &str = "Synced";
+/// Condition: what was synced works (addresses there, workloads available).
+pub const HEALTHY: &str = "Healthy";
+/// Condition: something live differs from Git.
+pub const DRIFTED: &str = "Drifted";
+/// Condition: a destructive step waits for an approval.
+pub const HELD_BACK: &str = "HeldBack";
+/// Condition: all of the above as they should be.
+pub const READY: &str = "Ready";
+
+/// The ApplySet ID of one target of one FleetSync: `applyset-` and the URL-safe base64 of the SHA-256 of
+/// `name.namespace.kind.group`, so that nobody can take it for another set's (KEP-3659), with the target's name put in
+/// front because one FleetSync is the parent of one set per target.
+pub fn applyset_id(namespace: &str, name: &str, target: &str) -> String {
+    use base64::Engine as _;
+    use sha2::{Digest as _, Sha256};
+    let text = format!("{target}.{name}.{namespace}.FleetSync.kubectl-asm.io");
+    format!("applyset-{}-v1", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(text.as_bytes())))
+}

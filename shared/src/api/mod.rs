@@ -1,0 +1,13 @@
+//! The custom resources of group `kubectl-asm.io`: what the agent is told to sync and what it reports.
+//!
+//! `cargo xtask gen` writes the CRDs in `manifests/crds/` from these types.
+
+mod drift_report;
+mod fleet_sync;
+pub mod labels;
+
+pub use drift_report::{Change, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject};
+pub use fleet_sync::{
+    ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, KeyReference, PruneSpec,
+    SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
+};

@@ -1,0 +1,19 @@
+//! What changes from one state of a fleet to another: fields, objects, and what that means for addresses and traffic.
+//!
+//! * [`missing_from`]: what Git sets and the live object does not hold (drift).
+//! * [`between`]: every difference of two objects, in both directions (Git to Git).
+//!
+//! * [`diff`], [`diff_live`]: whole fleets, object by object, with what each change means.
+//!
+//! All compare meaning, not text; the tables behind that are in [`crate::object`].
+
+mod align;
+mod effects;
+mod field;
+mod object;
+
+#[cfg(test)]
+mod tests;
+
+pub use field::{FieldChange, between, missing_from};
+pub use object::{FleetDiff, LiveObject, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject, diff, diff_live};

@@ -1,0 +1,6 @@
+//! Tests of the comparison: what people see, and properties that hold for every object.
+
+mod apply;
+mod fields;
+mod fleets;
+mod properties;

@@ -1,0 +1,16 @@
+//! Drift: what is live differs from what Git says, which field, who, and when.
+//!
+//! The API server's `managedFields` tell it: a field that we applied and that our entry no longer lists has been taken
+//! by someone, and that someone's entry names manager, operation and time. So a metadata-only watch is enough to
+//! *suspect* drift ([`Fingerprint`]); only then the object is fetched and compared ([`judge`]). What the API server does
+//! not record (who removed a field, who deleted an object) is said, not guessed.
+
+mod fields_v1;
+mod fingerprint;
+mod managers;
+mod verdict;
+
+pub use fields_v1::{Author, author_of, owns};
+pub use fingerprint::{Fingerprint, desired_hash};
+pub use managers::{ManagerClass, class_of};
+pub use verdict::{Verdict, judge};

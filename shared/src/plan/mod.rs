@@ -1,0 +1,18 @@
+//! The plan for one target: what to apply in which order, what to remove, and what must wait for consent.
+//!
+//! Everything here is a function of values: Git's objects, the inventory of what was applied, and what the watches saw.
+
+mod approval;
+mod danger;
+mod order;
+mod prepare;
+mod reference;
+mod target;
+mod union;
+
+pub use approval::consent;
+pub use danger::{Danger, of_change, of_delete, wants_look};
+pub use order::{Stage, removal_order, stage_of};
+pub use reference::{DestinationRefs, subsets_of};
+pub use target::{Applied, Desired, DesiredObject, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan};
+pub use union::union_subsets;

@@ -1,0 +1,81 @@
+//! What a VirtualService refers to: destinations with their subsets, and which DestinationRules define those.
+
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Names of a DestinationRule's subsets.
+pub fn subsets_of(rule: &Value) -> Vec<&str> {
+    let subsets = rule.pointer("/spec/subsets").and_then(Value::as_array);
+    subsets.into_iter().flatten().filter_map(|subset| subset.get("name").and_then(Value::as_str)).collect()
+}
+
+/// The hosts, with subset, that a VirtualService sends requests to; short names get the namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DestinationRefs(BTreeSet<(String, Option<String>)>);
+
+impl DestinationRefs {
+    /// Collects them from every route, mirror and protocol of a VirtualService.
+    pub fn of(virtual_service: &Value) -> Self {
+        let namespace = namespace(virtual_service);
+        let mut refs = Self::default();
+        for list in ["http", "tls", "tcp"] {
+            let rules = virtual_service.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            for rule in rules.into_iter().flatten() {
+                for part in ["route", "mirrors"] {
+                    let entries = rule.get(part).and_then(Value::as_array);
+                    entries.into_iter().flatten().filter_map(|e| e.get("destination")).for_each(|d| refs.add(d, namespace));
+                }
+                if let Some(mirror) = rule.get("mirror") {
+                    refs.add(mirror, namespace);
+                }
+            }
+        }
+        refs
+    }
+
+    fn add(&mut self, destination: &Value, namespace: &str) {
+        let Some(host) = destination.get("host").and_then(Value::as_str) else { return };
+        let subset = destination.get("subset").and_then(Value::as_str).map(str::to_owned);
+        self.0.insert((full_host(host, namespace), subset));
+    }
+
+    /// Does it need a subset of this DestinationRule?
+    pub fn needs(&self, rule: &Value) -> bool {
+        let Some(host) = rule.pointer("/spec/host").and_then(Value::as_str) else { return false };
+        let host = full_host(host, namespace(rule));
+        let subsets = subsets_of(rule);
+        self.0
+            .iter()
+            .any(|(wanted, subset)| *wanted == host && subset.as_deref().is_some_and(|name| subsets.contains(&name)))
+    }
+}
+
+fn namespace(object: &Value) -> &str {
+    object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
+}
+
+/// A short name gets the namespace and the cluster domain, as istiod does it.
+fn full_host(host: &str, namespace: &str) -> String {
+    if host.contains('.') { host.to_owned() } else { format!("{host}.{namespace}.svc.cluster.local") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_route_needs_the_rule_that_defines_its_subset() {
+        let routes = json!({"metadata": {"namespace": "shop"}, "spec": {"http": [
+            {"route": [{"destination": {"host": "reviews", "subset": "v3"}}], "mirror": {"host": "audit"}}]}});
+        let refs = DestinationRefs::of(&routes);
+        let rule = |namespace: &str, host: &str, subset: &str| {
+            json!({"metadata": {"namespace": namespace}, "spec": {"host": host, "subsets": [{"name": subset}]}})
+        };
+        assert!(refs.needs(&rule("shop", "reviews", "v3")));
+        assert!(refs.needs(&rule("other", "reviews.shop.svc.cluster.local", "v3")));
+        assert!(!refs.needs(&rule("shop", "reviews", "v2")));
+        assert!(!refs.needs(&rule("other", "reviews", "v3")));
+        assert!(!refs.needs(&rule("shop", "audit", "v3")));
+    }
+}

@@ -1,0 +1,257 @@
+//! The plan of one target: compares Git's objects with the inventory and with what the watches saw.
+
+use super::prepare::prepare;
+use super::{Stage, removal_order, stage_of};
+use crate::drift::{Fingerprint, desired_hash};
+use crate::fleet::{Approval, FleetState, Position, Target};
+use crate::object::ObjectId;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What Git wants on one target at one commit.
+#[derive(Debug)]
+pub struct Desired {
+    /// The target.
+    pub target: Target,
+    /// Full commit ID.
+    pub revision: Arc<str>,
+    /// The objects.
+    pub objects: BTreeMap<ObjectId, DesiredObject>,
+    /// No file that feeds this target has a problem. Without it nothing is removed: an object may be missing only
+    /// because its file cannot be read.
+    pub complete: bool,
+    /// Consents of this commit.
+    pub approvals: Arc<[Approval]>,
+}
+
+/// One object as Git wants it.
+#[derive(Debug)]
+pub struct DesiredObject {
+    /// The object with the set's label.
+    pub object: Value,
+    /// Hash of it.
+    pub hash: u64,
+    /// Where Git declares it.
+    pub position: Position,
+}
+
+impl Desired {
+    /// Takes a target's part out of a fleet and puts the set's label on each object.
+    pub fn of(state: &FleetState, target: &Target, revision: &Arc<str>, set: &str) -> Self {
+        let objects = state
+            .manifests_of(target)
+            .map(|manifest| {
+                let object = prepare(&manifest.id.group_kind, &manifest.object, set);
+                let hash = desired_hash(&object);
+                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone() })
+            })
+            .collect();
+        Self {
+            target: target.clone(),
+            revision: revision.clone(),
+            objects,
+            complete: state.problems_of(target).next().is_none(),
+            approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
+        }
+    }
+}
+
+/// What is remembered of each object that was applied: its UID and what it looked like afterwards.
+pub type Inventory = BTreeMap<ObjectId, Applied>;
+
+/// One line of the inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// `apiVersion` it was applied with.
+    pub api_version: Arc<str>,
+    /// UID; empty when it was about to be created and the answer is not known (the agent ended in between).
+    pub uid: Arc<str>,
+    /// Hash of what was applied; 0 when unknown.
+    pub hash: u64,
+    /// What its metadata looked like afterwards.
+    pub fingerprint: Fingerprint,
+}
+
+/// What the watches say of one object that carries the set's label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// UID.
+    pub uid: Arc<str>,
+    /// Our managedFields entry and the generation.
+    pub fingerprint: Fingerprint,
+    /// It is on its way out.
+    pub deleting: bool,
+}
+
+/// Why an object is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is not in the inventory: new, or to be taken over.
+    New,
+    /// Git wants something else than was applied last.
+    Changed,
+    /// It was left half-applied, or its UID is not known.
+    Unfinished,
+}
+
+/// An object to be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prune {
+    /// Which.
+    pub id: ObjectId,
+    /// `apiVersion` to address it with.
+    pub api_version: Arc<str>,
+    /// UID that must still be the live one.
+    pub uid: Arc<str>,
+}
+
+/// Why nothing is removed although objects have left Git.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Some of this target's files have problems.
+    Incomplete,
+    /// Git has no object left for this target.
+    Empty,
+    /// More than the budget allows.
+    Budget {
+        /// How many would be removed.
+        count: usize,
+        /// How many may be.
+        allowed: usize,
+    },
+}
+
+impl Hold {
+    /// The reason and the next step, for people.
+    pub fn message(&self, waiting: usize) -> String {
+        match self {
+            Self::Incomplete => format!(
+                "{waiting} objects have left Git but stay: files of this target have problems, so they may be missing by \
+                 mistake; mend the files first"
+            ),
+            Self::Empty => format!(
+                "all {waiting} objects have left Git and stay: a target is never emptied by a commit; if that is meant, \
+                 set spec.prune.allowEmpty on the FleetSync"
+            ),
+            Self::Budget { count, allowed } => format!(
+                "{count} objects have left Git and stay: a commit may remove {allowed} of this target; if that is meant, \
+                 raise spec.prune.maxCount or spec.prune.maxPercent on the FleetSync"
+            ),
+        }
+    }
+}
+
+/// Limits on removing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PruneLimits {
+    /// Remove at all?
+    pub enabled: bool,
+    /// Most objects.
+    pub max_count: usize,
+    /// Most objects in percent of the inventory.
+    pub max_percent: usize,
+    /// May a target be emptied?
+    pub allow_empty: bool,
+}
+
+/// The plan.
+#[derive(Debug, Default)]
+pub struct TargetPlan {
+    /// What to apply, by stage.
+    pub apply: BTreeMap<Stage, Vec<(ObjectId, Reason)>>,
+    /// Objects that Git wants unchanged and that somebody touched: to be fetched and judged.
+    pub suspects: Vec<ObjectId>,
+    /// What to remove, in order.
+    pub prune: Vec<Prune>,
+    /// Why the removals wait.
+    pub hold: Option<Hold>,
+    /// Lines of the inventory whose object is gone for good: left Git and is no longer there.
+    pub forget: Vec<ObjectId>,
+    /// Objects that have left Git but are another incarnation than the one applied: left alone.
+    pub strangers: Vec<ObjectId>,
+}
+
+impl TargetPlan {
+    /// Makes the plan. `observed` must be complete for every kind in the inventory.
+    pub fn make(
+        desired: &Desired,
+        inventory: &Inventory,
+        observed: &BTreeMap<ObjectId, Observed>,
+        limits: PruneLimits,
+    ) -> Self {
+        let mut plan = Self::default();
+        for (id, wanted) in &desired.objects {
+            let reason = match inventory.get(id) {
+                None => Reason::New,
+                Some(applied) if applied.uid.is_empty() || applied.hash == 0 => Reason::Unfinished,
+                Some(applied) if applied.hash != wanted.hash => Reason::Changed,
+                Some(applied) => {
+                    if !untouched(applied, observed.get(id)) {
+                        plan.suspects.push(id.clone());
+                    }
+                    continue;
+                }
+            };
+            plan.apply.entry(stage_of(&id.group_kind)).or_default().push((id.clone(), reason));
+        }
+        plan.removals(desired, inventory, observed, limits);
+        plan
+    }
+
+    fn removals(
+        &mut self,
+        desired: &Desired,
+        inventory: &Inventory,
+        observed: &BTreeMap<ObjectId, Observed>,
+        limits: PruneLimits,
+    ) {
+        let mut leaving: Vec<ObjectId> = Vec::new();
+        for (id, applied) in inventory.iter().filter(|(id, _)| !desired.objects.contains_key(*id)) {
+            match observed.get(id) {
+                None => self.forget.push(id.clone()),
+                // The answer to its creation was lost; that we own fields of it proves that it is the one we made.
+                Some(live) if applied.uid.is_empty() && live.fingerprint.is_owned() => leaving.push(id.clone()),
+                Some(live) if live.uid == applied.uid => leaving.push(id.clone()),
+                Some(_) => self.strangers.push(id.clone()),
+            }
+        }
+        if leaving.is_empty() || !limits.enabled {
+            return;
+        }
+        // One object may always go, otherwise a small target could never lose any.
+        let percent = (inventory.len() * limits.max_percent / 100).max(1);
+        let allowed = limits.max_count.min(percent);
+        self.hold = if !desired.complete {
+            Some(Hold::Incomplete)
+        } else if desired.objects.is_empty() && !limits.allow_empty {
+            Some(Hold::Empty)
+        } else if leaving.len() > allowed && !(desired.objects.is_empty() && limits.allow_empty) {
+            Some(Hold::Budget { count: leaving.len(), allowed })
+        } else {
+            None
+        };
+        removal_order(&mut leaving);
+        self.prune = leaving
+            .into_iter()
+            .filter_map(|id| {
+                let live = observed.get(&id)?;
+                let api_version = inventory.get(&id)?.api_version.clone();
+                Some(Prune { uid: live.uid.clone(), api_version, id })
+            })
+            .collect();
+    }
+
+    /// Nothing to apply and nothing to remove?
+    pub fn is_empty(&self) -> bool {
+        self.apply.is_empty() && self.prune.is_empty() && self.forget.is_empty()
+    }
+}
+
+/// The same incarnation, and neither our fields nor the generation moved since our apply.
+fn untouched(applied: &Applied, observed: Option<&Observed>) -> bool {
+    observed.is_some_and(|live| live.uid == applied.uid && live.fingerprint == applied.fingerprint && !live.deleting)
+}
+
+#[cfg(test)]
+mod tests;

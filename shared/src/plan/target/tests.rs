@@ -1,0 +1,86 @@
+//! The plan, driven with plain values.
+
+use super::*;
+use serde_json::json;
+
+const LIMITS: PruneLimits = PruneLimits { enabled: true, max_count: 20, max_percent: 50, allow_empty: false };
+
+fn id(name: &str) -> ObjectId {
+    ObjectId::new("", "ConfigMap", Some("default"), name)
+}
+
+fn desired(names: &[&str]) -> Desired {
+    let objects = names
+        .iter()
+        .map(|name| {
+            let position = Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
+            (id(name), DesiredObject { object: json!({"metadata": {"name": name}}), hash: 7, position })
+        })
+        .collect();
+    Desired { target: Target::Mesh, revision: "r".into(), objects, complete: true, approvals: Arc::new([]) }
+}
+
+fn applied(uid: &str) -> Applied {
+    Applied { api_version: "v1".into(), uid: uid.into(), hash: 7, fingerprint: Fingerprint { entry: 1, generation: 0 } }
+}
+
+fn observed(uid: &str) -> Observed {
+    Observed { uid: uid.into(), fingerprint: Fingerprint { entry: 1, generation: 0 }, deleting: false }
+}
+
+fn all<T>(names: &[&str], make: impl Fn(&str) -> T) -> BTreeMap<ObjectId, T> {
+    names.iter().map(|name| (id(name), make(&format!("uid-{name}")))).collect()
+}
+
+#[test]
+fn what_was_applied_and_not_touched_costs_nothing() {
+    let plan = TargetPlan::make(&desired(&["a", "b"]), &all(&["a", "b"], applied), &all(&["a", "b"], observed), LIMITS);
+    assert!(plan.is_empty() && plan.suspects.is_empty());
+}
+
+#[test]
+fn touched_objects_are_suspects_and_not_applied() {
+    let mut live = all(&["a", "b", "c", "d"], observed);
+    live.insert(id("a"), Observed { fingerprint: Fingerprint { entry: 2, generation: 0 }, ..observed("uid-a") });
+    live.insert(id("b"), observed("another"));
+    live.remove(&id("c"));
+    let plan = TargetPlan::make(&desired(&["a", "b", "c", "d"]), &all(&["a", "b", "c", "d"], applied), &live, LIMITS);
+    assert_eq!(plan.suspects, [id("a"), id("b"), id("c")]);
+    assert!(plan.is_empty());
+}
+
+#[test]
+fn removal_needs_the_uid_that_was_applied() {
+    let mut live = all(&["a", "b", "c"], observed);
+    live.insert(id("b"), observed("another"));
+    let plan = TargetPlan::make(&desired(&["c"]), &all(&["a", "b", "c", "gone"], applied), &live, LIMITS);
+    assert_eq!(plan.prune.iter().map(|prune| &prune.id).collect::<Vec<_>>(), [&id("a")]);
+    assert_eq!((plan.strangers, plan.forget, plan.hold), (vec![id("b")], vec![id("gone")], None));
+}
+
+#[test]
+fn an_object_whose_creation_was_not_answered_is_removed_only_when_we_own_fields_of_it() {
+    let mut inventory = all(&["a", "b", "c", "d", "e"], applied);
+    inventory.insert(id("a"), Applied { uid: "".into(), ..applied("") });
+    inventory.insert(id("b"), Applied { uid: "".into(), ..applied("") });
+    let mut live = all(&["a", "b", "c", "d", "e"], observed);
+    live.insert(id("b"), Observed { fingerprint: Fingerprint { entry: 0, generation: 0 }, ..observed("theirs") });
+    let plan = TargetPlan::make(&desired(&["c", "d", "e"]), &inventory, &live, LIMITS);
+    assert_eq!(plan.prune.iter().map(|prune| &prune.id).collect::<Vec<_>>(), [&id("a")]);
+    assert_eq!(plan.strangers, [id("b")]);
+}
+
+#[test]
+fn removals_wait_when_files_are_broken_or_the_target_would_be_emptied_or_the_budget_is_spent() {
+    let (inventory, live) = (all(&["a", "b", "c", "d"], applied), all(&["a", "b", "c", "d"], observed));
+    let hold = |desired: &Desired, limits| TargetPlan::make(desired, &inventory, &live, limits).hold;
+    assert_eq!(hold(&Desired { complete: false, ..desired(&["a", "b", "c"]) }, LIMITS), Some(Hold::Incomplete));
+    assert_eq!(hold(&desired(&[]), LIMITS), Some(Hold::Empty));
+    assert_eq!(hold(&desired(&[]), PruneLimits { allow_empty: true, ..LIMITS }), None);
+    assert_eq!(hold(&desired(&["a"]), LIMITS), Some(Hold::Budget { count: 3, allowed: 2 }));
+    assert_eq!(hold(&desired(&["a", "b"]), LIMITS), None);
+    let tight = PruneLimits { max_count: 1, ..LIMITS };
+    assert_eq!(hold(&desired(&["a", "b"]), tight), Some(Hold::Budget { count: 2, allowed: 1 }));
+    let off = PruneLimits { enabled: false, ..LIMITS };
+    assert!(TargetPlan::make(&desired(&["a"]), &inventory, &live, off).prune.is_empty());
+}
