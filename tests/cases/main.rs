@@ -1,0 +1,8 @@
+//! End-to-end tests: one binary, so that the lab is built and linked once.
+
+mod bad_input;
+mod crash;
+mod idle;
+mod isolation;
+mod lab;
+mod story;

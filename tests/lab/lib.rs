@@ -1,0 +1,566 @@
+//! The lab: a fleet on one machine, for the end-to-end tests, the demo and benchmarks.
+//!
+//! etcd, the API servers, kube-controller-manager and the Git server are real programs. ASM's controller, the cloud
+//! controller manager and the kubelets are simulated by the documented rules ([`controllers`]).
+//!
+//! | context | what it stands for |
+//! |---|---|
+//! | `host` | the cluster that the agent runs in: FleetSync, DriftReport, Secrets |
+//! | `mesh` | the API of the mesh's control plane: Istio's kinds and IstioGateway |
+//! | `m1c1`, `m1c2`, … | member clusters: workloads, Services, load balancers |
+//!
+//! Everything ends with the [`Lab`] value, and when the process that holds it ends in any way.
+
+mod access;
+mod apiserver;
+mod apply;
+mod audit;
+mod controller_manager;
+pub mod controllers;
+mod controlplane;
+mod crds;
+mod etcd;
+mod git_server;
+mod pki;
+mod ports;
+mod processes;
+pub mod product;
+mod proxy;
+pub mod story;
+pub mod users;
+mod wait;
+
+use std::{
+    collections::BTreeMap,
+    fmt::{Display, Write as _},
+    fs::{self, File},
+    future::Future,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use kube::Client;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+use tokio::runtime::{Handle, Runtime};
+
+pub use crate::{
+    access::Access,
+    apply::{apply_path, apply_text, apply_value, documents},
+    audit::{AuditEntry, AuditMark, AuditResource, count_by_user},
+    controllers::{Cloud, CloudSync, DeletedLoadBalancer, LoadBalancer, LoadBalancerKind, Owner, SyncKind},
+    controlplane::{ControlPlane, Program, cache_dir},
+    git_server::{GitServer, Mode as GitMode},
+    pki::{Pki, ServerCert},
+    processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},
+    product::{AgentProcess, PluginCommand, binaries, plugin},
+    proxy::{ApiProxy, ProxyRequest, Verdict},
+    wait::wait_for,
+};
+use crate::{
+    apiserver::{ApiServer, Shared, StartError},
+    controllers::{asm, ccm, kubelet},
+    etcd::Etcd,
+};
+
+/// Context of the cluster that the agent runs in.
+pub const HOST: &str = "host";
+/// Context of the mesh's control plane.
+pub const MESH: &str = "mesh";
+
+const PREFIX: &str = "kubectl-asm-lab-";
+
+/// Told what happens, line by line.
+pub type Progress = Box<dyn Fn(&str) + Send + Sync>;
+
+/// What kind of lab to start. The default is a whole one.
+pub struct LabOptions {
+    /// Names of the member clusters.
+    pub members: Vec<String>,
+    /// Whether the simulated ASM controller works.
+    pub asm: bool,
+    /// Whether the simulated cloud controller managers work.
+    pub cloud: bool,
+    /// Whether the simulated kubelets work.
+    pub kubelet: bool,
+    /// Whether kube-controller-manager runs. Without it nothing deletes namespaces, collects garbage or makes pods.
+    pub controller_manager: bool,
+    /// How long a pod takes to end.
+    pub termination: Duration,
+    /// How long a load balancer takes to be made.
+    pub provisioning: Duration,
+    /// First and longest pause before a refused load balancer is tried again.
+    pub cloud_retry: (Duration, Duration),
+    /// Told what happens while the lab starts.
+    pub progress: Option<Progress>,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            members: vec!["m1c1".to_owned(), "m1c2".to_owned()],
+            asm: true,
+            cloud: true,
+            kubelet: true,
+            controller_manager: true,
+            termination: Duration::from_millis(100),
+            provisioning: Duration::from_millis(100),
+            // The real one's.
+            cloud_retry: (Duration::from_secs(5), Duration::from_secs(300)),
+            progress: None,
+        }
+    }
+}
+
+/// A running lab.
+pub struct Lab {
+    members: Vec<String>,
+    access: Access,
+    pki: Pki,
+    control_plane: ControlPlane,
+    kubeconfig: PathBuf,
+    cloud: Cloud,
+    git: Option<GitServer>,
+    numbers: AtomicU64,
+    /// The lab's own tasks: they must go on whichever of a test's runtimes comes and goes.
+    runtime: Option<Runtime>,
+    // Processes in the order in which they end: whoever writes before what is written to.
+    controller_managers: Vec<Supervised>,
+    servers: BTreeMap<String, ApiServer>,
+    etcd: Option<Etcd>,
+    /// Held while the lab lives, so that the next one knows whose directories are left over.
+    _lock: File,
+    dir: TempDir,
+}
+
+impl Lab {
+    /// Starts a lab and waits until all of it serves.
+    pub async fn start(options: LabOptions) -> Result<Self> {
+        let began = Instant::now();
+        // Two providers in one program would make rustls refuse to choose; a choice already made is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let say = |text: &str| {
+            tracing::debug!("{text}");
+            if let Some(progress) = &options.progress {
+                progress(text);
+            }
+        };
+        ensure!(!options.members.is_empty(), "a lab needs a member cluster");
+        for name in &options.members {
+            let fits =
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+            ensure!(fits, "{name:?} is no name for a member cluster: small letters, digits and - only");
+            ensure!(name != HOST && name != MESH, "no member can be called {name}");
+        }
+        say("Preparing the control plane's programs");
+        let control_plane = tokio::task::spawn_blocking(ControlPlane::prepare).await??;
+        let (dir, lock) = make_dir()?;
+        let pki = Pki::new()?;
+        let tokens = users::Tokens::new(&pki::random()?);
+        let server_cert = pki.server_cert()?;
+        fs::write(dir.path().join("ca.crt"), pki.ca_pem())?;
+        fs::write(dir.path().join("server.crt"), &server_cert.cert_pem)?;
+        fs::write(dir.path().join("server.key"), &server_cert.key_pem)?;
+        fs::write(dir.path().join("tokens.csv"), tokens.file())?;
+        pki::write_service_account_key(dir.path())?;
+        ApiServer::write_shared_files(dir.path())?;
+
+        let contexts: Vec<String> =
+            [HOST, MESH].into_iter().map(str::to_owned).chain(options.members.iter().cloned()).collect();
+        say(&format!("Starting etcd and {} API servers: {}", contexts.len(), contexts.join(", ")));
+        let etcd = Etcd::start(&control_plane, dir.path()).await?;
+        let shared = Shared { programs: &control_plane, dir: dir.path(), etcd: &etcd.url };
+        let (servers, access) = start_servers(&shared, &contexts, &pki, &tokens).await?;
+        say(&format!("API servers are ready after {:.1} s", began.elapsed().as_secs_f32()));
+
+        let kubeconfig = dir.path().join("kubeconfig");
+        fs::write(&kubeconfig, access.kubeconfig(users::ADMIN)?)?;
+        let mut controller_managers = Vec::new();
+        if options.controller_manager {
+            for context in &contexts {
+                let runs_workloads = options.members.contains(context);
+                let controllers =
+                    if runs_workloads { controller_manager::RUNS_WORKLOADS } else { controller_manager::HOLDS_OBJECTS };
+                controller_managers.push(controller_manager::start(
+                    &control_plane,
+                    &access,
+                    dir.path(),
+                    context,
+                    controllers,
+                )?);
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("asm-lab")
+            .enable_all()
+            .build()
+            .context("cannot start the lab's runtime")?;
+        let git_root = dir.path().join("git");
+        let git = runtime.spawn(async move { GitServer::start(&git_root).await }).await??;
+        let cloud = Cloud::new(MESH, &options.members);
+        let lab = Self {
+            members: options.members.clone(),
+            access,
+            pki,
+            control_plane,
+            kubeconfig,
+            cloud,
+            git: Some(git),
+            numbers: AtomicU64::new(0),
+            runtime: Some(runtime),
+            controller_managers,
+            servers,
+            etcd: Some(etcd),
+            _lock: lock,
+            dir,
+        };
+        say("Installing CRDs and namespaces");
+        lab.furnish().await?;
+        lab.start_controllers(&options)?;
+        say(&format!("The lab is ready after {:.1} s", began.elapsed().as_secs_f32()));
+        Ok(lab)
+    }
+
+    async fn furnish(&self) -> Result<()> {
+        let namespaces = async {
+            let wanted = self.members.iter().map(|m| (m.as_str(), "istio-system"));
+            for (context, namespace) in wanted.chain([(HOST, "asm-system"), (MESH, "istio-system")]) {
+                let yaml = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {namespace}}}\n");
+                self.apply_yaml(context, &yaml).await?;
+            }
+            anyhow::Ok(())
+        };
+        let mesh = self.client_as(MESH, users::LAB)?;
+        tokio::try_join!(namespaces, crds::install(&mesh))?;
+        Ok(())
+    }
+
+    fn start_controllers(&self, options: &LabOptions) -> Result<()> {
+        let handle = self.handle();
+        // Clients belong to the runtime that makes them.
+        let _inside = handle.enter();
+        if options.asm {
+            let client = |context: &str| self.access.client(context, users::ASM_CONTROLLER, "asm-controller/lab");
+            let members = self.members.iter().map(|context| {
+                Ok(asm::Member { id: cluster_id(context), context: context.clone(), client: client(context)? })
+            });
+            let members = members.collect::<Result<Vec<_>>>()?;
+            handle.spawn(asm::Asm::new(client(MESH)?, members, self.cloud.clone()).run());
+        }
+        for (index, cluster) in self.members.iter().enumerate() {
+            if options.cloud {
+                let client = self.access.client(cluster, users::CLOUD_CONTROLLER, "cloud-controller-manager/lab")?;
+                let timing = ccm::Timing {
+                    first_retry: options.cloud_retry.0,
+                    last_retry: options.cloud_retry.1,
+                    provisioning: options.provisioning,
+                };
+                handle.spawn(ccm::Ccm::new(cluster, client, self.cloud.of(cluster), timing).run());
+            }
+            if options.kubelet {
+                let client = self.access.client(cluster, users::KUBELET, "kubelet/lab")?;
+                let kubelet = kubelet::Kubelet { cluster: cluster.clone(), index, termination: options.termination };
+                handle.spawn(kubelet.run(client));
+            }
+        }
+        Ok(())
+    }
+
+    /// All contexts: `host`, `mesh`, then the members.
+    pub fn contexts(&self) -> impl Iterator<Item = &str> {
+        [HOST, MESH].into_iter().chain(self.members.iter().map(String::as_str))
+    }
+
+    /// The member clusters.
+    #[must_use]
+    pub fn members(&self) -> &[String] {
+        &self.members
+    }
+
+    /// The ACK ID of a member: `c` and 32 characters, the same in every lab.
+    #[must_use]
+    pub fn cluster_id(&self, member: &str) -> String {
+        cluster_id(member)
+    }
+
+    /// A kubeconfig file with all contexts, as user `admin`.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// A kubeconfig for one context as some user, complete in itself.
+    pub fn kubeconfig_text(&self, context: &str, user: &str) -> Result<String> {
+        self.access.kubeconfig_text(context, user)
+    }
+
+    /// A client as user `admin`. It belongs to the runtime that calls this.
+    pub fn client(&self, context: &str) -> Result<Client> {
+        self.client_as(context, users::ADMIN)
+    }
+
+    /// A client as one of [`users`].
+    pub fn client_as(&self, context: &str, user: &str) -> Result<Client> {
+        self.access.client(context, user, &format!("{user}/lab"))
+    }
+
+    /// Addresses, authority and tokens.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The lab's certificate authority.
+    #[must_use]
+    pub fn pki(&self) -> &Pki {
+        &self.pki
+    }
+
+    /// The control plane's programs, and the supervisor for others.
+    #[must_use]
+    pub fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// The lab's directory, removed with it. Logs are in it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The runtime that lives as long as the lab.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        // There until drop.
+        self.runtime.as_ref().map_or_else(Handle::current, |r| r.handle().clone())
+    }
+
+    /// The Git server.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "there until drop")]
+    pub fn git(&self) -> &GitServer {
+        self.git.as_ref().expect("the Git server is there until the lab is dropped")
+    }
+
+    /// The load balancers of a cluster; of `mesh`: the addresses of serverless gateways.
+    #[must_use]
+    pub fn cloud(&self, context: &str) -> Cloud {
+        self.cloud.of(context)
+    }
+
+    /// Ends an API server at once. What talks to it sees refused connections.
+    pub fn stop_api_server(&self, context: &str) -> Result<()> {
+        self.server(context)?.stop();
+        Ok(())
+    }
+
+    /// Starts it again, on the same port, and waits until it is ready.
+    pub async fn start_api_server(&self, context: &str) -> Result<()> {
+        self.server(context)?.start_again(&self.access).await
+    }
+
+    /// The requests to an API server since the lab started, except its own and the lab's look at the log.
+    pub async fn audit(&self, context: &str) -> Result<Vec<AuditEntry>> {
+        self.audit_since(context, AuditMark::default()).await
+    }
+
+    /// Now, in an API server's audit log.
+    pub async fn audit_mark(&self, context: &str) -> Result<AuditMark> {
+        let log = self.settled_audit_log(context).await?;
+        Ok(audit::read(&log, AuditMark::default())?.1)
+    }
+
+    /// The requests to an API server after a mark.
+    pub async fn audit_since(&self, context: &str, mark: AuditMark) -> Result<Vec<AuditEntry>> {
+        let log = self.settled_audit_log(context).await?;
+        Ok(audit::read(&log, mark)?.0)
+    }
+
+    /// How many requests each user made after a mark.
+    pub async fn audit_count(&self, context: &str, mark: AuditMark) -> Result<BTreeMap<String, usize>> {
+        Ok(count_by_user(&self.audit_since(context, mark).await?))
+    }
+
+    /// The log once it holds every request that has been answered: an entry is written after its answer, so a request
+    /// of ours is sent last and waited for.
+    async fn settled_audit_log(&self, context: &str) -> Result<PathBuf> {
+        let server = self.server(context)?;
+        let log = server.audit_log();
+        if !server.is_running() {
+            return Ok(log);
+        }
+        let from = audit::read(&log, AuditMark::default()).map(|(_, mark)| mark).unwrap_or_default();
+        let barrier = format!("{}={}", audit::BARRIER, self.next_number());
+        let request = http::Request::get(format!("/version?{barrier}&")).body(Vec::new())?;
+        self.client_as(context, users::LAB)?.request_text(request).await.context("cannot ask for the version")?;
+        wait_for("the audit log holds the last request", Duration::from_secs(10), || async {
+            Ok(audit::holds(&log, from, &format!("{barrier}\\u0026")).then_some(()))
+        })
+        .await?;
+        Ok(log)
+    }
+
+    /// Server-side apply of every document of a text, as field manager and user `lab`.
+    pub async fn apply_yaml(&self, context: &str, text: &str) -> Result<()> {
+        apply_text(&self.client_as(context, users::LAB)?, text, "lab").await
+    }
+
+    /// The same for a file.
+    pub async fn apply_file(&self, context: &str, path: &Path) -> Result<()> {
+        apply_path(&self.client_as(context, users::LAB)?, path, "lab").await
+    }
+
+    /// Asks `condition` until it gives a value; see [`wait_for`].
+    pub async fn wait_for<T, F, Fut>(&self, what: impl Display, deadline: Duration, condition: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Option<T>>>,
+    {
+        wait_for(what, deadline, condition).await
+    }
+
+    /// The IDs of the processes that the lab runs now.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let servers = self.servers.values().filter_map(ApiServer::pid);
+        let managers = self.controller_managers.iter().map(Supervised::pid);
+        servers.chain(managers).chain(self.etcd.as_ref().map(|e| e.process.pid())).collect()
+    }
+
+    /// A number that this lab has not given before, for names.
+    pub fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn server(&self, context: &str) -> Result<&ApiServer> {
+        self.access.server(context)?;
+        self.servers.get(context).with_context(|| format!("the lab has no API server {context}"))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // Tasks first: they would only log that nothing answers any more. Not waited for: this may be a task's thread.
+        self.git = None;
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        self.controller_managers.clear();
+        for server in self.servers.values() {
+            server.stop();
+        }
+        self.etcd = None;
+    }
+}
+
+/// Starts all API servers at once; one whose port got taken meanwhile gets another.
+async fn start_servers(
+    shared: &Shared<'_>,
+    contexts: &[String],
+    pki: &Pki,
+    tokens: &users::Tokens,
+) -> Result<(BTreeMap<String, ApiServer>, Access)> {
+    let mut servers = BTreeMap::new();
+    for (index, context) in contexts.iter().enumerate() {
+        let mut port = ports::free_port()?;
+        while servers.values().any(|s: &ApiServer| s.port == port) {
+            port = ports::free_port()?;
+        }
+        let server = ApiServer::new(shared, context, index, port);
+        server.spawn()?;
+        servers.insert(context.clone(), server);
+    }
+    for _ in 0..5 {
+        let urls = servers.iter().map(|(c, s)| (c.clone(), format!("https://127.0.0.1:{}", s.port))).collect();
+        let access = Access::new(pki, tokens.clone(), urls);
+        let ready = futures::future::join_all(servers.values().map(|s| s.ready(&access))).await;
+        let states: Vec<_> = servers.keys().cloned().zip(ready).collect();
+        let mut moved = false;
+        for (context, state) in states {
+            match state {
+                Ok(()) => {}
+                Err(StartError::Other(error)) => return Err(error),
+                Err(StartError::PortTaken) => {
+                    moved = true;
+                    if let Some(server) = servers.get_mut(&context) {
+                        server.stop();
+                        server.port = ports::free_port()?;
+                        server.spawn()?;
+                    }
+                }
+            }
+        }
+        if !moved {
+            return Ok((servers, access));
+        }
+    }
+    anyhow::bail!("ports kept being taken by other processes while the API servers started")
+}
+
+/// Makes the lab's directory, and removes those of labs that were killed: they cannot do it themselves.
+fn make_dir() -> Result<(TempDir, File)> {
+    let base = std::env::temp_dir();
+    for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        // A directory without a lock is just being made by another process.
+        if let Ok(lock) = File::open(entry.path().join("lock"))
+            && lock.try_lock().is_ok()
+        {
+            tracing::debug!(dir = %entry.path().display(), "removing what a killed lab left");
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base).context("cannot make the lab's directory")?;
+    // Locked under another name first: no other process may see it unlocked.
+    let lock = File::create(dir.path().join("lock.new"))?;
+    lock.lock()?;
+    fs::rename(dir.path().join("lock.new"), dir.path().join("lock"))?;
+    Ok((dir, lock))
+}
+
+fn cluster_id(name: &str) -> String {
+    let digest = hex(&Sha256::digest(format!("kubectl-asm lab {name}")));
+    format!("c{}", &digest[..32])
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether the API server of a context answers that it is ready; for labs of other processes.
+pub async fn is_ready(kubeconfig: &Path, context: &str) -> Result<bool> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let file = kube::config::Kubeconfig::read_from(kubeconfig).context("cannot read the lab's kubeconfig")?;
+    let options = kube::config::KubeConfigOptions {
+        context: Some(context.to_owned()),
+        ..kube::config::KubeConfigOptions::default()
+    };
+    let mut config = kube::Config::from_custom_kubeconfig(file, &options).await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(2));
+    let client = Client::try_from(config)?;
+    let request = http::Request::get("/readyz").body(Vec::new())?;
+    let answer = tokio::time::timeout(Duration::from_secs(5), client.request_text(request)).await;
+    Ok(matches!(answer, Ok(Ok(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cluster_ids_look_like_acks() {
+        let id = cluster_id("m1c1");
+        assert_eq!(id.len(), 33);
+        assert!(id.starts_with('c') && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
+        assert_ne!(id, cluster_id("m1c2"));
+    }
+}

@@ -1,0 +1,51 @@
+//! The project's own commands: `cargo xtask <command>`. One file per command.
+
+mod demo;
+mod generate;
+mod lab;
+mod prerequisites;
+mod test;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The main story on real API servers, step by step
+    Demo(demo::Args),
+    /// Run the tests: units, then the lab
+    Test(test::Args),
+    /// A fleet on this machine: real API servers, simulated cloud
+    Lab(lab::Args),
+    /// Write every generated file: CRDs, JSON schemas, the command reference
+    Gen(generate::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Lab(args) => lab::run(args),
+        Command::Gen(args) => generate::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // `cargo xtask … | head`: whoever read has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,36 @@
+//! What the machine must have, named with the command that installs it.
+
+use anyhow::{Result, bail};
+use std::process::{Command, Stdio};
+
+/// Program, the argument that makes it answer, what it is for, how to get it.
+const NEEDED: &[(&str, &str, &str, &str)] = &[
+    ("cargo", "--version", "builds the project", "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"),
+    ("go", "version", "builds the lab's control plane", "apt-get install golang, or see https://go.dev/doc/install (1.24 or later)"),
+    ("git", "--version", "keeps and serves fleets", "apt-get install git"),
+    ("cc", "--version", "builds libgit2", "apt-get install build-essential"),
+];
+
+/// Fails with everything that is missing.
+pub(crate) fn check() -> Result<()> {
+    let missing: Vec<String> = NEEDED
+        .iter()
+        .filter(|(program, argument, ..)| !answers(program, argument))
+        .map(|(program, _, purpose, install)| format!("  {program} ({purpose}): {install}"))
+        .collect();
+    if !missing.is_empty() {
+        bail!("this machine lacks\n{}", missing.join("\n"));
+    }
+    // git-http-backend is part of git, but some distributions put it into a package of its own.
+    let exec_path = Command::new("git").arg("--exec-path").output()?;
+    let dir = String::from_utf8_lossy(&exec_path.stdout).trim().to_owned();
+    if !std::path::Path::new(&dir).join("git-http-backend").exists() {
+        bail!("this machine's git has no git-http-backend (serves fleets over HTTP): apt-get install git, or git-daemon");
+    }
+    Ok(())
+}
+
+fn answers(program: &str, argument: &str) -> bool {
+    let status = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

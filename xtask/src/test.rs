@@ -1,0 +1,56 @@
+//! Every test of the project: units first, they need no lab; then the lab.
+
+use crate::prerequisites;
+use anyhow::{Context as _, Result, bail};
+use std::process::Command;
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Also run what takes longer: every point of a crash, long idling, the demo
+    #[arg(long)]
+    full: bool,
+    /// Only units: no lab
+    #[arg(long, conflicts_with = "full")]
+    units: bool,
+}
+
+/// Crates whose tests need no lab.
+const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "xtask"];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    prerequisites::check()?;
+    let mut units = cargo(&["test"]);
+    for name in UNITS {
+        units.args(["--package", name]);
+    }
+    step("units", &mut units)?;
+    if args.units {
+        return Ok(());
+    }
+    // Each lab test starts control planes of its own; more of them at a time only wait for each other.
+    let mut lab = cargo(&["test", "--package", "asm-tests", "--", "--test-threads", "1"]);
+    if args.full {
+        lab.env("KUBECTL_ASM_FULL", "1");
+    }
+    step("lab", &mut lab)?;
+    if args.full {
+        step("demo", &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))?;
+    }
+    Ok(())
+}
+
+fn cargo(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(crate::generate::root());
+    command
+}
+
+fn step(name: &str, command: &mut Command) -> Result<()> {
+    anstream::eprintln!("── {name}");
+    let status = command.status().with_context(|| format!("cannot run the {name} tests"))?;
+    if !status.success() {
+        bail!("the {name} tests failed");
+    }
+    Ok(())
+}
