@@ -1,0 +1,233 @@
+//! Secrets of the host cluster turned into clients and Git credentials. Read when needed, never cached, never shown.
+
+mod error;
+mod token;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use asm_io::cluster::ClusterError;
+use asm_shared::api::{KeyReference, SecretReference};
+use asm_shared::kubeconfig::{self, SafeKubeconfig};
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+pub use error::CredentialsError;
+
+use crate::context::FleetContext;
+use crate::log;
+use crate::source::GitCredentials;
+
+/// What API servers see in their audit log.
+const USER_AGENT: &str = concat!("asm-agent/", env!("CARGO_PKG_VERSION"));
+const CONNECT: Duration = Duration::from_secs(10);
+const WRITE: Duration = Duration::from_secs(60);
+/// Longer than a watch is open without a word (watches end after 290 s by themselves), so that it ends only connections
+/// whose other side has gone. Single requests have shorter limits of their own.
+const READ: Duration = Duration::from_secs(300);
+/// After how long a Secret that is not answered counts as an error.
+const GET: Duration = Duration::from_secs(15);
+
+/// How to reach one target.
+pub struct TargetAccess {
+    /// Client of the target's API server.
+    pub client: Client,
+    /// `https://…` of the API server, for messages.
+    pub server: String,
+    /// When the token ends, if it says so.
+    pub expires: Option<Timestamp>,
+    /// Changes whenever the Secret does: compare with [`secret_version`] to know whether to build the client anew.
+    pub version: String,
+}
+
+/// The client of a target, as [`target`] makes it.
+///
+/// # Errors
+/// See [`target`].
+pub async fn target_client(context: &FleetContext, reference: &KeyReference) -> Result<Client, CredentialsError> {
+    target(&context.client, &context.namespace, reference).await.map(|access| access.client)
+}
+
+/// The Git credentials of a Secret, as [`git`] reads them.
+///
+/// # Errors
+/// See [`git`].
+pub async fn git_credentials(context: &FleetContext, secret: &str) -> Result<GitCredentials, CredentialsError> {
+    git(&context.client, &context.namespace, &SecretReference { name: secret.to_owned() }).await
+}
+
+/// Reads the kubeconfig of a target (`spec.kubeconfig_of(target)`) and makes a client of it.
+///
+/// # Errors
+/// The Secret or key is missing, the kubeconfig is refused, its token has expired, or the host cluster does not answer.
+pub async fn target(
+    host: &Client,
+    namespace: &str,
+    reference: &KeyReference,
+) -> Result<TargetAccess, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let secret = read(host, &place).await?;
+    let version = version(&secret);
+    let text = text(&place, secret.data.unwrap_or_default(), &reference.key)?;
+    let safe = kubeconfig::sanitize(&text).map_err(|problems| CredentialsError::Refused {
+        place: place.clone(),
+        key: reference.key.clone(),
+        problems,
+    })?;
+    let expires = safe.token.as_ref().and_then(|token| token::expiry(token.expose()));
+    if let Some(at) = expires.filter(|at| *at <= Timestamp::now()) {
+        return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
+    }
+    let unusable = |reason| CredentialsError::Unusable { place: place.clone(), key: reference.key.clone(), reason };
+    let client = client(&safe).map_err(unusable)?;
+    Ok(TargetAccess { client, server: safe.server, expires, version })
+}
+
+/// What stands for the present content of a Secret; see [`TargetAccess::version`].
+///
+/// # Errors
+/// The Secret is missing or the host cluster does not answer.
+pub async fn secret_version(host: &Client, namespace: &str, name: &str) -> Result<String, CredentialsError> {
+    read(host, &error::Place::new(namespace, name)).await.map(|secret| version(&secret))
+}
+
+/// Reads the Secret of `source.secretRef`: `username` and `password`, and optionally `ca.crt`.
+///
+/// # Errors
+/// The Secret or its keys are missing, or the host cluster does not answer.
+pub async fn git(
+    host: &Client,
+    namespace: &str,
+    reference: &SecretReference,
+) -> Result<GitCredentials, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let secret = read(host, &place).await?;
+    git_from(&place, secret.data.unwrap_or_default())
+}
+
+fn git_from(place: &error::Place, mut data: BTreeMap<String, ByteString>) -> Result<GitCredentials, CredentialsError> {
+    let ca = data.remove("ca.crt").map(|ca| ca.0);
+    if ca.is_some() && !data.contains_key("username") && !data.contains_key("password") {
+        return Ok(GitCredentials::new("", None, ca));
+    }
+    // A token is enough for most servers: they take any user name, and `git` is what most of them document.
+    let username =
+        if data.contains_key("username") { text(place, data.clone(), "username")? } else { "git".to_owned() };
+    let password = text(place, data, "password")?;
+    // `echo token | base64` brings a line feed along, which no server takes.
+    let trimmed = |text: String| text.trim_end_matches(['\r', '\n']).to_owned();
+    Ok(GitCredentials::new(trimmed(username), Some(trimmed(password)), ca))
+}
+
+/// A client of exactly this server with exactly these credentials: no environment, no proxy, no file, no program.
+///
+/// # Errors
+/// What cannot be used, in words; never a value.
+pub fn client(safe: &SafeKubeconfig) -> Result<Client, String> {
+    let server = safe.server.parse().map_err(|_| "the server's URL cannot be parsed".to_owned())?;
+    // Not by way of `kube::Kubeconfig`: its loader would look at HTTPS_PROXY.
+    let mut config = tuned(Config::new(server));
+    if let Some(pem) = &safe.certificate_authority {
+        let certificates: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).map(|found| found.map(|der| der.to_vec())).collect();
+        config.root_cert = Some(certificates.map_err(|_| "certificate-authority-data is not PEM".to_owned())?);
+    }
+    config.tls_server_name.clone_from(&safe.tls_server_name);
+    config.disable_compression = safe.disable_compression;
+    let encode = |text: &str| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode(text)
+    };
+    let mut user = serde_json::Map::new();
+    let mut put = |field: &str, text: String| user.insert(field.to_owned(), text.into());
+    if let Some(token) = &safe.token {
+        put("token", token.expose().to_owned());
+    } else if let Some((name, password)) = &safe.basic {
+        put("username", name.clone());
+        put("password", password.expose().to_owned());
+    }
+    if let Some((certificate, key)) = &safe.client_certificate {
+        put("client-certificate-data", encode(certificate));
+        put("client-key-data", encode(key.expose()));
+    }
+    config.auth_info =
+        serde_json::from_value::<AuthInfo>(user.into()).map_err(|_| "the credentials cannot be used".to_owned())?;
+    // kube's TLS errors name what is wrong with a certificate or key, not its content.
+    Client::try_from(config)
+        .map_err(|error| format!("no client can be made of it: {}", ClusterError::from(error).message))
+}
+
+/// The client of the host cluster: in a pod the service account's, elsewhere that of a kubeconfig file, which is the
+/// user's own and may do what kubectl does with it.
+///
+/// # Errors
+/// What could not be read, and what to do.
+pub async fn host(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, CredentialsError> {
+    let config = match kubeconfig {
+        Some(path) => {
+            let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
+            let unusable = |error: kube::config::KubeconfigError| CredentialsError::Host {
+                reason: format!("--kubeconfig {}: {}", path.display(), log::chain(&error)),
+            };
+            let file = Kubeconfig::read_from(path).map_err(unusable)?;
+            Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?
+        }
+        None => Config::incluster()
+            .map_err(|error| CredentialsError::Host { reason: format!("in-cluster access: {}", log::chain(&error)) })?,
+    };
+    Client::try_from(tuned(config))
+        .map_err(|error| CredentialsError::Host { reason: ClusterError::from(error).message })
+}
+
+fn tuned(mut config: Config) -> Config {
+    config.connect_timeout = Some(CONNECT);
+    config.read_timeout = Some(READ);
+    config.write_timeout = Some(WRITE);
+    // The time counts from the request, not from when the connection was used before.
+    config.reset_reader_on_write = true;
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+    config
+}
+
+async fn read(host: &Client, place: &error::Place) -> Result<Secret, CredentialsError> {
+    let secrets: Api<Secret> = Api::namespaced(host.clone(), &place.namespace);
+    let failed = |reason| CredentialsError::Api { place: place.clone(), reason };
+    match tokio::time::timeout(GET, secrets.get_opt(&place.name)).await {
+        Ok(Ok(Some(secret))) => Ok(secret),
+        Ok(Ok(None)) => Err(CredentialsError::SecretMissing { place: place.clone() }),
+        // Not the error's own text: a Secret that cannot be decoded may be quoted in it (CVE-2025-23216).
+        Ok(Err(kube::Error::SerdeError(_))) => Err(failed("the API server's answer is no Secret".to_owned())),
+        Ok(Err(error)) => Err(failed(ClusterError::from(error).message)),
+        Err(_) => Err(failed(format!("the API server did not answer within {} s", GET.as_secs()))),
+    }
+}
+
+fn text(place: &error::Place, mut data: BTreeMap<String, ByteString>, key: &str) -> Result<String, CredentialsError> {
+    match data.remove(key) {
+        Some(bytes) => String::from_utf8(bytes.0).map_err(|_| CredentialsError::Unusable {
+            place: place.clone(),
+            key: key.to_owned(),
+            reason: "it is not UTF-8 text".to_owned(),
+        }),
+        None => Err(CredentialsError::KeyMissing {
+            place: place.clone(),
+            key: key.to_owned(),
+            keys: data.into_keys().collect(),
+        }),
+    }
+}
+
+fn version(secret: &Secret) -> String {
+    let metadata = &secret.metadata;
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{}/{}", part(&metadata.uid), part(&metadata.resource_version))
+}
+
+#[cfg(test)]
+mod tests;

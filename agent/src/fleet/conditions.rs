@@ -1,0 +1,317 @@
+//! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
+
+use super::target::TargetReport;
+use asm_shared::api::{FleetSyncStatus, SourceStatus, SyncProblem, TargetStatus, labels};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::collections::BTreeMap;
+
+/// Problems and held changes that a status shows in full; the rest is counted.
+const SHOWN: usize = 10;
+/// Longest message of a condition; the API server takes 32 KiB, etcd and people less.
+const LONGEST: usize = 1024;
+
+/// What the supervisor knows.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// Generation of the spec at hand.
+    pub(super) generation: Option<i64>,
+    /// The commit that was read last.
+    pub(super) source: Option<SourceStatus>,
+    /// Why the source cannot be read: reason and message.
+    pub(super) source_error: Option<(&'static str, String)>,
+    /// Problems of the commit's files.
+    pub(super) problems: Vec<SyncProblem>,
+    /// Is there a fleet to sync at all?
+    pub(super) has_fleet: bool,
+    /// Reports by position: mesh first, clusters as in the fleet file. `None`: nothing heard yet.
+    pub(super) targets: Vec<(String, Option<TargetReport>)>,
+    /// Targets that have left the fleet file.
+    pub(super) left: Vec<String>,
+    /// Applying is suspended.
+    pub(super) suspended: bool,
+    /// The wish that was fulfilled last.
+    pub(super) handled: Option<String>,
+}
+
+struct Verdict {
+    kind: &'static str,
+    is_true: Option<bool>,
+    reason: &'static str,
+    message: String,
+}
+
+fn verdict(kind: &'static str, is_true: impl Into<Option<bool>>, reason: &'static str, message: impl Into<String>) -> Verdict {
+    Verdict { kind, is_true: is_true.into(), reason, message: message.into() }
+}
+
+/// Makes the status. `previous` keeps the times of conditions that did not turn.
+pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> FleetSyncStatus {
+    let old_targets: BTreeMap<&str, &TargetStatus> =
+        previous.targets.iter().map(|target| (target.name.as_str(), target)).collect();
+    let targets: Vec<TargetStatus> = known
+        .targets
+        .iter()
+        .map(|(name, report)| target_status(name, report.as_ref(), old_targets.get(name.as_str()).copied(), known, now))
+        .collect();
+    let drifted = targets.iter().map(|target| target.drifted).sum();
+    let held_back = targets.iter().map(|target| target.held_back).sum();
+    let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
+    let ready = ready(known, &verdicts);
+    let verdicts = std::iter::once(ready).chain(verdicts);
+    FleetSyncStatus {
+        observed_generation: known.generation,
+        conditions: conditions(verdicts, &previous.conditions, known.generation, now),
+        source: known.source.clone(),
+        targets,
+        drifted,
+        held_back,
+        problems: known.problems.iter().take(SHOWN).cloned().collect(),
+        problem_count: count(known.problems.len()),
+        last_handled_reconcile_at: known.handled.clone(),
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn conditions(
+    verdicts: impl IntoIterator<Item = Verdict>,
+    previous: &[Condition],
+    generation: Option<i64>,
+    now: &Time,
+) -> Vec<Condition> {
+    let condition = |verdict: Verdict| {
+        let status = match verdict.is_true {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let old = previous.iter().find(|old| old.type_ == verdict.kind && old.status == status);
+        Condition {
+            type_: verdict.kind.to_owned(),
+            status: status.to_owned(),
+            reason: verdict.reason.to_owned(),
+            message: cut(verdict.message),
+            observed_generation: generation,
+            last_transition_time: old.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+        }
+    };
+    verdicts.into_iter().map(condition).collect()
+}
+
+fn cut(mut message: String) -> String {
+    if message.len() > LONGEST {
+        let end = (0..=LONGEST - 3).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
+        message.truncate(end);
+        message.push_str("...");
+    }
+    message
+}
+
+fn source(known: &Known) -> Verdict {
+    match (&known.source_error, &known.source) {
+        (Some((reason, message)), _) => verdict(labels::SOURCE_READY, false, reason, message.clone()),
+        (None, Some(source)) => {
+            let revision = source.revision.as_deref().unwrap_or_default();
+            verdict(labels::SOURCE_READY, true, "Fetched", format!("read {}", short(revision)))
+        }
+        (None, None) => verdict(labels::SOURCE_READY, None, "NotFetched", "the repository has not been read yet"),
+    }
+}
+
+fn fleet_valid(known: &Known) -> Verdict {
+    match known.problems.first() {
+        Some(first) => {
+            let more = known.problems.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let reason = if known.has_fleet { "SomeFilesWrong" } else { "NoFleet" };
+            verdict(labels::FLEET_VALID, false, reason, format!("{}: {}{more}", first.at, first.message))
+        }
+        None if known.source.is_none() => verdict(labels::FLEET_VALID, None, "NotFetched", "the repository has not been read yet"),
+        None => verdict(labels::FLEET_VALID, true, "NoProblems", "every file of the commit can be read"),
+    }
+}
+
+/// The reports that are there, with the name of their target.
+fn reports(known: &Known) -> impl Iterator<Item = (&str, &TargetReport)> {
+    known.targets.iter().filter_map(|(name, report)| Some((name.as_str(), report.as_ref()?)))
+}
+
+/// `m1c1: text; m1c2: text`.
+fn join<'a>(parts: impl Iterator<Item = (&'a str, String)>) -> String {
+    parts.map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>().join("; ")
+}
+
+fn synced(known: &Known) -> Verdict {
+    let mut notes: Vec<String> = Vec::new();
+    let late: Vec<(&str, String)> = known
+        .targets
+        .iter()
+        .filter_map(|(name, report)| match report {
+            Some(report) if report.is_synced() => None,
+            Some(report) => Some((name.as_str(), why_not_synced(report))),
+            None => Some((name.as_str(), "not looked at yet".to_owned())),
+        })
+        .collect();
+    if !known.left.is_empty() {
+        notes.push(format!(
+            "{} left fleet.yaml; what was synced there is left alone",
+            known.left.join(", ")
+        ));
+    }
+    if known.targets.is_empty() {
+        return verdict(labels::SYNCED, false, "NoFleet", "there is no commit with a valid fleet.yaml yet");
+    }
+    if late.is_empty() {
+        let revision = known.source.as_ref().and_then(|source| source.revision.as_deref()).unwrap_or_default();
+        let all = format!("{} targets are at {}", known.targets.len(), short(revision));
+        notes.insert(0, all);
+        return verdict(labels::SYNCED, true, "Applied", notes.join("; "));
+    }
+    let reason = if known.suspended {
+        "Suspended"
+    } else if reports(known).any(|(_, report)| report.blocked.is_some()) {
+        "TargetUnavailable"
+    } else if reports(known).any(|(_, report)| !report.problems.is_empty()) {
+        "SomeObjectsFailed"
+    } else if reports(known).any(|(_, report)| !report.held.is_empty() || report.hold.is_some()) {
+        "HeldBack"
+    } else {
+        "Progressing"
+    };
+    notes.insert(0, join(late.into_iter()));
+    verdict(labels::SYNCED, false, reason, notes.join("; "))
+}
+
+fn why_not_synced(report: &TargetReport) -> String {
+    if let Some(blocked) = &report.blocked {
+        return blocked.clone();
+    }
+    if let Some(first) = report.problems.first() {
+        let more = report.problems.len() - 1;
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        return format!("{}: {}{more}", first.at, first.message);
+    }
+    if let Some(first) = report.held.first() {
+        return first.message.clone();
+    }
+    if let Some(hold) = &report.hold {
+        return hold.clone();
+    }
+    if report.leaving > 0 {
+        return format!("{} removed objects are not gone yet", report.leaving);
+    }
+    format!("on the way to {}", short(&report.wanted))
+}
+
+fn healthy(known: &Known) -> Verdict {
+    let sick: Vec<(&str, String)> = reports(known)
+        .filter_map(|(name, report)| {
+            let (id, why) = report.unhealthy.first_key_value()?;
+            let more = report.unhealthy.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            Some((name, format!("{id} {why}{more}")))
+        })
+        .collect();
+    if !sick.is_empty() {
+        return verdict(labels::HEALTHY, false, "Progressing", join(sick.into_iter()));
+    }
+    let blocked = reports(known).any(|(_, report)| report.blocked.is_some());
+    if blocked || known.targets.is_empty() || known.targets.iter().any(|(_, report)| report.is_none()) {
+        return verdict(labels::HEALTHY, None, "NotSeen", "not every target can be looked at");
+    }
+    verdict(labels::HEALTHY, true, "AllHealthy", "everything that was synced works")
+}
+
+fn drift(known: &Known) -> Verdict {
+    let drifted: Vec<(&str, String)> = reports(known)
+        .filter_map(|(name, report)| {
+            let (id, (drift, _)) = report.drift.first_key_value()?;
+            let more = report.drift.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let by = drift.fields.iter().find_map(|field| field.manager.as_deref());
+            let by = by.map_or(String::new(), |by| format!(" by {by}"));
+            let change = format!("{:?}", drift.change).to_lowercase();
+            Some((name, format!("{id} {change}{by}{more}")))
+        })
+        .collect();
+    if drifted.is_empty() {
+        return verdict(labels::DRIFTED, false, "NoDrift", "nothing differs from Git");
+    }
+    verdict(labels::DRIFTED, true, "DriftFound", format!("{}; see kubectl asm drift", join(drifted.into_iter())))
+}
+
+fn held(known: &Known) -> Verdict {
+    let held: Vec<(&str, String)> = reports(known)
+        .filter_map(|(name, report)| {
+            let first = report.held.first().map(|held| held.message.clone()).or_else(|| report.hold.clone())?;
+            Some((name, first))
+        })
+        .collect();
+    if held.is_empty() {
+        return verdict(labels::HELD_BACK, false, "NothingHeld", "nothing waits for an approval");
+    }
+    verdict(labels::HELD_BACK, true, "ApprovalNeeded", join(held.into_iter()))
+}
+
+fn ready(known: &Known, verdicts: &[Verdict]) -> Verdict {
+    if known.suspended {
+        return verdict(labels::READY, false, "Suspended", "suspended; kubectl asm resume goes on");
+    }
+    let wanted = [labels::SOURCE_READY, labels::FLEET_VALID, labels::SYNCED, labels::HEALTHY];
+    for kind in wanted {
+        if let Some(bad) = verdicts.iter().find(|verdict| verdict.kind == kind && verdict.is_true != Some(true)) {
+            return verdict(labels::READY, false, bad.reason, bad.message.clone());
+        }
+    }
+    let synced = verdicts.iter().find(|verdict| verdict.kind == labels::SYNCED);
+    verdict(labels::READY, true, "Ready", synced.map(|synced| synced.message.clone()).unwrap_or_default())
+}
+
+fn target_status(
+    name: &str,
+    report: Option<&TargetReport>,
+    previous: Option<&TargetStatus>,
+    known: &Known,
+    now: &Time,
+) -> TargetStatus {
+    let old = previous.map(|target| target.conditions.as_slice()).unwrap_or_default();
+    let Some(report) = report else {
+        let waiting = verdict(labels::READY, None, "NotSeen", "not looked at yet");
+        let conditions = conditions([waiting], old, known.generation, now);
+        return TargetStatus { name: name.to_owned(), conditions, ..TargetStatus::default() };
+    };
+    let ready = if known.suspended {
+        verdict(labels::READY, false, "Suspended", "suspended")
+    } else if !report.is_synced() {
+        let reason = match report {
+            TargetReport { blocked: Some(_), .. } => "Unavailable",
+            report if !report.problems.is_empty() => "SomeObjectsFailed",
+            report if !report.held.is_empty() || report.hold.is_some() => "HeldBack",
+            _ => "Progressing",
+        };
+        verdict(labels::READY, false, reason, why_not_synced(report))
+    } else if let Some((id, why)) = report.unhealthy.first_key_value() {
+        verdict(labels::READY, false, "Unhealthy", format!("{id} {why}"))
+    } else {
+        verdict(labels::READY, true, "Ready", format!("{} objects at {}", report.objects, short(&report.wanted)))
+    };
+    TargetStatus {
+        name: name.to_owned(),
+        revision: report.revision.as_deref().map(str::to_owned),
+        conditions: conditions([ready], old, known.generation, now),
+        objects: count(report.objects),
+        drifted: count(report.drift.len()),
+        unhealthy: count(report.unhealthy.len()),
+        held: report.held.iter().take(SHOWN).cloned().collect(),
+        held_back: count(report.held.len()),
+        problems: report.problems.iter().take(SHOWN).cloned().collect(),
+        problem_count: count(report.problems.len()),
+    }
+}
+
+/// The first characters of a commit ID, as Git shows them.
+pub(super) fn short(revision: &str) -> &str {
+    revision.get(..8).unwrap_or(revision)
+}

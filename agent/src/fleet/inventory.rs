@@ -1,0 +1,153 @@
+//! The inventory: what the agent has applied to one target, with UIDs. Kept in a ConfigMap beside the FleetSync, so that
+//! a restarted agent knows what is its own without asking the targets, and a dead target keeps its list.
+//!
+//! Written ahead: an object that is about to be created gets a line without UID first. If the agent ends between the
+//! creation and its answer, the line says that an object of this name may be ours.
+
+use asm_shared::drift::Fingerprint;
+use asm_shared::object::ObjectId;
+use asm_shared::plan::{Applied, Inventory};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams};
+use serde::{Deserialize, Serialize};
+use std::io::{Read as _, Write as _};
+
+/// Key in the ConfigMap.
+const KEY: &str = "inventory.json.gz";
+/// Unpacked size that is taken at most; 100,000 lines need about 25 MiB.
+const MAX_UNPACKED: u64 = 64 << 20;
+
+/// Where one target's inventory is kept.
+#[derive(Clone)]
+pub(super) struct InventoryStore {
+    api: Api<ConfigMap>,
+    name: String,
+    owner: OwnerReference,
+}
+
+/// Why an inventory could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InventoryError {
+    /// The host's API server refused or did not answer.
+    #[error("ConfigMap {name}: {source}")]
+    Api {
+        /// The ConfigMap.
+        name: String,
+        /// The answer.
+        source: asm_io::cluster::ClusterError,
+    },
+    /// The content is not what the agent writes.
+    #[error(
+        "ConfigMap {name} does not hold an inventory ({why}); nothing is removed. Delete it to start over: objects that \
+         left Git in the meantime then have to be removed by hand"
+    )]
+    Corrupt {
+        /// The ConfigMap.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// One line as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Line(String, ObjectIdLine, String, String, u64, Fingerprint);
+
+/// Kind, namespace, name.
+type ObjectIdLine = (String, Option<String>, String);
+
+impl InventoryStore {
+    pub(super) fn new(client: kube::Client, namespace: &str, fleet_sync: &str, target: &str, owner: OwnerReference) -> Self {
+        Self { api: Api::namespaced(client, namespace), name: format!("{fleet_sync}-{target}-inventory"), owner }
+    }
+
+    /// Reads it; empty when there is none yet.
+    pub(super) async fn load(&self) -> Result<Inventory, InventoryError> {
+        let found = self.api.get_opt(&self.name).await.map_err(|error| self.api_error(error))?;
+        let packed = found.and_then(|map| map.binary_data).and_then(|mut data| data.remove(KEY));
+        packed.map_or_else(|| Ok(Inventory::new()), |packed| decode(&packed.0).map_err(|why| self.corrupt(why)))
+    }
+
+    /// Writes it.
+    pub(super) async fn save(&self, inventory: &Inventory) -> Result<(), InventoryError> {
+        let packed = encode(inventory).map_err(|error| self.corrupt(error.to_string()))?;
+        let map = ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                labels: Some([("app.kubernetes.io/managed-by".to_owned(), "asm-agent".to_owned())].into()),
+                owner_references: Some(vec![self.owner.clone()]),
+                ..ObjectMeta::default()
+            },
+            binary_data: Some([(KEY.to_owned(), ByteString(packed))].into()),
+            ..ConfigMap::default()
+        };
+        let params = PatchParams::apply(asm_shared::api::labels::FIELD_MANAGER).force();
+        self.api.patch(&self.name, &params, &Patch::Apply(&map)).await.map_err(|error| self.api_error(error))?;
+        Ok(())
+    }
+
+    fn api_error(&self, error: kube::Error) -> InventoryError {
+        InventoryError::Api { name: self.name.clone(), source: error.into() }
+    }
+
+    fn corrupt(&self, why: String) -> InventoryError {
+        InventoryError::Corrupt { name: self.name.clone(), why }
+    }
+}
+
+fn encode(inventory: &Inventory) -> std::io::Result<Vec<u8>> {
+    let lines: Vec<Line> = inventory
+        .iter()
+        .map(|(id, applied)| {
+            let namespace = id.namespace.as_deref().map(str::to_owned);
+            let place = (id.group_kind.kind.to_string(), namespace, id.name.to_string());
+            let group = id.group_kind.group.to_string();
+            Line(group, place, applied.api_version.to_string(), applied.uid.to_string(), applied.hash, applied.fingerprint)
+        })
+        .collect();
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(&serde_json::to_vec(&lines)?)?;
+    packer.finish()
+}
+
+fn decode(packed: &[u8]) -> Result<Inventory, String> {
+    let mut text = Vec::new();
+    GzDecoder::new(packed).take(MAX_UNPACKED).read_to_end(&mut text).map_err(|error| error.to_string())?;
+    let lines: Vec<Line> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    let inventory = lines.into_iter().map(|Line(group, (kind, namespace, name), api_version, uid, hash, fingerprint)| {
+        let id = ObjectId::new(&group, &kind, namespace.as_deref(), &name);
+        (id, Applied { api_version: api_version.into(), uid: uid.into(), hash, fingerprint })
+    });
+    Ok(inventory.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let inventory: Inventory = (0..1000)
+            .map(|n| {
+                let id = ObjectId::new("apps", "Deployment", (n % 2 == 0).then_some("shop"), &format!("web-{n}"));
+                let fingerprint = Fingerprint { entry: n, generation: 3 };
+                (id, Applied { api_version: "apps/v1".into(), uid: format!("uid-{n}").into(), hash: u64::MAX - n, fingerprint })
+            })
+            .collect();
+        assert_eq!(decode(&encode(&inventory).unwrap()).unwrap(), inventory);
+    }
+
+    #[test]
+    fn anything_else_is_an_error_and_not_an_empty_inventory() {
+        assert!(decode(b"").is_err());
+        assert!(decode(b"[]").is_err());
+        let mut cut = encode(&Inventory::new()).unwrap();
+        cut.truncate(cut.len() - 1);
+        assert!(decode(&cut).is_err());
+    }
+}

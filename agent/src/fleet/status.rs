@@ -1,0 +1,97 @@
+//! Writing the status of a FleetSync and its DriftReports: only when something changed, gathered over a moment.
+
+use super::target::TargetReport;
+use asm_io::cluster::ClusterError;
+use asm_shared::api::{
+    DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, labels,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Drifted objects that a report holds in full.
+const MOST_OBJECTS: usize = 200;
+/// Drifted fields of one object that a report holds.
+const MOST_FIELDS: usize = 20;
+
+/// Writes both, remembering what was written.
+pub(super) struct StatusWriter {
+    syncs: Api<FleetSync>,
+    reports: Api<DriftReport>,
+    name: String,
+    owner: OwnerReference,
+    written: Option<FleetSyncStatus>,
+    written_reports: BTreeMap<String, DriftReportStatus>,
+}
+
+impl StatusWriter {
+    pub(super) fn new(client: kube::Client, namespace: &str, name: &str, owner: OwnerReference) -> Self {
+        Self {
+            syncs: Api::namespaced(client.clone(), namespace),
+            reports: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            owner,
+            written: None,
+            written_reports: BTreeMap::new(),
+        }
+    }
+
+    /// Writes the status if it differs from what was written last.
+    pub(super) async fn write(&mut self, status: &FleetSyncStatus) -> Result<(), ClusterError> {
+        if self.written.as_ref() == Some(status) {
+            return Ok(());
+        }
+        let body = json!({
+            "apiVersion": "kubectl-asm.io/v1alpha1", "kind": "FleetSync",
+            "metadata": {"name": self.name}, "status": status,
+        });
+        let params = PatchParams::apply(labels::FIELD_MANAGER).force();
+        self.syncs.patch_status(&self.name, &params, &Patch::Apply(&body)).await?;
+        self.written = Some(status.clone());
+        Ok(())
+    }
+
+    /// Writes the drift report of a target if it differs from what was written last.
+    pub(super) async fn write_drift(&mut self, report: &TargetReport) -> Result<(), ClusterError> {
+        let target = report.target.name();
+        let status = drift_status(report);
+        if self.written_reports.get(target) == Some(&status) {
+            return Ok(());
+        }
+        let name = format!("{}-{target}", self.name);
+        let params = PatchParams::apply(labels::FIELD_MANAGER).force();
+        if !self.written_reports.contains_key(target) {
+            let mut object =
+                DriftReport::new(&name, DriftReportSpec { fleet_sync: self.name.clone(), target: target.to_owned() });
+            object.metadata.owner_references = Some(vec![self.owner.clone()]);
+            self.reports.patch(&name, &params, &Patch::Apply(&object)).await?;
+        }
+        let body = json!({
+            "apiVersion": "kubectl-asm.io/v1alpha1", "kind": "DriftReport",
+            "metadata": {"name": name}, "status": status,
+        });
+        self.reports.patch_status(&name, &params, &Patch::Apply(&body)).await?;
+        self.written_reports.insert(target.to_owned(), status);
+        Ok(())
+    }
+}
+
+fn drift_status(report: &TargetReport) -> DriftReportStatus {
+    let objects = report.drift.iter().take(MOST_OBJECTS).map(|(id, (drift, declared_at))| DriftedObject {
+        kind: id.group_kind.to_string(),
+        namespace: id.namespace.as_deref().map(str::to_owned),
+        name: id.name.to_string(),
+        change: drift.change,
+        declared_at: declared_at.clone(),
+        since: MicroTime(drift.since),
+        fields: drift.fields.iter().take(MOST_FIELDS).cloned().collect(),
+        more_fields: u32::try_from(drift.fields.len().saturating_sub(MOST_FIELDS)).unwrap_or(u32::MAX),
+        note: drift.note.clone(),
+    });
+    DriftReportStatus {
+        revision: Some(report.wanted.to_string()),
+        total: u32::try_from(report.drift.len()).unwrap_or(u32::MAX),
+        objects: objects.collect(),
+    }
+}

@@ -1,0 +1,400 @@
+//! One FleetSync: looks at the branch, turns a commit into orders for the targets, and gathers what they say.
+
+use super::conditions::{Known, short, status};
+use super::events::Events;
+use super::inventory::InventoryStore;
+use super::progress::Progress;
+use super::status::StatusWriter;
+use super::target::{self, Order, Setting, TargetReport, Word};
+use crate::context::FleetContext;
+use crate::source::{self, Fetched, Source};
+use asm_shared::api::{FleetSync, FleetSyncStatus, SourceStatus, SyncProblem, labels};
+use asm_shared::fleet::{FleetState, Problem, Target};
+use asm_shared::plan::{Desired, PruneLimits};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::events::EventType;
+use kube::{Resource as _, ResourceExt as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Reports are gathered this long before the status is written.
+const GATHER: Duration = Duration::from_millis(100);
+/// A status that could not be written is tried again after this.
+const STATUS_RETRY: Duration = Duration::from_secs(2);
+/// Reports on their way.
+const IN_FLIGHT: usize = 256;
+
+/// What is known, for whoever waits for it (`--once`).
+pub(super) type Snapshots = channel::Sender<Option<Arc<FleetSyncStatus>>>;
+
+/// A target's task.
+struct Running {
+    orders: channel::Sender<Order>,
+    report: Option<TargetReport>,
+    _task: AbortOnDropHandle<()>,
+}
+
+struct Supervisor {
+    context: FleetContext,
+    sync: Arc<FleetSync>,
+    source: Source,
+    progress: Progress,
+    words: mpsc::Sender<Word>,
+    targets: BTreeMap<Target, Running>,
+    order_of_targets: Vec<Target>,
+    state: Option<(Arc<str>, Arc<FleetState>)>,
+    /// Path inside the repository that `state` was read from.
+    path: String,
+    known: Known,
+    last_status: FleetSyncStatus,
+    writer: StatusWriter,
+    events: Events,
+    /// The wish that is being fulfilled.
+    request: Option<Arc<str>>,
+}
+
+/// Follows one FleetSync until its channel closes or the agent ends.
+pub(super) async fn run(context: FleetContext, mut specs: channel::Receiver<Arc<FleetSync>>, snapshots: Option<Snapshots>) {
+    let sync = specs.borrow_and_update().clone();
+    let (words, mut heard) = mpsc::channel(IN_FLIGHT);
+    let mut supervisor = Supervisor::new(context, sync, words);
+    let mut poll_at = Instant::now();
+    let mut write_at = Some(Instant::now());
+    loop {
+        tokio::select! {
+            () = supervisor.context.shutdown.cancelled() => return,
+            changed = specs.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let sync = specs.borrow_and_update().clone();
+                if supervisor.wishes(sync) {
+                    poll_at = Instant::now();
+                }
+                write_at.get_or_insert_with(|| Instant::now() + GATHER);
+            }
+            () = tokio::time::sleep_until(poll_at) => {
+                supervisor.poll().await;
+                let interval = Duration::from_secs(supervisor.sync.spec.source.interval_seconds.into());
+                poll_at = Instant::now() + source::next_poll(interval, &mut rand::rng());
+                write_at.get_or_insert_with(|| Instant::now() + GATHER);
+            }
+            Some(word) = heard.recv() => {
+                supervisor.hear(word).await;
+                write_at.get_or_insert_with(|| Instant::now() + GATHER);
+            }
+            () = at(write_at) => {
+                write_at = supervisor.write(snapshots.as_ref()).await.map(|delay| Instant::now() + delay);
+            }
+        }
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Supervisor {
+    fn new(context: FleetContext, sync: Arc<FleetSync>, words: mpsc::Sender<Word>) -> Self {
+        let name = sync.name_any();
+        let owner = sync.controller_owner_ref(&()).unwrap_or_default();
+        let dir = context.data_dir.join(sync.uid().unwrap_or_else(|| name.clone()));
+        let previous = sync.status.clone().unwrap_or_default();
+        let mut supervisor = Self {
+            source: Source::open(&dir),
+            progress: Progress::default(),
+            words,
+            targets: BTreeMap::new(),
+            order_of_targets: Vec::new(),
+            state: None,
+            path: String::new(),
+            known: Known { handled: previous.last_handled_reconcile_at.clone(), ..Known::default() },
+            writer: StatusWriter::new(context.client.clone(), &context.namespace, &name, owner),
+            events: Events::new(&context, sync.object_ref(&())),
+            last_status: previous,
+            request: None,
+            context,
+            sync,
+        };
+        supervisor.read_wishes();
+        supervisor
+    }
+
+    fn read_wishes(&mut self) {
+        self.known.generation = self.sync.metadata.generation;
+        self.known.suspended = self.sync.spec.suspend;
+        let request = self.sync.annotations().get(labels::RECONCILE_AT);
+        self.request = request.filter(|at| Some(*at) != self.known.handled.as_ref()).map(|at| at.as_str().into());
+    }
+
+    /// Takes in a changed FleetSync. `true` when the branch is to be looked at now.
+    fn wishes(&mut self, sync: Arc<FleetSync>) -> bool {
+        let source_changed = sync.spec.source != self.sync.spec.source;
+        let accept = |sync: &FleetSync| sync.annotations().get(source::ACCEPT_REVISION).cloned();
+        let accepted = accept(&sync) != accept(&self.sync);
+        self.sync = sync;
+        let before = self.request.clone();
+        self.read_wishes();
+        self.give_orders();
+        source_changed || accepted || (self.request.is_some() && self.request != before)
+    }
+
+    /// Looks at the branch; reads the fleet when there is a new commit.
+    async fn poll(&mut self) {
+        let spec = self.sync.spec.source.clone();
+        let started = Instant::now();
+        let credentials = match &spec.secret_ref {
+            None => None,
+            Some(secret) => match crate::credentials::git(&self.context.client, &self.context.namespace, secret).await {
+                Ok(credentials) => Some(credentials),
+                Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
+            },
+        };
+        let last = self.last_revision();
+        let accept = self.sync.annotations().get(source::ACCEPT_REVISION).cloned();
+        let result = self.source.fetch(&spec, credentials.as_ref(), last.as_deref(), accept.as_deref()).await;
+        self.context.metrics.fetched(source::outcome(&result), started.elapsed());
+        match result {
+            Err(error) => {
+                let hint = error.hint(&self.context.namespace, &self.sync.name_any());
+                self.source_failed(error.reason(), format!("{error}; {hint}")).await;
+            }
+            Ok(fetched) => {
+                self.known.source_error = None;
+                let known = self.state.as_ref().is_some_and(|(revision, _)| **revision == fetched.revision);
+                if !known || self.path != spec.path {
+                    self.read(fetched, &spec.path).await;
+                }
+                // A wish is passed on also when there is no new commit.
+                self.give_orders();
+            }
+        }
+    }
+
+    /// The commit that new ones must descend from.
+    fn last_revision(&self) -> Option<String> {
+        let source = self.known.source.as_ref().or(self.last_status.source.as_ref())?;
+        source.revision.clone()
+    }
+
+    async fn source_failed(&mut self, reason: &'static str, message: String) {
+        let news = self.known.source_error.as_ref().is_none_or(|(known, _)| *known != reason);
+        if news {
+            tracing::warn!(fleetsync = self.sync.name_any(), reason, "{message}");
+            self.events.publish(EventType::Warning, reason, "Fetch", message.clone()).await;
+        }
+        self.known.source_error = Some((reason, message));
+        // The wish to sync is answered: it cannot be fulfilled now, and the condition says why.
+        if let Some(request) = self.request.take() {
+            self.known.handled = Some(request.to_string());
+        }
+    }
+
+    async fn read(&mut self, fetched: Fetched, path: &str) {
+        let revision: Arc<str> = fetched.revision.as_str().into();
+        let (repository, rev, sub_path) = (fetched.repository.clone(), fetched.revision.clone(), path.to_owned());
+        let read = tokio::task::spawn_blocking(move || {
+            let repository = git2::Repository::open_bare(&repository).map_err(|error| error.message().to_owned())?;
+            let tree = asm_io::tree::CommitTree::open(&repository, &rev, &sub_path).map_err(|error| error.to_string())?;
+            Ok::<_, String>(FleetState::read(&tree))
+        });
+        let state = match read.await {
+            Ok(Ok(state)) => state,
+            Ok(Err(error)) => return self.source_failed("TreeUnreadable", error).await,
+            Err(error) => return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await,
+        };
+        self.context.metrics.commit_seen();
+        tracing::info!(
+            fleetsync = self.sync.name_any(),
+            revision = short(&revision),
+            objects = state.manifests.len(),
+            problems = state.problems.len(),
+            "new commit"
+        );
+        self.known.source = Some(SourceStatus {
+            revision: Some(fetched.revision),
+            subject: Some(fetched.subject),
+            author: Some(fetched.author),
+            seen_at: Some(Time(Timestamp::now())),
+        });
+        self.known.problems = state.problems.iter().map(sync_problem).collect();
+        self.known.has_fleet = state.fleet.is_some();
+        if !state.problems.is_empty() {
+            let first = self.known.problems.first().map(|problem| format!("{}: {}", problem.at, problem.message));
+            let note = format!("{}: {} problems, first {}", short(&revision), state.problems.len(), first.unwrap_or_default());
+            self.events.publish(EventType::Warning, "FilesWrong", "Read", note).await;
+        }
+        path.clone_into(&mut self.path);
+        self.state = Some((revision, Arc::new(state)));
+        self.make_orders();
+    }
+
+    /// Turns the commit into orders. Without a valid fleet file the last orders stand: nothing is applied or removed.
+    fn make_orders(&mut self) {
+        let Some((revision, state)) = self.state.clone() else { return };
+        if state.fleet.is_none() {
+            return;
+        }
+        let targets = state.targets();
+        let members: Arc<[Target]> = targets.iter().filter(|target| **target != Target::Mesh).cloned().collect();
+        let left: Vec<Target> = self.targets.keys().filter(|target| !targets.contains(target)).cloned().collect();
+        for target in left {
+            self.targets.remove(&target);
+            self.known.left.push(target.name().to_owned());
+            self.context.metrics.forget_target(&self.sync.name_any(), target.name());
+        }
+        self.known.left.retain(|name| targets.iter().all(|target| target.name() != name));
+        for target in &targets {
+            let set = self.set(target);
+            let desired = Arc::new(Desired::of(&state, target, &revision, &set));
+            let order = self.order(target, desired, &members);
+            match self.targets.get(target) {
+                Some(running) => {
+                    running.orders.send_replace(order);
+                }
+                None => {
+                    let running = self.start(target, order, set);
+                    self.targets.insert(target.clone(), running);
+                }
+            }
+        }
+        self.order_of_targets = targets;
+    }
+
+    /// Gives the orders again when anything but the commit changed.
+    fn give_orders(&mut self) {
+        for (target, running) in &self.targets {
+            let last = running.orders.borrow().clone();
+            let order = self.order(target, last.desired.clone(), &last.members);
+            let same = order.mode == last.mode
+                && order.suspended == last.suspended
+                && order.request == last.request
+                && order.kubeconfig == last.kubeconfig
+                && order.limits == last.limits;
+            if !same {
+                running.orders.send_replace(order);
+            }
+        }
+    }
+
+    fn set(&self, target: &Target) -> String {
+        labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target.name())
+    }
+
+    fn order(&self, target: &Target, desired: Arc<Desired>, members: &Arc<[Target]>) -> Order {
+        let prune = &self.sync.spec.prune;
+        Order {
+            desired,
+            members: members.clone(),
+            mode: self.sync.spec.drift,
+            limits: PruneLimits {
+                enabled: prune.enabled,
+                max_count: prune.max_count as usize,
+                max_percent: prune.max_percent as usize,
+                allow_empty: prune.allow_empty,
+            },
+            suspended: self.sync.spec.suspend,
+            request: self.request.clone(),
+            kubeconfig: self.sync.spec.kubeconfig_of(target.name()),
+        }
+    }
+
+    fn start(&self, target: &Target, order: Order, set: String) -> Running {
+        let (orders, receiver) = channel::channel(order);
+        let name = self.sync.name_any();
+        let owner = self.sync.controller_owner_ref(&()).unwrap_or_default();
+        let client = self.context.client.clone();
+        let setting = Setting {
+            store: InventoryStore::new(client, &self.context.namespace, &name, target.name(), owner),
+            context: self.context.clone(),
+            set,
+            progress: self.progress.clone(),
+            orders: receiver,
+            words: self.words.clone(),
+        };
+        Running { orders, report: None, _task: AbortOnDropHandle::new(tokio::spawn(target::run(setting))) }
+    }
+
+    async fn hear(&mut self, word: Word) {
+        match word {
+            Word::News(target, news) => self.events.news(&target, news).await,
+            Word::Report(report) => {
+                let Some(running) = self.targets.get_mut(&report.target) else { return };
+                let held_before = running.report.as_ref().map(|report| report.held.clone()).unwrap_or_default();
+                let fresh: Vec<String> =
+                    report.held.iter().filter(|h| !held_before.contains(h)).map(|h| h.message.clone()).collect();
+                let (sync, target) = (self.sync.name_any(), report.target.name());
+                self.context.metrics.drifted(&sync, target, u32::try_from(report.drift.len()).unwrap_or(u32::MAX));
+                self.context.metrics.held(&sync, target, u32::try_from(report.held.len()).unwrap_or(u32::MAX));
+                if report.is_synced() {
+                    self.context.metrics.target_synced(&sync, target, Timestamp::now());
+                }
+                running.report = Some(*report);
+                for note in fresh {
+                    self.events.publish(EventType::Warning, "HeldBack", "Plan", note).await;
+                }
+            }
+        }
+    }
+
+    /// Writes status and drift reports. Gives back after which time to write again, if it failed.
+    async fn write(&mut self, snapshots: Option<&Snapshots>) -> Option<Duration> {
+        self.settle_request();
+        let report_of = |target: &Target| self.targets.get(target).and_then(|running| running.report.clone());
+        self.known.targets =
+            self.order_of_targets.iter().map(|target| (target.name().to_owned(), report_of(target))).collect();
+        let status = status(&self.known, &self.last_status, &Time(Timestamp::now()));
+        if let Some(snapshots) = snapshots {
+            snapshots.send_replace(Some(Arc::new(status.clone())));
+        }
+        if !self.context.may_write() {
+            return Some(STATUS_RETRY);
+        }
+        let mut failed = None;
+        if let Err(error) = self.writer.write(&status).await {
+            failed = Some(error);
+        }
+        self.last_status = status;
+        for (_, report) in &self.known.targets {
+            if let Some(report) = report
+                && let Err(error) = self.writer.write_drift(report).await
+            {
+                failed = Some(error);
+            }
+        }
+        failed.map(|error| {
+            tracing::warn!(fleetsync = self.sync.name_any(), "the status cannot be written: {error}");
+            STATUS_RETRY
+        })
+    }
+
+    /// A wish is fulfilled when every target has ended its pass for it.
+    fn settle_request(&mut self) {
+        let Some(request) = self.request.clone() else { return };
+        let revision = self.state.as_ref().map(|(revision, _)| revision.clone());
+        let done = !self.targets.is_empty()
+            && self.targets.values().all(|running| {
+                running.report.as_ref().is_some_and(|report| {
+                    report.settled && report.request.as_ref() == Some(&request) && Some(&report.wanted) == revision.as_ref()
+                })
+            });
+        if done {
+            self.known.handled = Some(request.to_string());
+            self.request = None;
+        }
+    }
+}
+
+fn sync_problem(problem: &Problem) -> SyncProblem {
+    let at = problem.position.as_ref().map_or_else(|| "fleet".to_owned(), ToString::to_string);
+    let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+    SyncProblem { at, message: format!("{}{hint}", problem.message) }
+}

@@ -1,0 +1,81 @@
+//! Applying one object: server-side apply, first without force. Never delete-and-recreate, whatever the answer.
+
+use crate::metrics::ApplyOutcome;
+use super::resources::Resources;
+use asm_io::cluster::{ClusterError, ErrorKind};
+use asm_shared::api::labels::FIELD_MANAGER;
+use asm_shared::drift::{ManagerClass, class_of};
+use asm_shared::object::ObjectId;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::Value;
+
+/// Why an object was not applied.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// A controller owns fields that Git sets.
+    Owned(String),
+    /// The API server said no, or nothing.
+    Cluster(ClusterError),
+}
+
+impl Refusal {
+    /// Is it worth trying again without a new commit?
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            Self::Owned(_) => false,
+            Self::Cluster(error) => error.is_transient(),
+        }
+    }
+
+    /// Sentence for people.
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Owned(message) => message.clone(),
+            Self::Cluster(error) => error.message.clone(),
+        }
+    }
+
+    /// How it is counted.
+    pub(super) fn outcome(&self) -> ApplyOutcome {
+        match self {
+            Self::Owned(_) => ApplyOutcome::Conflict,
+            Self::Cluster(error) => match error.kind {
+                ErrorKind::Conflict(_) => ApplyOutcome::Conflict,
+                ErrorKind::Invalid(_) => ApplyOutcome::Invalid,
+                _ => ApplyOutcome::Error,
+            },
+        }
+    }
+}
+
+/// Applies an object and gives back what the API server stored.
+///
+/// A conflict with people's tools is overridden: a commit says what is wanted. A conflict with a controller is not: it
+/// would write its value again, for ever.
+pub(super) async fn apply(resources: &Resources, id: &ObjectId, object: &Value) -> Result<DynamicObject, Refusal> {
+    let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let api = resources.api(&id.group_kind, api_version, id.namespace.as_deref()).await.map_err(Refusal::Cluster)?;
+    let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
+    let error = match api.patch(&id.name, &params, &Patch::Apply(object)).await {
+        Ok(live) => return Ok(live),
+        Err(error) => ClusterError::from(error),
+    };
+    let ErrorKind::Conflict(conflicts) = &error.kind else { return Err(Refusal::Cluster(error)) };
+    let controllers: Vec<String> = conflicts
+        .iter()
+        .filter(|conflict| class_of(&conflict.manager) == ManagerClass::Controller)
+        .map(|conflict| format!("{} is owned by {}", conflict.field, conflict.manager))
+        .collect();
+    if conflicts.is_empty() {
+        return Err(Refusal::Cluster(error));
+    }
+    if !controllers.is_empty() {
+        return Err(Refusal::Owned(format!(
+            "{}: a controller writes it, so Git's value is not forced on it; take the field out of the file, or stop the \
+             controller",
+            controllers.join(", ")
+        )));
+    }
+    let forced = api.patch(&id.name, &params.force(), &Patch::Apply(object)).await;
+    forced.map_err(|error| Refusal::Cluster(error.into()))
+}

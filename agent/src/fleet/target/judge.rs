@@ -1,0 +1,223 @@
+//! Judging what somebody touched: fetch it, compare it with Git, name the author; in `Correct` mode put Git's value back.
+
+use super::Worker;
+use super::apply::apply;
+use super::resources::Resources;
+use super::stage::{api_version, live};
+use super::state::Drift;
+use super::watch::observed;
+use asm_io::cluster::ClusterError;
+use asm_shared::api::{Change, DriftMode, labels};
+use asm_shared::drift::{Verdict, judge};
+use asm_shared::object::{GroupKind, ObjectId};
+use asm_shared::plan::{Desired, DesiredObject};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Fetches in flight.
+const IN_FLIGHT: usize = 8;
+/// More objects of one kind than this are listed instead of fetched one by one.
+const LIST_FROM: usize = 8;
+/// Said of a deleted object.
+const NO_DELETER: &str = "the API server keeps no record of who deletes an object";
+/// Said of an object that was deleted and made again.
+const REMADE: &str = "deleted and made again by someone; the API server keeps no record of who deleted it";
+
+impl Worker {
+    /// Looks at everything that was touched or whose status moved. `true` when a pass is needed.
+    pub(super) async fn look(&mut self) -> bool {
+        let desired = self.order.desired.clone();
+        let suspects = std::mem::take(&mut self.state.suspects);
+        let again = std::mem::take(&mut self.state.look_again);
+        let all: BTreeSet<ObjectId> = suspects.iter().chain(&again).cloned().collect();
+        let mut pass_needed = false;
+        for (id, answer) in self.fetch(&all).await {
+            let found = match answer {
+                Ok(found) => found,
+                Err(error) => {
+                    // Asked again with the next event, or when the watch has recovered.
+                    tracing::warn!(target = %self.target(), object = %id, "cannot be read: {}", error.message);
+                    if suspects.contains(&id) {
+                        self.state.suspects.insert(id);
+                        self.look_later = true;
+                    }
+                    continue;
+                }
+            };
+            if let Some(found) = &found {
+                self.judge_health(&id, found);
+            }
+            if !suspects.contains(&id) {
+                continue;
+            }
+            match desired.objects.get(&id) {
+                Some(wanted) => pass_needed |= self.judge_one(&desired, &id, wanted, found.as_ref()).await,
+                // It has left Git: the next pass removes it, or forgets it when it is gone.
+                None => pass_needed |= found.is_none(),
+            }
+        }
+        pass_needed
+    }
+
+    /// Reads the objects: one by one, or by one list per kind when there are many.
+    async fn fetch(&self, ids: &BTreeSet<ObjectId>) -> Vec<(ObjectId, Result<Option<Value>, ClusterError>)> {
+        let mut by_kind: BTreeMap<&GroupKind, Vec<&ObjectId>> = BTreeMap::new();
+        for id in ids {
+            by_kind.entry(&id.group_kind).or_default().push(id);
+        }
+        let mut answers = Vec::with_capacity(ids.len());
+        let mut singles = Vec::new();
+        for (kind, ids) in by_kind {
+            if ids.len() < LIST_FROM {
+                singles.extend(ids);
+                continue;
+            }
+            match self.list(kind, ids[0]).await {
+                Ok(mut found) => answers.extend(ids.into_iter().map(|id| {
+                    let live = found.remove(id);
+                    (id.clone(), Ok(live))
+                })),
+                Err(_) => singles.extend(ids),
+            }
+        }
+        let mut work = Vec::with_capacity(singles.len());
+        for id in singles {
+            work.push(read(self.resources.clone(), id.clone(), self.version_of(id)));
+        }
+        answers.extend(futures::stream::iter(work).buffer_unordered(IN_FLIGHT).collect::<Vec<_>>().await);
+        answers
+    }
+
+    /// Every object of a kind that carries the set's label.
+    async fn list(&self, kind: &GroupKind, sample: &ObjectId) -> Result<BTreeMap<ObjectId, Value>, ClusterError> {
+        let api = self.resources.api(kind, &self.version_of(sample), None).await?;
+        let mut params = ListParams::default().labels(&format!("{}={}", labels::PART_OF, self.set)).limit(500);
+        let mut found = BTreeMap::new();
+        loop {
+            let page = api.list(&params).await.map_err(ClusterError::from)?;
+            for object in page.items {
+                let name = object.metadata.name.as_deref().unwrap_or_default();
+                let id = ObjectId::new(&kind.group, &kind.kind, object.metadata.namespace.as_deref(), name);
+                if let Ok(live) = serde_json::to_value(&object) {
+                    found.insert(id, live);
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// The version an object is addressed by.
+    fn version_of(&self, id: &ObjectId) -> Arc<str> {
+        let wanted = self.order.desired.objects.get(id).map(|wanted| api_version(&wanted.object));
+        wanted.or_else(|| self.state.inventory.get(id).map(|applied| applied.api_version.clone())).unwrap_or_default()
+    }
+
+    /// Judges one object that Git wants. `true` when a pass is needed.
+    async fn judge_one(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject, found: Option<&Value>) -> bool {
+        let Some(applied) = self.state.inventory.get(id).cloned() else { return true };
+        if applied.hash != wanted.hash {
+            // Not drift: Git wants something else by now.
+            return true;
+        }
+        let Some(found) = found else {
+            self.drifted(id, Change::Deleted, Vec::new(), Some(NO_DELETER));
+            return self.correct(desired, id, wanted).await;
+        };
+        let metadata = metadata_of(found);
+        let now = observed(&metadata);
+        let remade = now.uid != applied.uid;
+        match judge(&id.group_kind, &wanted.object, found) {
+            Verdict::InSync if remade => self.drifted(id, Change::Replaced, Vec::new(), Some(REMADE)),
+            Verdict::InSync => {
+                self.state.drift.remove(id);
+                let taken = now.fingerprint.entry != applied.fingerprint.entry;
+                if taken && !self.order.suspended {
+                    // Somebody changed our field and changed it back, or owns it now: the value is Git's, so applying it
+                    // changes nothing but makes the field ours again, and its next change visible.
+                    return self.take_back(desired, id, wanted).await;
+                }
+                self.state.observed.insert(id.clone(), now.clone());
+                if let Some(applied) = self.state.inventory.get_mut(id) {
+                    applied.fingerprint = now.fingerprint;
+                    self.dirty = true;
+                }
+                return false;
+            }
+            Verdict::Modified(fields) if remade => self.drifted(id, Change::Replaced, fields, Some(REMADE)),
+            Verdict::Modified(fields) => self.drifted(id, Change::Modified, fields, None),
+        }
+        self.correct(desired, id, wanted).await
+    }
+
+    /// Notes a drift; what was noticed before keeps its time.
+    fn drifted(&mut self, id: &ObjectId, change: Change, fields: Vec<asm_shared::api::DriftedField>, note: Option<&str>) {
+        let known = self.state.drift.get(id);
+        let since = known.map_or_else(Timestamp::now, |drift| drift.since);
+        let drift = Drift { change, fields, note: note.map(str::to_owned), since };
+        if known.is_none() {
+            let fields: Vec<&str> = drift.fields.iter().map(|field| field.path.as_str()).collect();
+            let by = drift.fields.iter().find_map(|field| field.manager.as_deref()).unwrap_or("not recorded");
+            tracing::warn!(target = %self.target(), object = %id, ?change, fields = fields.join(", "), by, "drift");
+            self.news.push(super::News::Drift { object: id.to_string(), change, fields: fields.join(", "), by: by.to_owned() });
+        }
+        self.state.drift.insert(id.clone(), drift);
+    }
+
+    /// Puts Git's value back when the fleet is in `Correct` mode. `true` when a pass is needed.
+    async fn correct(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject) -> bool {
+        if self.order.mode != DriftMode::Correct || self.order.suspended {
+            return false;
+        }
+        if asm_shared::plan::wants_look(&id.group_kind) {
+            // A correction can lose a load balancer as any change can (someone turned a Service into a LoadBalancer):
+            // the pass knows how to ask for consent.
+            if let Some(applied) = self.state.inventory.get_mut(id) {
+                applied.hash = 0;
+            }
+            return true;
+        }
+        self.take_back(desired, id, wanted).await
+    }
+
+    async fn take_back(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject) -> bool {
+        if !self.context.may_write() {
+            return false;
+        }
+        match apply(&self.resources, id, &wanted.object).await {
+            Ok(live) => {
+                let healed = self.state.drift.contains_key(id);
+                self.take_in(desired, id, &live, wanted.hash);
+                if healed {
+                    self.news.push(super::News::Corrected { object: id.to_string() });
+                }
+                false
+            }
+            Err(refusal) => {
+                self.problem(wanted.position.to_string(), format!("{id}: {}", refusal.message()));
+                // A pass tries again, with its back-off.
+                if let Some(applied) = self.state.inventory.get_mut(id) {
+                    applied.hash = 0;
+                }
+                refusal.is_passing()
+            }
+        }
+    }
+}
+
+/// Owns what it uses, so that many of them can be in flight.
+async fn read(resources: Resources, id: ObjectId, api_version: Arc<str>) -> (ObjectId, Result<Option<Value>, ClusterError>) {
+    let answer = live(&resources, &id, &api_version).await;
+    (id, answer)
+}
+
+fn metadata_of(object: &Value) -> ObjectMeta {
+    object.get("metadata").and_then(|metadata| serde_json::from_value(metadata.clone()).ok()).unwrap_or_default()
+}

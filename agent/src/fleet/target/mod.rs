@@ -1,0 +1,353 @@
+//! One target (the mesh API or a member cluster): its own task, client, watches, back-off. Nothing that happens to it
+//! reaches another target.
+
+mod apply;
+mod judge;
+mod pass;
+mod remove;
+mod report;
+mod resources;
+mod stage;
+mod state;
+mod watch;
+
+pub(super) use report::TargetReport;
+
+use super::inventory::InventoryStore;
+use super::progress::{Progress, Reached};
+use crate::context::FleetContext;
+use resources::Resources;
+use asm_shared::api::{Change, DriftMode, KeyReference, SyncProblem};
+use asm_shared::fleet::Target;
+use asm_shared::object::ObjectId;
+use asm_shared::plan::{Desired, PruneLimits};
+use pass::PassEnd;
+use state::{TargetState, WatchedKind};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch as channel};
+use tokio::time::Instant;
+use watch::Watches;
+
+/// Events are gathered this long before they are looked at: one write often makes several.
+const GATHER: Duration = Duration::from_millis(50);
+/// How long a pass waits for the first lists.
+const LIST_PATIENCE: Duration = Duration::from_secs(10);
+/// Back-off after something that may pass by itself: first and last.
+const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
+/// Back-off after something that only a change elsewhere can mend (a missing CRD, a refused object): first and last.
+const LATER: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
+
+/// What a target is told to do.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    /// Git's objects.
+    pub(super) desired: Arc<Desired>,
+    /// Members of the fleet, for the mesh's routes to wait for.
+    pub(super) members: Arc<[Target]>,
+    /// Report drift or correct it.
+    pub(super) mode: DriftMode,
+    /// Limits on removing.
+    pub(super) limits: PruneLimits,
+    /// Apply nothing.
+    pub(super) suspended: bool,
+    /// Wish to sync now (annotation value).
+    pub(super) request: Option<Arc<str>>,
+    /// Secret with the kubeconfig.
+    pub(super) kubeconfig: KeyReference,
+}
+
+/// Something worth an Event.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum News {
+    /// A drift was noticed.
+    Drift {
+        /// The object.
+        object: String,
+        /// What happened.
+        change: Change,
+        /// Paths.
+        fields: String,
+        /// Manager.
+        by: String,
+    },
+    /// Git's value was put back.
+    Corrected {
+        /// The object.
+        object: String,
+    },
+}
+
+/// What a target says.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// How it stands now.
+    Report(Box<TargetReport>),
+    /// Something happened.
+    News(Target, News),
+}
+
+/// What a target's task needs.
+pub(super) struct Setting {
+    /// The agent's surroundings.
+    pub(super) context: FleetContext,
+    /// Label value of the set.
+    pub(super) set: String,
+    /// Where the inventory is kept.
+    pub(super) store: InventoryStore,
+    /// How far the others are.
+    pub(super) progress: Progress,
+    /// Orders.
+    pub(super) orders: channel::Receiver<Order>,
+    /// Reports.
+    pub(super) words: mpsc::Sender<Word>,
+}
+
+/// Runs a target until its orders end or the agent does.
+pub(super) async fn run(setting: Setting) {
+    let mut orders = setting.orders.clone();
+    let mut delay = SOON.0;
+    loop {
+        let order = orders.borrow_and_update().clone();
+        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        report.objects = order.desired.objects.len();
+        match Worker::start(&setting, order.clone()).await {
+            Ok(worker) => match worker.run(&mut orders).await {
+                Ended::Over => return,
+                Ended::Credentials => delay = SOON.0,
+            },
+            Err(why) => {
+                setting.progress.reached(&order.desired.target, &order.desired.revision, Reached::Failed);
+                tracing::warn!(target = %order.desired.target, "cannot be worked on: {why}");
+                report.blocked = Some(why);
+                report.settled = true;
+                report.request = order.request.clone();
+                if setting.words.send(Word::Report(Box::new(report))).await.is_err() {
+                    return;
+                }
+            }
+        }
+        // A Secret that appears or is renewed is read at the next try; a new order tries at once.
+        tokio::select! {
+            () = setting.context.shutdown.cancelled() => return,
+            changed = orders.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(delay) => delay = (delay * 2).min(SOON.1),
+        }
+    }
+}
+
+/// Why a worker ended.
+enum Ended {
+    /// The orders or the agent ended.
+    Over,
+    /// The credentials are refused: read them again.
+    Credentials,
+}
+
+/// A target with working credentials.
+struct Worker {
+    context: FleetContext,
+    set: String,
+    store: InventoryStore,
+    progress: Progress,
+    words: mpsc::Sender<Word>,
+    order: Order,
+    resources: Resources,
+    watches: Watches,
+    kinds: BTreeSet<WatchedKind>,
+    state: TargetState,
+    report: TargetReport,
+    news: Vec<News>,
+    /// The inventory differs from what is stored.
+    dirty: bool,
+    /// A look failed and has to be repeated.
+    look_later: bool,
+}
+
+impl Worker {
+    async fn start(setting: &Setting, order: Order) -> Result<Self, String> {
+        let (host, namespace) = (&setting.context.client, &setting.context.namespace);
+        let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
+        let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
+        let report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        let state = TargetState::with(inventory);
+        Ok(Self {
+            context: setting.context.clone(),
+            set: setting.set.clone(),
+            store: setting.store.clone(),
+            progress: setting.progress.clone(),
+            words: setting.words.clone(),
+            resources: Resources::new(access.client),
+            watches: Watches::new(&setting.set),
+            kinds: BTreeSet::new(),
+            state,
+            report,
+            news: Vec::new(),
+            dirty: false,
+            look_later: false,
+            order,
+        })
+    }
+
+    fn target(&self) -> &str {
+        self.order.desired.target.name()
+    }
+
+    fn problem(&mut self, at: String, message: String) {
+        tracing::warn!(target = %self.order.desired.target, at, "{message}");
+        self.state.problems.push(SyncProblem { at, message });
+    }
+
+    /// Writes the inventory if it has changed.
+    async fn save(&mut self) -> Result<(), super::inventory::InventoryError> {
+        if self.dirty {
+            self.store.save(&self.state.inventory).await?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    async fn run(mut self, orders: &mut channel::Receiver<Order>) -> Ended {
+        let mut pass_at = Some(Instant::now());
+        let mut look_at: Option<Instant> = None;
+        let mut backoff = Backoff::default();
+        let mut list_deadline = self.follow();
+        let mut board = self.progress.subscribe();
+        let mut waits_for_mesh = false;
+        loop {
+            let lists_done = self.state.is_ready(&self.kinds);
+            let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
+            tokio::select! {
+                () = self.context.shutdown.cancelled() => return Ended::Over,
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return Ended::Over;
+                    }
+                    let order = orders.borrow_and_update().clone();
+                    if order.kubeconfig != self.order.kubeconfig {
+                        return Ended::Credentials;
+                    }
+                    self.order = order;
+                    list_deadline = self.follow();
+                    backoff = Backoff::default();
+                    pass_at = Some(Instant::now());
+                }
+                (kind, seen) = self.watches.next() => {
+                    self.state.see(&kind, seen);
+                    while let Some((kind, seen)) = self.watches.ready() {
+                        self.state.see(&kind, seen);
+                    }
+                    if self.state.unauthorized() {
+                        return Ended::Credentials;
+                    }
+                    if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
+                        look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                    }
+                    self.tell().await;
+                }
+                () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
+                    look_at = None;
+                    if self.look().await {
+                        pass_at = Some(Instant::now());
+                    }
+                    if std::mem::take(&mut self.look_later) {
+                        look_at = Some(Instant::now() + SOON.0);
+                    }
+                    if let Err(error) = self.save().await {
+                        tracing::warn!(target = %self.target(), "{error}");
+                    }
+                    self.tell().await;
+                }
+                () = at(start) => {
+                    pass_at = None;
+                    waits_for_mesh = false;
+                    if self.order.suspended {
+                        self.report.settled = true;
+                        self.report.request.clone_from(&self.order.request);
+                    } else {
+                        self.report.settled = false;
+                        self.tell().await;
+                        let end = self.pass().await;
+                        waits_for_mesh = end.waits_for_mesh;
+                        pass_at = backoff.next(end).map(|delay| Instant::now() + delay);
+                        self.follow();
+                        self.report.settled = !waits_for_mesh;
+                        self.report.request.clone_from(&self.order.request);
+                    }
+                    look_at.get_or_insert_with(Instant::now);
+                    self.tell().await;
+                }
+                changed = board.changed(), if waits_for_mesh => {
+                    if changed.is_ok() && self.progress.routes_applied(&self.order.desired.revision) {
+                        pass_at = Some(Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Watches what the present order needs. Gives back until when a pass waits for the lists.
+    fn follow(&mut self) -> Instant {
+        self.kinds = self.state.kinds_for(&self.order.desired);
+        self.state.retain_kinds(&self.kinds);
+        self.watches.follow(&self.resources, &self.kinds);
+        Instant::now() + LIST_PATIENCE
+    }
+
+    /// Sends a report if it says something new, and the news.
+    async fn tell(&mut self) {
+        for news in std::mem::take(&mut self.news) {
+            // A closed channel means that the agent ends; nobody is left to hear it.
+            let _ = self.words.send(Word::News(self.order.desired.target.clone(), news)).await;
+        }
+        let desired = self.order.desired.clone();
+        let declared_at = |id: &ObjectId| desired.objects.get(id).map(|object| object.position.to_string()).unwrap_or_default();
+        let mut next = self.report.clone();
+        next.wanted = desired.revision.clone();
+        next.objects = desired.objects.len();
+        next.fill(&self.state, declared_at);
+        next.blocked = self.state.unreachable().map(|failure| failure.message.clone());
+        if next.blocked.is_some() {
+            self.progress.reached(&desired.target, &desired.revision, Reached::Failed);
+            next.settled = true;
+            next.request.clone_from(&self.order.request);
+        }
+        if next != self.report || !self.report.told {
+            next.told = true;
+            self.report = next.clone();
+            let _ = self.words.send(Word::Report(Box::new(next))).await;
+        }
+    }
+}
+
+/// Sleeps until a time; for ever when there is none.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Growing pauses between passes that fail.
+#[derive(Default)]
+struct Backoff {
+    last: Option<Duration>,
+}
+
+impl Backoff {
+    /// The pause before the next pass; none after a clean one.
+    fn next(&mut self, end: PassEnd) -> Option<Duration> {
+        let (first, last) = match end {
+            PassEnd { retry_soon: true, .. } => SOON,
+            PassEnd { failed: true, .. } => LATER,
+            _ => {
+                self.last = None;
+                return None;
+            }
+        };
+        let delay = self.last.map_or(first, |delay| (delay * 2).max(first)).min(last);
+        self.last = Some(delay);
+        Some(delay)
+    }
+}

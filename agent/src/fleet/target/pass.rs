@@ -1,0 +1,227 @@
+//! A pass: brings one target to one commit. Stage by stage, everything of a stage side by side, errors collected.
+
+use super::Worker;
+use super::remove::{Removal, remove};
+use super::stage::Round;
+use crate::fleet::progress::Reached;
+use asm_io::cluster::ClusterError;
+use asm_shared::fleet::Target;
+use asm_shared::object::{GroupKind, ObjectId};
+use asm_shared::plan::{Desired, DestinationRefs, Reason, Stage, TargetPlan};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long istiod and the proxies are given to take in a change before the next one builds on it. Measured: both writes
+/// within istiod's debounce of 100 ms cost a few errors, 1 s in between none.
+const PROPAGATION: Duration = Duration::from_secs(1);
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PassEnd {
+    /// Something failed that may work later without a new commit.
+    pub(super) retry_soon: bool,
+    /// Something failed for good; only a new commit or a change elsewhere helps.
+    pub(super) failed: bool,
+    /// Removals wait for the mesh.
+    pub(super) waits_for_mesh: bool,
+}
+
+impl PassEnd {
+    fn is_clean(self) -> bool {
+        !self.retry_soon && !self.failed
+    }
+}
+
+impl Worker {
+    /// Brings the target to the commit of the present order.
+    pub(super) async fn pass(&mut self) -> PassEnd {
+        let desired = self.order.desired.clone();
+        let mut end = PassEnd::default();
+        self.state.problems.clear();
+        self.state.held.clear();
+        self.state.hold = None;
+        let unlisted = self.unlisted(&desired, &mut end);
+        let plan = self.state.plan(&desired, self.order.limits);
+        for id in &plan.forget {
+            self.state.forget(id);
+        }
+        self.dirty |= !plan.forget.is_empty();
+
+        let wrote_routes = self.stages(&desired, &plan, &unlisted, &mut end).await;
+        let applied = end.is_clean() && self.state.held.is_empty();
+        let reached = if applied { Reached::Applied } else { Reached::Failed };
+        self.progress.reached(&desired.target, &desired.revision, reached);
+        self.removals(&desired, &plan, wrote_routes, applied, &mut end).await;
+        if let Err(error) = self.save().await {
+            self.problem("inventory".to_owned(), error.to_string());
+            end.retry_soon = true;
+        }
+        let nothing_waits = self.state.held.is_empty() && self.state.hold.is_none() && !end.waits_for_mesh;
+        if end.is_clean() && nothing_waits && desired.complete {
+            self.state.revision = Some(desired.revision.clone());
+        }
+        end
+    }
+
+    /// Kinds that could not be listed: their objects are left alone, because nothing is known of them.
+    fn unlisted(&mut self, desired: &Desired, end: &mut PassEnd) -> BTreeSet<GroupKind> {
+        let mut broken = Vec::new();
+        for (kind, failure) in self.state.not_ready(&self.kinds) {
+            let why = failure.map_or("the API server has not listed them yet".to_owned(), |f| f.message.clone());
+            broken.push((kind.group_kind.clone(), why));
+        }
+        for (kind, why) in &broken {
+            end.retry_soon = true;
+            let declared = desired.objects.iter().find(|(id, _)| id.group_kind == *kind);
+            let at = declared.map_or(kind.to_string(), |(_, object)| object.position.to_string());
+            self.problem(at, why.clone());
+        }
+        broken.into_iter().map(|(kind, _)| kind).collect()
+    }
+
+    /// Applies stage by stage. Gives back whether a route was written.
+    async fn stages(
+        &mut self,
+        desired: &Arc<Desired>,
+        plan: &TargetPlan,
+        unlisted: &BTreeSet<GroupKind>,
+        end: &mut PassEnd,
+    ) -> bool {
+        let (mut wrote_rules, mut wrote_routes) = (false, false);
+        let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
+        for stage in Stage::ALL {
+            self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
+            let Some(items) = plan.apply.get(&stage) else { continue };
+            let listed = items.iter().filter(|(id, _)| !unlisted.contains(&id.group_kind)).cloned();
+            let mut items: Vec<(ObjectId, Reason)> = listed.collect();
+            if stage.routes() && desired.target == Target::Mesh {
+                self.progress.workloads(&self.order.members, &desired.revision).await;
+            }
+            if stage == Stage::VirtualService {
+                items = self.without_broken_rules(desired, items, &broken_rules);
+                if wrote_rules && !items.is_empty() {
+                    tokio::time::sleep(PROPAGATION).await;
+                }
+            }
+            let result = self.apply_stage(desired, stage, &items, Round::First, end).await;
+            match stage {
+                Stage::DestinationRule => {
+                    (wrote_rules, broken_rules, unions) = (result.wrote, result.failed, result.unions);
+                }
+                Stage::VirtualService => wrote_routes = result.wrote,
+                _ => {}
+            }
+        }
+        if unions.is_empty() {
+            return wrote_routes;
+        }
+        if !end.is_clean() {
+            // Some route may still use the old subsets: the unions stay until a later pass has moved it.
+            return wrote_routes;
+        }
+        tokio::time::sleep(PROPAGATION).await;
+        self.apply_stage(desired, Stage::DestinationRule, &unions, Round::Last, end).await;
+        wrote_routes
+    }
+
+    /// Routes to a subset whose DestinationRule could not be applied would answer 503: they wait.
+    fn without_broken_rules(
+        &mut self,
+        desired: &Desired,
+        items: Vec<(ObjectId, Reason)>,
+        broken: &[ObjectId],
+    ) -> Vec<(ObjectId, Reason)> {
+        let rules: Vec<_> = broken.iter().filter_map(|id| Some((id, desired.objects.get(id)?))).collect();
+        let mut kept = Vec::with_capacity(items.len());
+        for (id, reason) in items {
+            let Some(route) = desired.objects.get(&id) else { continue };
+            let refs = DestinationRefs::of(&route.object);
+            match rules.iter().find(|(_, rule)| refs.needs(&rule.object)) {
+                None => kept.push((id, reason)),
+                Some((rule, _)) => {
+                    let message = format!("{id}: waits for {rule}, which could not be applied and defines its subset");
+                    self.problem(route.position.to_string(), message);
+                }
+            }
+        }
+        kept
+    }
+
+    /// Removes what has left Git, last stage first.
+    async fn removals(
+        &mut self,
+        desired: &Arc<Desired>,
+        plan: &TargetPlan,
+        wrote_routes: bool,
+        applied: bool,
+        end: &mut PassEnd,
+    ) {
+        for id in &plan.strangers {
+            let message = format!(
+                "{id} has left Git, but what is live is not what was applied (another UID); it is left alone. Remove it by \
+                 hand, or put it back into Git to take it over"
+            );
+            self.problem(id.to_string(), message);
+        }
+        if plan.prune.is_empty() {
+            return;
+        }
+        if let Some(hold) = &plan.hold {
+            self.state.hold = Some(hold.message(plan.prune.len()));
+            return;
+        }
+        if !applied {
+            self.state.hold =
+                Some(format!("{} objects have left Git and stay until everything else is applied", plan.prune.len()));
+            return;
+        }
+        if desired.target != Target::Mesh && !self.progress.routes_applied(&desired.revision) {
+            end.waits_for_mesh = true;
+            self.state.hold =
+                Some(format!("{} objects have left Git and stay until the mesh's routes are applied", plan.prune.len()));
+            return;
+        }
+        if wrote_routes {
+            tokio::time::sleep(PROPAGATION).await;
+        }
+        for prune in &plan.prune {
+            if !self.context.may_write() {
+                end.retry_soon = true;
+                return;
+            }
+            if self.state.observed.get(&prune.id).is_some_and(|live| live.deleting) {
+                self.state.leaving.insert(prune.id.clone());
+                continue;
+            }
+            let resources = self.resources.clone();
+            let outcome = remove(&resources, desired, prune, Timestamp::now()).await;
+            self.removed(&prune.id, outcome, end);
+        }
+    }
+
+    fn removed(&mut self, id: &ObjectId, outcome: Result<Removal, ClusterError>, end: &mut PassEnd) {
+        match outcome {
+            Ok(Removal::Gone) => {
+                self.state.forget(id);
+                self.dirty = true;
+                tracing::info!(target = %self.target(), object = %id, "removed");
+            }
+            Ok(Removal::Leaving) => {
+                self.state.leaving.insert(id.clone());
+                tracing::info!(target = %self.target(), object = %id, "is being removed");
+            }
+            Ok(Removal::Held(change)) => {
+                tracing::warn!(target = %self.target(), object = %id, "{}", change.message);
+                self.state.held.push(change);
+            }
+            Ok(Removal::Stranger) => self.problem(id.to_string(), format!("{id}: another object of this name is there now; left alone")),
+            Err(error) => {
+                end.retry_soon |= error.is_transient();
+                end.failed |= !error.is_transient();
+                self.problem(id.to_string(), format!("{id} could not be removed: {}", error.message));
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What a target tells about itself.
+
+use super::state::{Drift, TargetState};
+use asm_shared::api::{HeldChange, SyncProblem};
+use asm_shared::fleet::Target;
+use asm_shared::object::ObjectId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A snapshot of a target.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TargetReport {
+    /// Which.
+    pub(crate) target: Target,
+    /// Commit that it is to be brought to.
+    pub(crate) wanted: Arc<str>,
+    /// Commit that is fully applied.
+    pub(crate) revision: Option<Arc<str>>,
+    /// Objects in Git.
+    pub(crate) objects: usize,
+    /// What differs from Git, with the place in the files.
+    pub(crate) drift: BTreeMap<ObjectId, (Drift, String)>,
+    /// What does not work yet.
+    pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// What waits for an approval.
+    pub(crate) held: Vec<HeldChange>,
+    /// What could not be synced.
+    pub(crate) problems: Vec<SyncProblem>,
+    /// Why the target cannot be worked on at all (credentials, unreachable, inventory).
+    pub(crate) blocked: Option<String>,
+    /// Why removals wait.
+    pub(crate) hold: Option<String>,
+    /// Objects that are on their way out.
+    pub(crate) leaving: usize,
+    /// The wish to sync (annotation value) that was fulfilled last.
+    pub(crate) request: Option<Arc<str>>,
+    /// The last pass over this commit ended.
+    pub(crate) settled: bool,
+    /// It was sent before, so an equal one need not be.
+    pub(super) told: bool,
+}
+
+impl TargetReport {
+    pub(super) fn new(target: &Target, wanted: &Arc<str>) -> Self {
+        Self {
+            target: target.clone(),
+            wanted: wanted.clone(),
+            revision: None,
+            objects: 0,
+            drift: BTreeMap::new(),
+            unhealthy: BTreeMap::new(),
+            held: Vec::new(),
+            problems: Vec::new(),
+            blocked: None,
+            hold: None,
+            leaving: 0,
+            request: None,
+            settled: false,
+            told: false,
+        }
+    }
+
+    /// Takes over what the state says.
+    pub(super) fn fill(&mut self, state: &TargetState, declared_at: impl Fn(&ObjectId) -> String) {
+        self.revision = state.revision.clone();
+        self.drift = state.drift.iter().map(|(id, drift)| (id.clone(), (drift.clone(), declared_at(id)))).collect();
+        self.unhealthy = state.unhealthy.clone();
+        self.held = state.held.clone();
+        self.problems = state.problems.clone();
+        self.hold = state.hold.clone();
+        self.leaving = state.leaving.len();
+    }
+
+    /// Is the wanted commit fully applied, with nothing waiting?
+    pub(crate) fn is_synced(&self) -> bool {
+        self.blocked.is_none() && self.revision.as_ref() == Some(&self.wanted) && self.leaving == 0
+    }
+}

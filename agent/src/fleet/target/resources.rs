@@ -1,0 +1,43 @@
+//! Where the objects of a kind are on one API server.
+
+use asm_io::cluster::{ClusterError, ErrorKind, KindError, Resolver};
+use asm_shared::object::GroupKind;
+use kube::api::{Api, DynamicObject, PartialObjectMeta};
+
+/// The kinds of one API server. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Resources(Resolver);
+
+impl Resources {
+    pub(super) fn new(client: kube::Client) -> Self {
+        Self(Resolver::new(client))
+    }
+
+    /// Objects of a kind, in one namespace or in all.
+    pub(super) async fn api(
+        &self,
+        group_kind: &GroupKind,
+        api_version: &str,
+        namespace: Option<&str>,
+    ) -> Result<Api<DynamicObject>, ClusterError> {
+        let resource = self.0.resolve(group_kind, api_version).await.map_err(kind_error)?;
+        Ok(resource.objects(self.0.client(), namespace))
+    }
+
+    /// Metadata of all objects of a kind.
+    pub(super) async fn metadata_api(
+        &self,
+        group_kind: &GroupKind,
+        api_version: &str,
+    ) -> Result<Api<PartialObjectMeta<DynamicObject>>, ClusterError> {
+        let resource = self.0.resolve(group_kind, api_version).await.map_err(kind_error)?;
+        Ok(resource.metadata(self.0.client(), None))
+    }
+}
+
+fn kind_error(error: KindError) -> ClusterError {
+    match error {
+        KindError::NoAnswer { error, .. } => error,
+        KindError::NotServed { .. } => ClusterError::new(ErrorKind::NotFound, error.to_string()),
+    }
+}

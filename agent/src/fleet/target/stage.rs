@@ -1,0 +1,209 @@
+//! One stage of a pass: its objects do not depend on each other and are applied side by side.
+
+use super::Worker;
+use super::apply::{Refusal, apply};
+use super::pass::PassEnd;
+use super::remove::held;
+use super::watch::observed;
+use super::resources::Resources;
+use crate::context::FleetContext;
+use crate::metrics::ApplyOutcome;
+use asm_io::cluster::{ClusterError, ErrorKind};
+use asm_shared::api::HeldChange;
+use asm_shared::health;
+use asm_shared::object::{ObjectId, kinds};
+use asm_shared::plan::{Desired, Reason, Stage, consent, of_change, union_subsets, wants_look};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Applies in flight. More than 32 bring nothing on a real API server.
+const IN_FLIGHT: usize = 16;
+/// Service creations queue inside the API server; more of them only delay everything behind.
+const SERVICES_IN_FLIGHT: usize = 4;
+
+/// DestinationRules that lose subsets are applied twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Round {
+    /// With the subsets that go, for the routes that still use them.
+    First,
+    /// As Git wants it.
+    Last,
+}
+
+/// What came of a stage.
+#[derive(Debug, Default)]
+pub(super) struct StageEnd {
+    /// The API server stored something new.
+    pub(super) wrote: bool,
+    /// What could not be applied.
+    pub(super) failed: Vec<ObjectId>,
+    /// What stands as a union and has to be applied once more.
+    pub(super) unions: Vec<(ObjectId, Reason)>,
+}
+
+/// What came of one object.
+enum Done {
+    /// Stored; with the hash of Git's object, or 0 when a union was applied in its place.
+    Applied(Box<DynamicObject>, u64),
+    Held(HeldChange),
+    Refused(Refusal),
+}
+
+impl Worker {
+    /// Applies the objects of one stage.
+    pub(super) async fn apply_stage(
+        &mut self,
+        desired: &Arc<Desired>,
+        stage: Stage,
+        items: &[(ObjectId, Reason)],
+        round: Round,
+        end: &mut PassEnd,
+    ) -> StageEnd {
+        let mut result = StageEnd::default();
+        if items.is_empty() {
+            return result;
+        }
+        for (id, _) in items {
+            if let Some(object) = desired.objects.get(id) {
+                self.dirty |= self.state.about_to_create(id, &api_version(&object.object));
+            }
+        }
+        if let Err(error) = self.save().await {
+            self.problem("inventory".to_owned(), error.to_string());
+            end.retry_soon = true;
+            result.failed = items.iter().map(|(id, _)| id.clone()).collect();
+            return result;
+        }
+        let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
+        let mut work = Vec::with_capacity(items.len());
+        for (id, reason) in items {
+            let work_item = guarded(self.context.clone(), self.resources.clone(), desired.clone(), id.clone(), round);
+            work.push(async move { (work_item.await, *reason) });
+        }
+        let mut finished = futures::stream::iter(work).buffer_unordered(width);
+        while let Some(((id, done), reason)) = finished.next().await {
+            let id = &id;
+            match done {
+                Done::Applied(live, hash) => {
+                    result.wrote |= self.take_in(desired, id, &live, hash);
+                    if hash == 0 {
+                        result.unions.push((id.clone(), reason));
+                    }
+                }
+                Done::Held(change) => {
+                    tracing::warn!(target = %desired.target, object = %id, "{}", change.message);
+                    self.state.held.push(change);
+                }
+                Done::Refused(refusal) => {
+                    end.retry_soon |= refusal.is_passing();
+                    end.failed |= !refusal.is_passing();
+                    self.context.metrics.applied(self.target(), refusal.outcome());
+                    let at = desired.objects.get(id).map_or(id.to_string(), |object| object.position.to_string());
+                    self.problem(at, format!("{id}: {}", refusal.message()));
+                    result.failed.push(id.clone());
+                }
+            }
+        }
+        result
+    }
+
+    /// Remembers what the API server stored. `true` when it stored something new.
+    pub(super) fn take_in(&mut self, desired: &Desired, id: &ObjectId, live: &DynamicObject, hash: u64) -> bool {
+        let Some(object) = desired.objects.get(id) else { return false };
+        let now = observed(&live.metadata);
+        let before = self.state.observed.get(id);
+        let wrote = before != Some(&now);
+        let outcome = match before {
+            None => ApplyOutcome::Created,
+            Some(_) if wrote => ApplyOutcome::Configured,
+            Some(_) => ApplyOutcome::Unchanged,
+        };
+        self.context.metrics.applied(self.target(), outcome);
+        if wrote {
+            tracing::info!(target = %desired.target, object = %id, ?outcome, "applied");
+        }
+        self.state.applied(id, &api_version(&object.object), hash, now);
+        self.dirty = true;
+        if let Ok(live) = serde_json::to_value(live) {
+            self.judge_health(id, &live);
+        }
+        wrote
+    }
+
+    /// Remembers whether an object works.
+    pub(super) fn judge_health(&mut self, id: &ObjectId, live: &Value) {
+        self.state.look_again.remove(id);
+        match health::judge(&id.group_kind, live) {
+            health::Health::Healthy => {
+                self.state.unhealthy.remove(id);
+            }
+            health::Health::Progressing(why) => {
+                self.state.unhealthy.insert(id.clone(), why);
+            }
+            health::Health::Failed(why) => {
+                self.state.unhealthy.insert(id.clone(), format!("failed: {why}"));
+            }
+        }
+    }
+}
+
+/// `apiVersion` of an object.
+pub(super) fn api_version(object: &Value) -> Arc<str> {
+    object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().into()
+}
+
+/// Applies one object if this replica may still write. Owns what it uses, so that many of them can be in flight.
+async fn guarded(
+    context: FleetContext,
+    resources: Resources,
+    desired: Arc<Desired>,
+    id: ObjectId,
+    round: Round,
+) -> (ObjectId, Done) {
+    let done = if context.may_write() {
+        one(&resources, &desired, &id, round).await
+    } else {
+        Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Timeout, "another replica has taken over")))
+    };
+    (id, done)
+}
+
+/// Applies one object, if that loses no load balancer without consent.
+async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round) -> Done {
+    let Some(wanted) = desired.objects.get(id) else {
+        return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
+    };
+    let is_rule = round == Round::First && id.group_kind.is(kinds::ISTIO_NETWORKING, "DestinationRule");
+    let mut union = None;
+    if is_rule || wants_look(&id.group_kind) {
+        let live = match live(resources, id, &api_version(&wanted.object)).await {
+            Ok(live) => live,
+            Err(error) => return Done::Refused(Refusal::Cluster(error)),
+        };
+        if let Some(live) = live {
+            if let Some(danger) = of_change(&id.group_kind, &wanted.object, &live)
+                && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, Timestamp::now())
+            {
+                return Done::Held(held(&danger, &desired.target, id, &why));
+            }
+            if is_rule {
+                union = union_subsets(&wanted.object, &live);
+            }
+        }
+    }
+    let (object, hash) = union.as_ref().map_or((&wanted.object, wanted.hash), |union| (union, 0));
+    match apply(resources, id, object).await {
+        Ok(live) => Done::Applied(Box::new(live), hash),
+        Err(refusal) => Done::Refused(refusal),
+    }
+}
+
+/// The live object, if there is one.
+pub(super) async fn live(resources: &Resources, id: &ObjectId, api_version: &str) -> Result<Option<Value>, ClusterError> {
+    let api = resources.api(&id.group_kind, api_version, id.namespace.as_deref()).await?;
+    let Some(live) = api.get_opt(&id.name).await.map_err(ClusterError::from)? else { return Ok(None) };
+    serde_json::to_value(&live).map(Some).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))
+}

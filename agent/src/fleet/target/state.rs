@@ -1,0 +1,327 @@
+//! What one target's task knows: plain values that tests drive without a client.
+
+use asm_shared::api::{Change, DriftedField, HeldChange, SyncProblem};
+use asm_shared::drift::Fingerprint;
+use asm_shared::object::{GroupKind, ObjectId};
+use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Kind with the version it is addressed by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WatchedKind {
+    /// Group and kind.
+    pub(crate) group_kind: GroupKind,
+    /// `apiVersion`.
+    pub(crate) api_version: Arc<str>,
+}
+
+/// A change that a watch reports, reduced to what is needed.
+#[derive(Clone, Debug)]
+pub(crate) enum Seen {
+    /// A new initial list begins.
+    ListStarted,
+    /// Part of the initial list.
+    Listed(ObjectId, Observed),
+    /// The list is complete: what it did not name is gone.
+    ListDone,
+    /// Made or changed.
+    Changed(ObjectId, Observed),
+    /// Deleted, or it lost the set's label.
+    Gone(ObjectId),
+    /// The watch broke and is tried again.
+    Broken(WatchFailure),
+}
+
+/// Why a watch does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WatchFailure {
+    /// The API server could not be reached at all.
+    pub(crate) unreachable: bool,
+    /// The credentials were refused.
+    pub(crate) unauthorized: bool,
+    /// Sentence for people.
+    pub(crate) message: String,
+}
+
+/// An object that differs from Git.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Drift {
+    /// What happened.
+    pub(crate) change: Change,
+    /// Fields, for `Modified`.
+    pub(crate) fields: Vec<DriftedField>,
+    /// What the API does not tell.
+    pub(crate) note: Option<String>,
+    /// When the agent noticed.
+    pub(crate) since: Timestamp,
+}
+
+/// How the watch of a kind stands.
+#[derive(Debug, Default)]
+struct KindState {
+    /// Names collected since the list began.
+    listing: Option<BTreeSet<ObjectId>>,
+    /// A list was complete at least once.
+    ready: bool,
+    /// The last failure, cleared by the next complete list or event.
+    failure: Option<WatchFailure>,
+}
+
+/// The state.
+#[derive(Debug, Default)]
+pub(crate) struct TargetState {
+    /// What was applied.
+    pub(crate) inventory: Inventory,
+    /// What the watches saw.
+    pub(crate) observed: BTreeMap<ObjectId, Observed>,
+    kinds: BTreeMap<WatchedKind, KindState>,
+    /// Objects to be fetched and judged.
+    pub(crate) suspects: BTreeSet<ObjectId>,
+    /// What differs from Git.
+    pub(crate) drift: BTreeMap<ObjectId, Drift>,
+    /// Objects whose status is to be looked at again.
+    pub(crate) look_again: BTreeSet<ObjectId>,
+    /// Objects that do not work yet, and why.
+    pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// Changes that wait for an approval.
+    pub(crate) held: Vec<HeldChange>,
+    /// Objects that could not be applied, read or removed in the last pass.
+    pub(crate) problems: Vec<SyncProblem>,
+    /// Why removals wait.
+    pub(crate) hold: Option<String>,
+    /// Commit that is fully applied.
+    pub(crate) revision: Option<Arc<str>>,
+    /// Objects that were asked to go and are not gone yet.
+    pub(crate) leaving: BTreeSet<ObjectId>,
+}
+
+impl TargetState {
+    /// With what is known from before, and nothing seen yet.
+    pub(crate) fn with(inventory: Inventory) -> Self {
+        Self { inventory, ..Self::default() }
+    }
+
+    /// Kinds that have to be watched for this commit: wanted ones, and those of which something is left.
+    pub(crate) fn kinds_for(&self, desired: &Desired) -> BTreeSet<WatchedKind> {
+        let wanted = desired.objects.iter().filter_map(|(id, wanted)| {
+            let api_version = wanted.object.get("apiVersion")?.as_str()?;
+            Some(WatchedKind { group_kind: id.group_kind.clone(), api_version: api_version.into() })
+        });
+        let mut kinds: BTreeMap<GroupKind, Arc<str>> = BTreeMap::new();
+        // Of several versions of one kind one watch is enough. The first one in Git wins over what was applied before.
+        for kind in wanted {
+            kinds.entry(kind.group_kind).or_insert(kind.api_version);
+        }
+        for (id, applied) in &self.inventory {
+            kinds.entry(id.group_kind.clone()).or_insert_with(|| applied.api_version.clone());
+        }
+        kinds.into_iter().map(|(group_kind, api_version)| WatchedKind { group_kind, api_version }).collect()
+    }
+
+    /// Forgets the watches that are not needed any more.
+    pub(crate) fn retain_kinds(&mut self, kinds: &BTreeSet<WatchedKind>) {
+        self.kinds.retain(|kind, _| kinds.contains(kind));
+    }
+
+    /// Takes in what a watch saw.
+    pub(crate) fn see(&mut self, kind: &WatchedKind, seen: Seen) {
+        let state = self.kinds.entry(kind.clone()).or_default();
+        match seen {
+            Seen::ListStarted => state.listing = Some(BTreeSet::new()),
+            Seen::Listed(id, live) => {
+                if let Some(listing) = &mut state.listing {
+                    listing.insert(id.clone());
+                }
+                self.object_seen(id, live);
+            }
+            Seen::ListDone => {
+                let listed = state.listing.take().unwrap_or_default();
+                state.ready = true;
+                state.failure = None;
+                let of_kind = |id: &&ObjectId| id.group_kind == kind.group_kind && !listed.contains(*id);
+                let gone: Vec<ObjectId> = self.observed.keys().filter(of_kind).cloned().collect();
+                let missing: Vec<ObjectId> = self.inventory.keys().filter(of_kind).cloned().collect();
+                for id in gone.into_iter().chain(missing) {
+                    self.object_gone(id);
+                }
+            }
+            Seen::Changed(id, live) => {
+                state.failure = None;
+                self.object_seen(id, live);
+            }
+            Seen::Gone(id) => {
+                state.failure = None;
+                self.object_gone(id);
+            }
+            Seen::Broken(failure) => state.failure = Some(failure),
+        }
+    }
+
+    fn object_seen(&mut self, id: ObjectId, live: Observed) {
+        if let Some(applied) = self.inventory.get(&id) {
+            let touched = applied.fingerprint != live.fingerprint || applied.uid != live.uid;
+            if touched || live.deleting || self.drift.contains_key(&id) {
+                self.suspects.insert(id.clone());
+            }
+        }
+        if asm_shared::health::has_status(&id.group_kind) {
+            self.look_again.insert(id.clone());
+        }
+        self.observed.insert(id, live);
+    }
+
+    fn object_gone(&mut self, id: ObjectId) {
+        self.observed.remove(&id);
+        self.look_again.remove(&id);
+        self.leaving.remove(&id);
+        if self.inventory.contains_key(&id) {
+            self.suspects.insert(id);
+        }
+    }
+
+    /// Are the lists of all these kinds complete, so that a missing object is really missing?
+    pub(crate) fn is_ready(&self, kinds: &BTreeSet<WatchedKind>) -> bool {
+        kinds.iter().all(|kind| self.kinds.get(kind).is_some_and(|state| state.ready))
+    }
+
+    /// Kinds of these whose list is not complete, with the failure if there is one.
+    pub(crate) fn not_ready<'a>(
+        &'a self,
+        kinds: &'a BTreeSet<WatchedKind>,
+    ) -> impl Iterator<Item = (&'a WatchedKind, Option<&'a WatchFailure>)> {
+        kinds.iter().filter_map(|kind| match self.kinds.get(kind) {
+            Some(state) if state.ready => None,
+            Some(state) => Some((kind, state.failure.as_ref())),
+            None => Some((kind, None)),
+        })
+    }
+
+    /// The API server cannot be reached, as far as the watches know: every watch fails that way.
+    pub(crate) fn unreachable(&self) -> Option<&WatchFailure> {
+        let mut last = None;
+        for state in self.kinds.values() {
+            match &state.failure {
+                Some(failure) if failure.unreachable || failure.unauthorized => last = Some(failure),
+                _ => return None,
+            }
+        }
+        last
+    }
+
+    /// Was a watch refused for its credentials?
+    pub(crate) fn unauthorized(&self) -> bool {
+        self.kinds.values().any(|state| state.failure.as_ref().is_some_and(|failure| failure.unauthorized))
+    }
+
+    /// Makes the plan for a commit. Objects of kinds that cannot be listed are left out by the caller.
+    pub(crate) fn plan(&self, desired: &Desired, limits: PruneLimits) -> TargetPlan {
+        TargetPlan::make(desired, &self.inventory, &self.observed, limits)
+    }
+
+    /// Remembers that an object was applied.
+    pub(crate) fn applied(&mut self, id: &ObjectId, api_version: &Arc<str>, hash: u64, live: Observed) {
+        let applied =
+            Applied { api_version: api_version.clone(), uid: live.uid.clone(), hash, fingerprint: live.fingerprint };
+        self.inventory.insert(id.clone(), applied);
+        self.observed.insert(id.clone(), live);
+        self.drift.remove(id);
+        self.suspects.remove(id);
+        self.leaving.remove(id);
+    }
+
+    /// Remembers that an object is about to be created. `true` when that is news, to be saved before the creation.
+    pub(crate) fn about_to_create(&mut self, id: &ObjectId, api_version: &Arc<str>) -> bool {
+        if self.inventory.contains_key(id) {
+            return false;
+        }
+        let fingerprint = Fingerprint { entry: 0, generation: 0 };
+        let applied = Applied { api_version: api_version.clone(), uid: "".into(), hash: 0, fingerprint };
+        self.inventory.insert(id.clone(), applied);
+        true
+    }
+
+    /// Remembers that an object is gone for good.
+    pub(crate) fn forget(&mut self, id: &ObjectId) {
+        self.inventory.remove(id);
+        self.drift.remove(id);
+        self.unhealthy.remove(id);
+        self.suspects.remove(id);
+        self.leaving.remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asm_shared::object::kinds;
+
+    fn kind() -> WatchedKind {
+        WatchedKind { group_kind: GroupKind::new("", "ConfigMap"), api_version: "v1".into() }
+    }
+
+    fn id(name: &str) -> ObjectId {
+        ObjectId::new("", "ConfigMap", Some("default"), name)
+    }
+
+    fn live(uid: &str, entry: u64) -> Observed {
+        Observed { uid: uid.into(), fingerprint: Fingerprint { entry, generation: 0 }, deleting: false }
+    }
+
+    fn synced() -> TargetState {
+        let mut state = TargetState::default();
+        state.see(&kind(), Seen::ListStarted);
+        state.see(&kind(), Seen::ListDone);
+        for name in ["a", "b"] {
+            state.applied(&id(name), &"v1".into(), 7, live(name, 1));
+        }
+        state
+    }
+
+    #[test]
+    fn our_own_write_coming_back_is_no_suspect() {
+        let mut state = synced();
+        state.see(&kind(), Seen::Changed(id("a"), live("a", 1)));
+        assert!(state.suspects.is_empty());
+    }
+
+    #[test]
+    fn somebody_elses_write_a_deletion_and_a_recreation_are() {
+        for seen in [
+            Seen::Changed(id("a"), live("a", 2)),
+            Seen::Changed(id("a"), live("z", 1)),
+            Seen::Gone(id("a")),
+            Seen::Changed(id("a"), Observed { deleting: true, ..live("a", 1) }),
+        ] {
+            let mut state = synced();
+            state.see(&kind(), seen);
+            assert_eq!(state.suspects.iter().collect::<Vec<_>>(), [&id("a")]);
+        }
+    }
+
+    #[test]
+    fn what_a_new_list_does_not_name_is_gone() {
+        let mut state = synced();
+        state.see(&kind(), Seen::ListStarted);
+        state.see(&kind(), Seen::Listed(id("b"), live("b", 1)));
+        assert!(state.suspects.is_empty());
+        state.see(&kind(), Seen::ListDone);
+        assert_eq!(state.suspects.iter().collect::<Vec<_>>(), [&id("a")]);
+        assert!(!state.observed.contains_key(&id("a")));
+    }
+
+    #[test]
+    fn a_kind_that_cannot_be_listed_is_not_ready_and_the_target_is_unreachable_only_when_every_kind_is() {
+        let mut state = synced();
+        let other = WatchedKind { group_kind: GroupKind::new(kinds::ASM, "IstioGateway"), api_version: "v1".into() };
+        let both: BTreeSet<WatchedKind> = [kind(), other.clone()].into();
+        let failure = WatchFailure { unreachable: true, unauthorized: false, message: "refused".to_owned() };
+        state.see(&other, Seen::Broken(failure.clone()));
+        assert!(!state.is_ready(&both));
+        assert_eq!(state.not_ready(&both).collect::<Vec<_>>(), [(&other, Some(&failure))]);
+        assert_eq!(state.unreachable(), None);
+        state.see(&kind(), Seen::Broken(failure.clone()));
+        assert_eq!(state.unreachable(), Some(&failure));
+    }
+}

@@ -1,0 +1,177 @@
+//! Watches of one target: one per kind, filtered by the set's label, metadata only. Each runs in a task of its own and
+//! hands on what it saw, reduced to a few bytes per object, through one bounded channel.
+
+use super::state::{Seen, WatchFailure, WatchedKind};
+use super::resources::Resources;
+use asm_io::cluster::{ClusterError, ErrorKind};
+use asm_shared::api::labels;
+use asm_shared::drift::Fingerprint;
+use asm_shared::object::ObjectId;
+use asm_shared::plan::Observed;
+use futures::{StreamExt as _, pin_mut};
+use kube::api::{Api, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::runtime::watcher::{self, watcher};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Events on their way to the target's task. A full channel makes the watches wait, not the memory grow.
+const IN_FLIGHT: usize = 1024;
+/// A broken watch is tried again after this, doubled each time …
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// … up to this: a cluster that comes back is seen within it.
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// The running watches of a target.
+pub(super) struct Watches {
+    set: String,
+    tasks: BTreeMap<WatchedKind, AbortOnDropHandle<()>>,
+    sender: mpsc::Sender<(WatchedKind, Seen)>,
+    events: mpsc::Receiver<(WatchedKind, Seen)>,
+}
+
+impl Watches {
+    /// No watch yet. `set`: value of the label that members carry.
+    pub(super) fn new(set: &str) -> Self {
+        let (sender, events) = mpsc::channel(IN_FLIGHT);
+        Self { set: set.to_owned(), tasks: BTreeMap::new(), sender, events }
+    }
+
+    /// Starts and ends watches so that exactly these kinds are watched.
+    pub(super) fn follow(&mut self, resources: &Resources, kinds: &BTreeSet<WatchedKind>) {
+        self.tasks.retain(|kind, _| kinds.contains(kind));
+        for kind in kinds {
+            if !self.tasks.contains_key(kind) {
+                let task = watch(resources.clone(), kind.clone(), self.set.clone(), self.sender.clone());
+                self.tasks.insert(kind.clone(), AbortOnDropHandle::new(tokio::spawn(task)));
+            }
+        }
+    }
+
+    /// The next thing seen.
+    pub(super) async fn next(&mut self) -> (WatchedKind, Seen) {
+        loop {
+            match self.events.recv().await {
+                // Something that a watch sent before it was ended is not wanted any more.
+                Some((kind, seen)) if self.tasks.contains_key(&kind) => return (kind, seen),
+                Some(_) => {}
+                // Cannot be: this struct holds a sender.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// What has been seen already, without waiting.
+    pub(super) fn ready(&mut self) -> Option<(WatchedKind, Seen)> {
+        while let Ok((kind, seen)) = self.events.try_recv() {
+            if self.tasks.contains_key(&kind) {
+                return Some((kind, seen));
+            }
+        }
+        None
+    }
+}
+
+async fn watch(resources: Resources, kind: WatchedKind, set: String, sender: mpsc::Sender<(WatchedKind, Seen)>) {
+    let mut delay = FIRST_RETRY;
+    loop {
+        let api = match resources.metadata_api(&kind.group_kind, &kind.api_version).await {
+            Ok(api) => api,
+            Err(error) => {
+                if sender.send((kind.clone(), Seen::Broken(failure(&kind, &error)))).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(delay).await;
+                delay = (delay * 2).min(LAST_RETRY);
+                continue;
+            }
+        };
+        run(api, &kind, &set, &sender, &mut delay).await;
+        if sender.is_closed() {
+            return;
+        }
+    }
+}
+
+/// Runs one watch until it has to be built anew.
+async fn run(
+    api: Api<PartialObjectMeta<DynamicObject>>,
+    kind: &WatchedKind,
+    set: &str,
+    sender: &mpsc::Sender<(WatchedKind, Seen)>,
+    delay: &mut Duration,
+) {
+    let config = watcher::Config::default().labels(&format!("{}={set}", labels::PART_OF));
+    let stream = watcher(api, config);
+    pin_mut!(stream);
+    while let Some(event) = stream.next().await {
+        let seen = match event {
+            Ok(event) => {
+                *delay = FIRST_RETRY;
+                reduce(kind, event)
+            }
+            Err(error) => {
+                let error = cluster_error(error);
+                let send = sender.send((kind.clone(), Seen::Broken(failure(kind, &error)))).await;
+                if send.is_err() {
+                    return;
+                }
+                tokio::time::sleep(*delay).await;
+                *delay = (*delay * 2).min(LAST_RETRY);
+                continue;
+            }
+        };
+        if let Some(seen) = seen
+            && sender.send((kind.clone(), seen)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn reduce(kind: &WatchedKind, event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> Option<Seen> {
+    let pair = |object: PartialObjectMeta<DynamicObject>| Some((id_of(kind, &object.metadata)?, observed(&object.metadata)));
+    match event {
+        watcher::Event::Init => Some(Seen::ListStarted),
+        watcher::Event::InitApply(object) => pair(object).map(|(id, live)| Seen::Listed(id, live)),
+        watcher::Event::InitDone => Some(Seen::ListDone),
+        watcher::Event::Apply(object) => pair(object).map(|(id, live)| Seen::Changed(id, live)),
+        watcher::Event::Delete(object) => id_of(kind, &object.metadata).map(Seen::Gone),
+    }
+}
+
+fn id_of(kind: &WatchedKind, metadata: &ObjectMeta) -> Option<ObjectId> {
+    Some(ObjectId {
+        group_kind: kind.group_kind.clone(),
+        namespace: metadata.namespace.as_deref().map(Into::into),
+        name: metadata.name.as_deref()?.into(),
+    })
+}
+
+/// What is kept of an object's metadata.
+pub(super) fn observed(metadata: &ObjectMeta) -> Observed {
+    Observed {
+        uid: metadata.uid.as_deref().unwrap_or_default().into(),
+        fingerprint: Fingerprint::of(metadata),
+        deleting: metadata.deletion_timestamp.is_some(),
+    }
+}
+
+fn cluster_error(error: watcher::Error) -> ClusterError {
+    match error {
+        watcher::Error::InitialListFailed(source)
+        | watcher::Error::WatchStartFailed(source)
+        | watcher::Error::WatchFailed(source) => source.into(),
+        watcher::Error::WatchError(status) => ClusterError::from_status(&status),
+        watcher::Error::NoResourceVersion => ClusterError::new(ErrorKind::Other, "the API server does not support watches of this kind"),
+    }
+}
+
+fn failure(kind: &WatchedKind, error: &ClusterError) -> WatchFailure {
+    WatchFailure {
+        unreachable: matches!(error.kind, ErrorKind::Unreachable | ErrorKind::Timeout),
+        unauthorized: matches!(error.kind, ErrorKind::Unauthorized),
+        message: format!("{} cannot be watched: {}", kind.group_kind, error.message),
+    }
+}

@@ -1,0 +1,164 @@
+//! From the command line to running parts, and back to an exit code.
+
+mod agent;
+mod once;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::http::Server;
+use crate::log::{self, LogFormat};
+use crate::metrics::Metrics;
+use crate::readiness::Readiness;
+use crate::shutdown::Signals;
+
+/// What the command line says, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Kubeconfig of the host cluster; the pod's service account when absent.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of that kubeconfig.
+    pub context: Option<String>,
+    /// Namespace; see [`crate::args::Args`].
+    pub namespace: Option<String>,
+    /// Sync this FleetSync once, within this time.
+    pub once: Option<(String, Duration)>,
+    /// Where to answer probes and scrapes.
+    pub http_address: SocketAddr,
+    /// Duration and renewal of the Lease; none: without leader election.
+    pub lease: Option<(Duration, Duration)>,
+    /// Log filter.
+    pub log_level: String,
+    /// Log format.
+    pub log_format: LogFormat,
+    /// Folder for Git objects.
+    pub data_dir: Option<PathBuf>,
+    /// Time to end in.
+    pub grace_period: Duration,
+}
+
+/// How the agent ended. The numbers are a contract with scripts (docs: exit codes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As asked.
+    Done,
+    /// Not synced, held back or drifted.
+    NotSynced,
+    /// Wrong options or input.
+    Usage,
+    /// A cluster or Git server could not be reached.
+    Unreachable,
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Done => 0,
+            Ending::NotSynced => 1,
+            Ending::Usage => 2,
+            Ending::Unreachable => 3,
+        })
+    }
+}
+
+/// Why the agent could not start or go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Failure {
+    ending: Ending,
+    message: String,
+}
+
+fn failure(ending: Ending, message: impl Into<String>) -> Failure {
+    Failure { ending, message: message.into() }
+}
+
+/// Runs the agent to its end on a runtime of its own.
+pub fn block_on(settings: Settings) -> ExitCode {
+    if let Err(message) = log::start(&settings.log_level, settings.log_format) {
+        log::last_words(&message);
+        return Ending::Usage.into();
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            log::last_words(&format!("the runtime could not be started: {error}; see the limits on threads and files"));
+            return Ending::Usage.into();
+        }
+    };
+    let ending = runtime.block_on(until_ended(settings));
+    // Not dropped: that would wait for a thread that hangs in the Git library.
+    runtime.shutdown_background();
+    ending.into()
+}
+
+/// Runs until the work has ended or a second signal says: now.
+async fn until_ended(settings: Settings) -> Ending {
+    let shutdown = CancellationToken::new();
+    let signals = match Signals::catch() {
+        Ok(signals) => signals,
+        Err(error) => return report(&failure(Ending::Usage, format!("signals cannot be caught: {error}"))),
+    };
+    tokio::select! {
+        ended = start(settings, shutdown.clone()) => match ended {
+            Ok(ending) => ending,
+            Err(failure) => report(&failure),
+        },
+        () = signals.second(shutdown) => Ending::NotSynced,
+    }
+}
+
+fn report(failure: &Failure) -> Ending {
+    tracing::error!("{failure}");
+    failure.ending
+}
+
+/// Every field is named, so that one that nothing reads does not compile.
+async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending, Failure> {
+    let Settings {
+        kubeconfig,
+        context,
+        namespace,
+        once,
+        http_address,
+        lease,
+        log_level: _,
+        log_format: _,
+        data_dir,
+        grace_period,
+    } = settings;
+    let in_cluster = kubeconfig.is_none();
+    let client = crate::credentials::host(kubeconfig.as_deref(), context.as_deref())
+        .await
+        .map_err(|error| failure(Ending::Usage, error.to_string()))?;
+    let namespace = namespace.unwrap_or_else(|| agent::own_namespace(in_cluster));
+    let (data_dir, _temporary) = agent::data_dir(data_dir)?;
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Readiness::default();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace, data_dir = %data_dir.display(), "starting");
+
+    // `--once` is a command, not a service: it must not fail because the agent on the same machine has the port.
+    let http = CancellationToken::new();
+    if once.is_none() {
+        // Before the first question can come.
+        readiness.expect(agent::LEASE_CHECK);
+        let server = Server::bind(http_address, Arc::clone(&metrics), readiness.clone()).await.map_err(|error| {
+            failure(Ending::Usage, format!("--http-address {http_address}: {error}; choose a free port"))
+        })?;
+        let address = server.address().map_or_else(|_| http_address.to_string(), |address| address.to_string());
+        tracing::info!(address, "answering /healthz, /readyz and /metrics");
+        tokio::spawn(server.serve(http.clone()));
+    }
+    let parts = agent::Parts { client, namespace, data_dir, metrics, readiness, shutdown, lease, grace_period };
+    let ending = match once {
+        Some((name, timeout)) => once::run(parts, &name, timeout).await,
+        None => agent::run(parts).await,
+    };
+    http.cancel();
+    ending
+}
