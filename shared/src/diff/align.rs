@@ -49,8 +49,9 @@ fn middle(
     let text = |list: &[Value]| -> Vec<String> { list.iter().map(Value::to_string).collect() };
     for op in capture_diff_slices(Algorithm::Myers, &text(&a[old.clone()]), &text(&b[new.clone()])) {
         match op {
-            DiffOp::Equal { old_index, new_index, len } => pairs
-                .extend((0..len).map(|offset| Pair::Both(old.start + old_index + offset, new.start + new_index + offset))),
+            DiffOp::Equal { old_index, new_index, len } => pairs.extend(
+                (0..len).map(|offset| Pair::Both(old.start + old_index + offset, new.start + new_index + offset)),
+            ),
             DiffOp::Delete { old_index, old_len, .. } => {
                 pairs.extend(places(old.start + old_index, old_len).into_iter().map(Pair::Before));
             }
@@ -89,7 +90,8 @@ pub(super) fn unordered(a: &[Value], b: &[Value], cost: &impl Fn(usize, usize, b
     free.retain(|after| !(b[*after].is_string() && a.contains(&b[*after])));
     // Conditions that kept their places show which part of them changed. Otherwise places say nothing, and values of a
     // set do not turn into each other: one goes, another comes.
-    let kept_places = left == free && pairs.iter().all(|pair| matches!(pair, Pair::Both(before, after) if before == after));
+    let kept_places =
+        left == free && pairs.iter().all(|pair| matches!(pair, Pair::Both(before, after) if before == after));
     if kept_places && left.iter().all(|place| a[*place].is_object() && b[*place].is_object()) {
         pairs.extend(left.into_iter().map(|place| Pair::Both(place, place)));
     } else {
@@ -134,7 +136,10 @@ fn stretch(
     let (mut row, mut column) = (0, 0);
     while row < rows || column < columns {
         let here = best[row * width + column];
-        if row < rows && column < columns && here == pair_cost[row * columns + column] + best[(row + 1) * width + column + 1] {
+        if row < rows
+            && column < columns
+            && here == pair_cost[row * columns + column] + best[(row + 1) * width + column + 1]
+        {
             pairs.push(Pair::Both(old[row], new[column]));
             row += 1;
             column += 1;

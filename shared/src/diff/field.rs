@@ -40,9 +40,8 @@ pub fn between(before: &Value, after: &Value) -> Vec<FieldChange> {
 }
 
 fn walk(before: &Value, after: &Value, direction: Direction) -> Vec<FieldChange> {
-    let kind = ObjectId::of(before)
-        .or_else(|| ObjectId::of(after))
-        .map_or_else(|| GroupKind::new("", ""), |id| id.group_kind);
+    let kind =
+        ObjectId::of(before).or_else(|| ObjectId::of(after)).map_or_else(|| GroupKind::new("", ""), |id| id.group_kind);
     let (before, after) = (fold_string_data(before), fold_string_data(after));
     let mut walk = Walk::new(&kind, direction, FieldPath::root());
     walk.value(Side::root(&before), Side::root(&after), false);
@@ -211,7 +210,9 @@ impl<'k> Walk<'k> {
         if !one_way {
             let known: HashMap<&Segment, usize> = a_keys.iter().enumerate().map(|(place, key)| (key, place)).collect();
             for (place, key) in b_keys.iter().enumerate().filter(|(_, key)| !known.contains_key(key)) {
-                self.at(key.clone(), |walk| walk.value(Side::nothing(), Side::element(b, place, siblings), shared_owner));
+                self.at(key.clone(), |walk| {
+                    walk.value(Side::nothing(), Side::element(b, place, siblings), shared_owner)
+                });
             }
         }
         if matches!(ownership, Ownership::Keyed(_)) && self.changes.len() == differences {
@@ -229,11 +230,15 @@ impl<'k> Walk<'k> {
         let siblings = a.len().max(b.len());
         for pair in pairs {
             let index = match (pair, self.direction) {
-                (align::Pair::Both(place, _), Direction::Missing) | (align::Pair::Both(_, place), Direction::Both) => place,
+                (align::Pair::Both(place, _), Direction::Missing) | (align::Pair::Both(_, place), Direction::Both) => {
+                    place
+                }
                 (align::Pair::Before(place) | align::Pair::After(place), _) => place,
             };
             let (before, after) = match pair {
-                align::Pair::Both(before, after) => (Side::element(a, before, siblings), Side::element(b, after, siblings)),
+                align::Pair::Both(before, after) => {
+                    (Side::element(a, before, siblings), Side::element(b, after, siblings))
+                }
                 align::Pair::Before(before) => (Side::element(a, before, siblings), Side::nothing()),
                 align::Pair::After(after) => (Side::nothing(), Side::element(b, after, siblings)),
             };

@@ -168,8 +168,12 @@ pub fn diff(before: &FleetState, after: &FleetState) -> FleetDiff {
             }
             (Some(old), None) if is_in(&broken_after, old) => collected.unknown(old),
             (None, Some(new)) if is_in(&broken_before, new) => collected.unknown(new),
-            (Some(old), None) => collected.add(target, id, Some(&old.object), None, Vec::new(), |_| Some(old.position.clone())),
-            (None, Some(new)) => collected.add(target, id, None, Some(&new.object), Vec::new(), |_| Some(new.position.clone())),
+            (Some(old), None) => {
+                collected.add(target, id, Some(&old.object), None, Vec::new(), |_| Some(old.position.clone()))
+            }
+            (None, Some(new)) => {
+                collected.add(target, id, None, Some(&new.object), Vec::new(), |_| Some(new.position.clone()))
+            }
             (None, None) => {}
         }
     }
@@ -194,7 +198,8 @@ pub fn diff_live(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
             collected.add(target, &manifest.id, live, Some(&manifest.object), fields, |fields| place(manifest, fields));
         }
         let is_broken = broken.iter().any(|(broken, _)| *broken == target.name());
-        for (id, live) in side.objects.iter().filter(|(id, live)| live.is_managed && !new.contains_key(&(target, *id))) {
+        for (id, live) in side.objects.iter().filter(|(id, live)| live.is_managed && !new.contains_key(&(target, *id)))
+        {
             // With a broken file for this target, an object may be missing only because its file cannot be read.
             if !is_broken {
                 collected.add(target, id, Some(&live.object), None, Vec::new(), |_| None);
@@ -337,6 +342,11 @@ fn fold(mut changes: Vec<ObjectChange>) -> Vec<ObjectChange> {
 
 /// Targets, kind, namespace, name.
 fn order(a: &ObjectChange, b: &ObjectChange) -> std::cmp::Ordering {
-    let key = |change: &ObjectChange| (change.id.namespace.clone(), change.id.name.clone(), change.id.group_kind.group.clone());
-    a.targets.cmp(&b.targets).then_with(|| a.id.group_kind.kind.cmp(&b.id.group_kind.kind)).then_with(|| key(a).cmp(&key(b)))
+    let key = |change: &ObjectChange| {
+        (change.id.namespace.clone(), change.id.name.clone(), change.id.group_kind.group.clone())
+    };
+    a.targets
+        .cmp(&b.targets)
+        .then_with(|| a.id.group_kind.kind.cmp(&b.id.group_kind.kind))
+        .then_with(|| key(a).cmp(&key(b)))
 }

@@ -27,7 +27,10 @@ const FIXED: &[Fixed] = &[
 /// A setting of the cloud controller: the new prefix first, the legacy one only when the new key is absent.
 pub(super) fn setting<'a>(annotations: Option<&'a Value>, suffix: &str) -> Option<&'a str> {
     let annotations = annotations?;
-    [NEW_PREFIX, OLD_PREFIX].iter().find_map(|prefix| annotations.get(format!("{prefix}{suffix}"))).and_then(Value::as_str)
+    [NEW_PREFIX, OLD_PREFIX]
+        .iter()
+        .find_map(|prefix| annotations.get(format!("{prefix}{suffix}")))
+        .and_then(Value::as_str)
 }
 
 /// What becomes of the load balancer's fixed settings.

@@ -70,7 +70,9 @@ pub(super) fn clusters_left(pair: &Pair<'_>) -> Vec<Consequence> {
     let left = gateway::cluster_ids(before).into_iter().filter(|id| !kept.contains(id));
     left.map(|id| {
         let address = named(&addresses::of_istio_gateway_in(before, id));
-        Consequence::note(format!("cluster {id} loses the gateway with its load balancer and its address{address} there"))
+        Consequence::note(format!(
+            "cluster {id} loses the gateway with its load balancer and its address{address} there"
+        ))
     })
     .collect()
 }

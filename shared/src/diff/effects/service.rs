@@ -31,9 +31,12 @@ fn release(service: &Value) -> Consequence {
         return Consequence::note(format!("{kind} {id} is reused and stays; its listeners are removed"));
     }
     if setting("preserve-lb-on-delete").is_some() {
-        return Consequence::note(format!("the {kind} stays (preserve-lb-on-delete), and so does its address{address}"));
+        return Consequence::note(format!(
+            "the {kind} stays (preserve-lb-on-delete), and so does its address{address}"
+        ));
     }
-    let protected = if setting("delete-protection") == Some("on") { "; delete-protection does not stop this" } else { "" };
+    let protected =
+        if setting("delete-protection") == Some("on") { "; delete-protection does not stop this" } else { "" };
     Consequence::note(format!("its {kind} and its address{address} are lost for good{protected}"))
 }
 
@@ -53,8 +56,8 @@ pub(super) fn type_changed(pair: &Pair<'_>) -> Vec<Consequence> {
 }
 
 pub(super) fn class_changed(pair: &Pair<'_>) -> Vec<Consequence> {
-    let changed = with_load_balancer(pair)
-        .filter(|(before, after)| is_load_balancer(after) && class(before) != class(after));
+    let changed =
+        with_load_balancer(pair).filter(|(before, after)| is_load_balancer(after) && class(before) != class(after));
     let text = |before: &Value| {
         format!(
             "loadBalancerClass is immutable while the type is LoadBalancer: it takes a new Service with a new address{}",
@@ -96,8 +99,10 @@ pub(super) fn policy(before: Option<&str>, after: Option<&str>, eni: bool) -> Ve
     let text = match (is_local(before), is_local(after)) {
         (true, false) if eni => return Vec::new(),
         (true, false) => "client source IP is lost (SNAT); with Terway, backend-type: eni keeps it",
-        (false, true) => "only nodes that run a gateway pod answer; pods elsewhere may not reach the address from inside \
-                          (see kubectl asm doctor clb-access)",
+        (false, true) => {
+            "only nodes that run a gateway pod answer; pods elsewhere may not reach the address from inside \
+                          (see kubectl asm doctor clb-access)"
+        }
         _ => return Vec::new(),
     };
     vec![Consequence::note(text)]

@@ -62,7 +62,8 @@ pub(super) fn immutable(pair: &Pair<'_>) -> Vec<Consequence> {
 
 /// Is the path the pattern's field or something in it?
 fn lies_in(fields: &str, path: &FieldPath) -> bool {
-    (1..=path.segments().len()).any(|length| pattern::matches(fields, &FieldPath::new(path.segments()[..length].to_vec())))
+    (1..=path.segments().len())
+        .any(|length| pattern::matches(fields, &FieldPath::new(path.segments()[..length].to_vec())))
 }
 
 pub(super) fn holder_destroyed(pair: &Pair<'_>) -> Vec<Consequence> {

@@ -63,11 +63,17 @@ fn an_inserted_route_is_one_change() {
 fn same_meaning_is_no_difference() {
     let same = |a: Value, b: Value| assert_eq!(lines(&between(&a, &b)), "");
     same(
-        route(json!({"hosts": ["a", "b"], "gateways": ["x", "mesh"], "http": [{"timeout": "1s", "route": [{"destination": {"host": "x"}}]}]})),
-        route(json!({"hosts": ["b", "a"], "gateways": ["mesh", "x"], "http": [{"timeout": "1000ms", "route": [{"destination": {"host": "x"}, "weight": 100}]}]})),
+        route(
+            json!({"hosts": ["a", "b"], "gateways": ["x", "mesh"], "http": [{"timeout": "1s", "route": [{"destination": {"host": "x"}}]}]}),
+        ),
+        route(
+            json!({"hosts": ["b", "a"], "gateways": ["mesh", "x"], "http": [{"timeout": "1000ms", "route": [{"destination": {"host": "x"}, "weight": 100}]}]}),
+        ),
     );
     same(
-        gateway(json!({"resources": {"limits": {"cpu": 2, "memory": "2G"}}, "ports": [{"name": "http", "port": 80}], "clusterIds": ["a", "b"]})),
+        gateway(
+            json!({"resources": {"limits": {"cpu": 2, "memory": "2G"}}, "ports": [{"name": "http", "port": 80}], "clusterIds": ["a", "b"]}),
+        ),
         gateway(json!({
             "resources": {"limits": {"cpu": "2000m", "memory": "2000M"}},
             "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP", "nodePort": 0}], "clusterIds": ["b", "a"],
@@ -76,13 +82,15 @@ fn same_meaning_is_no_difference() {
     );
     same(
         service(json!({"ports": [{"port": 80}, {"port": 443}]})),
-        service(json!({"ports": [{"port": 443, "protocol": "TCP"}, {"port": 80, "targetPort": 80}], "type": "ClusterIP"}))
-            .pointer_mut("/spec/ports")
-            .map(|ports| {
-                ports.as_array_mut().unwrap().reverse();
-                service(json!({"ports": ports, "type": "ClusterIP"}))
-            })
-            .unwrap(),
+        service(
+            json!({"ports": [{"port": 443, "protocol": "TCP"}, {"port": 80, "targetPort": 80}], "type": "ClusterIP"}),
+        )
+        .pointer_mut("/spec/ports")
+        .map(|ports| {
+            ports.as_array_mut().unwrap().reverse();
+            service(json!({"ports": ports, "type": "ClusterIP"}))
+        })
+        .unwrap(),
     );
     let subset = |names: &[&str]| -> Value {
         json!({
@@ -113,7 +121,9 @@ fn others_work_beside_ours_is_no_drift() {
     }));
     assert_eq!(lines(&missing_from(&git, &live)), "");
     let mut git = service(json!({"ports": [{"port": 80}]}));
-    let live = service(json!({"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80, "nodePort": 30001}, {"port": 443}], "clusterIP": "1.2.3.4"}));
+    let live = service(
+        json!({"ports": [{"port": 80, "protocol": "TCP", "targetPort": 80, "nodePort": 30001}, {"port": 443}], "clusterIP": "1.2.3.4"}),
+    );
     assert_eq!(lines(&missing_from(&git, &live)), "");
     // A selector has one owner as a whole: an added key is somebody's change of our value.
     git["spec"]["selector"] = json!({"app": "x"});
@@ -124,7 +134,9 @@ fn others_work_beside_ours_is_no_drift() {
 
 #[test]
 fn keyed_elements_are_told_by_name() {
-    let git = deployment(json!({"containers": [{"name": "details", "image": "x:1", "ports": [{"containerPort": 9080}]}], "volumes": [{"name": "tmp", "emptyDir": {}}]}));
+    let git = deployment(
+        json!({"containers": [{"name": "details", "image": "x:1", "ports": [{"containerPort": 9080}]}], "volumes": [{"name": "tmp", "emptyDir": {}}]}),
+    );
     let live = deployment(json!({"containers": [{"name": "details", "image": "x:2"}]}));
     insta::assert_snapshot!(lines(&missing_from(&git, &live)), @r#"
     spec.template.spec.containers[details].image  "x:1" → "x:2"
@@ -160,8 +172,10 @@ fn maps_with_free_keys_are_told_key_by_key() {
 
 #[test]
 fn secrets_written_as_string_data_are_compared_as_data() {
-    let git = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"a": "x", "b": "y"}});
-    let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"a": "eA==", "b": "eg=="}});
+    let git =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"a": "x", "b": "y"}});
+    let live =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"a": "eA==", "b": "eg=="}});
     insta::assert_snapshot!(lines(&missing_from(&git, &live)), @r#"data.b  "eQ==" → "eg==""#);
 }
 

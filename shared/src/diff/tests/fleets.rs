@@ -53,7 +53,11 @@ fn read(tree: &MemoryTree) -> FleetState {
 fn told(diff: &FleetDiff) -> String {
     let mut text = String::new();
     for c in diff.targets.iter().filter(|counts| counts.total() > 0) {
-        let _ = writeln!(text, "{}: {} create, {} change, {} replace, {} destroy", c.target, c.create, c.change, c.replace, c.destroy);
+        let _ = writeln!(
+            text,
+            "{}: {} create, {} change, {} replace, {} destroy",
+            c.target, c.create, c.change, c.replace, c.destroy
+        );
     }
     for change in &diff.changes {
         let targets: Vec<&str> = change.targets.iter().map(Target::name).collect();
@@ -81,7 +85,8 @@ fn the_same_fleet_has_no_difference() {
 #[test]
 fn the_same_change_on_two_clusters_is_told_once() {
     let before = tree(&[("groups/all/clb.yaml", SERVICE)]);
-    let after = tree(&[("groups/all/clb.yaml", &SERVICE.replace("Local", "Cluster").replace("port: 80}", "port: 8080}"))]);
+    let after =
+        tree(&[("groups/all/clb.yaml", &SERVICE.replace("Local", "Cluster").replace("port: 80}", "port: 8080}"))]);
     insta::assert_snapshot!(told(&diff(&read(&before), &read(&after))), @r#"
     m1c1: 0 create, 1 change, 0 replace, 0 destroy
     m1c2: 0 create, 1 change, 0 replace, 0 destroy
@@ -120,7 +125,10 @@ fn fixed_annotations_are_replacements_and_secrets_stay_hidden() {
       ! loadbalancer-address-type is fixed once the load balancer exists: the cloud controller refuses internet → intranet. It would take a new Service and lose the address; make a second Service, move DNS, then remove this one
     "#);
     // The same setting under the other prefix is no change of the load balancer.
-    let renamed = tree(&[("clusters/m1c1/clb.yaml", &SERVICE.replace("alicloud-", "alibaba-cloud-")), ("clusters/m1c1/secret.yaml", SECRET)]);
+    let renamed = tree(&[
+        ("clusters/m1c1/clb.yaml", &SERVICE.replace("alicloud-", "alibaba-cloud-")),
+        ("clusters/m1c1/secret.yaml", SECRET),
+    ]);
     assert!(told(&diff(&read(&before), &read(&renamed))).starts_with("m1c1: 0 create, 1 change, 0 replace"));
 }
 
@@ -131,7 +139,10 @@ fn an_unreadable_file_destroys_nothing() {
     let diff = diff(&read(&before), &read(&after));
     let destroyed: Vec<String> = diff.changes.iter().map(|change| change.id.to_string()).collect();
     assert_eq!(destroyed, ["Secret shop/login"]);
-    assert_eq!(diff.unknown.iter().map(|unknown| unknown.id.to_string()).collect::<Vec<_>>(), ["Service istio-system/clb-2"]);
+    assert_eq!(
+        diff.unknown.iter().map(|unknown| unknown.id.to_string()).collect::<Vec<_>>(),
+        ["Service istio-system/clb-2"]
+    );
 }
 
 #[test]
@@ -201,8 +212,12 @@ fn a_gateway_that_loses_a_cluster_or_its_kind() {
     };
     let of = |text: String| read(&tree(&[("mesh/g.yaml", &text)]));
     let (a, b) = ("c".to_owned() + &"a".repeat(32), "c".to_owned() + &"b".repeat(32));
-    let before = of(gateway(json!({"clusterIds": [a, b], "podLabels": {"x": "1"}, "ports": [{"name": "http", "port": 80}]}), false));
-    let after = of(gateway(json!({"clusterIds": [a], "podLabels": {"x": "2"}, "ports": [{"name": "http", "port": 80}]}), true));
+    let before = of(gateway(
+        json!({"clusterIds": [a, b], "podLabels": {"x": "1"}, "ports": [{"name": "http", "port": 80}]}),
+        false,
+    ));
+    let after =
+        of(gateway(json!({"clusterIds": [a], "podLabels": {"x": "2"}, "ports": [{"name": "http", "port": 80}]}), true));
     insta::assert_snapshot!(told(&diff(&before, &after)), @r#"
     mesh: 0 create, 0 change, 1 replace, 0 destroy
     Replace IstioGateway istio-system/g on mesh at mesh/g.yaml:1:97

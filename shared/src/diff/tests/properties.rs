@@ -41,18 +41,32 @@ fn names() -> BoxedStrategy<Value> {
 }
 
 fn virtual_service() -> BoxedStrategy<Value> {
-    let destination = (name(), prop::option::of(0..3_u32))
-        .prop_map(|(host, weight)| weight.map_or_else(|| json!({"destination": {"host": host}}), |w| json!({"destination": {"host": host}, "weight": w * 50})));
-    let http = (prop::collection::vec(destination, 0..3), prop::option::of(prop::sample::select(vec!["1s", "1000ms", "2s"])), names())
+    let destination = (name(), prop::option::of(0..3_u32)).prop_map(|(host, weight)| {
+        weight.map_or_else(
+            || json!({"destination": {"host": host}}),
+            |w| json!({"destination": {"host": host}, "weight": w * 50}),
+        )
+    });
+    let http = (
+        prop::collection::vec(destination, 0..3),
+        prop::option::of(prop::sample::select(vec!["1s", "1000ms", "2s"])),
+        names(),
+    )
         .prop_map(|(route, timeout, uris)| {
-            let matches: Vec<Value> = uris.as_array().unwrap().iter().map(|uri| json!({"uri": {"prefix": uri}})).collect();
+            let matches: Vec<Value> =
+                uris.as_array().unwrap().iter().map(|uri| json!({"uri": {"prefix": uri}})).collect();
             json!({"route": route, "timeout": timeout, "match": matches})
         });
     (names(), prop::collection::vec(http, 0..4)).prop_map(|(hosts, http)| json!({"hosts": hosts, "http": http})).boxed()
 }
 
 fn port() -> impl Strategy<Value = Value> {
-    (name(), prop::sample::select(vec![80, 443, 8080]), prop::option::of(prop::sample::select(vec![json!(80), json!("http")])), any::<bool>())
+    (
+        name(),
+        prop::sample::select(vec![80, 443, 8080]),
+        prop::option::of(prop::sample::select(vec![json!(80), json!("http")])),
+        any::<bool>(),
+    )
         .prop_map(|(name, port, target, tcp)| {
             let mut value = json!({"name": name, "port": port});
             if let Some(target) = target {
@@ -66,7 +80,11 @@ fn port() -> impl Strategy<Value = Value> {
 }
 
 fn service() -> BoxedStrategy<Value> {
-    (prop::collection::vec(port(), 0..3), prop::option::of(prop::sample::select(vec!["ClusterIP", "LoadBalancer"])), anything())
+    (
+        prop::collection::vec(port(), 0..3),
+        prop::option::of(prop::sample::select(vec!["ClusterIP", "LoadBalancer"])),
+        anything(),
+    )
         .prop_map(|(ports, kind, selector)| json!({"ports": ports, "type": kind, "selector": selector}))
         .boxed()
 }
@@ -78,11 +96,15 @@ fn gateway() -> BoxedStrategy<Value> {
 }
 
 fn pods() -> BoxedStrategy<Value> {
-    let env = prop::collection::vec((name(), name()), 0..4)
-        .prop_map(|pairs| pairs.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Value>());
-    let container = (name(), env, prop::option::of(prop::sample::select(vec![json!(1), json!("1"), json!("1000m"), json!("2Gi")])))
-        .prop_map(|(name, env, cpu)| json!({"name": name, "env": env, "resources": {"limits": {"cpu": cpu}}}));
-    prop::collection::vec(container, 0..3).prop_map(|containers| json!({"template": {"spec": {"containers": containers}}})).boxed()
+    let env = prop::collection::vec((name(), name()), 0..4).prop_map(|pairs| {
+        pairs.into_iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Value>()
+    });
+    let container =
+        (name(), env, prop::option::of(prop::sample::select(vec![json!(1), json!("1"), json!("1000m"), json!("2Gi")])))
+            .prop_map(|(name, env, cpu)| json!({"name": name, "env": env, "resources": {"limits": {"cpu": cpu}}}));
+    prop::collection::vec(container, 0..3)
+        .prop_map(|containers| json!({"template": {"spec": {"containers": containers}}}))
+        .boxed()
 }
 
 fn anything() -> BoxedStrategy<Value> {

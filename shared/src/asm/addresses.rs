@@ -1,0 +1,45 @@
+//! The addresses that an object holds: what clients and DNS know, and what is lost with it.
+
+use serde_json::Value;
+
+/// IPs and host names in the status of a Service.
+pub fn of_service(service: &Value) -> Vec<String> {
+    let ingress = service.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    ingress
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.get("ip").or_else(|| entry.get("hostname")))
+        .filter_map(Value::as_str)
+        .filter(|address| !address.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Addresses in the status of an IstioGateway, over all clusters, each once.
+pub fn of_istio_gateway(gateway: &Value) -> Vec<String> {
+    let plain = gateway.pointer("/status/GatewayAddress").and_then(Value::as_array);
+    let mapped = gateway.pointer("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
+    let mut addresses: Vec<String> = plain
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .chain(mapped.into_iter().flatten().filter_map(|entry| entry.get("ipAddress")).filter_map(Value::as_str))
+        .filter(|address| !address.is_empty())
+        .map(str::to_owned)
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
+/// Addresses in the status of an IstioGateway in one cluster.
+pub fn of_istio_gateway_in(gateway: &Value, cluster_id: &str) -> Vec<String> {
+    let mapped = gateway.pointer("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
+    mapped
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.get("clusterId").and_then(Value::as_str) == Some(cluster_id))
+        .filter_map(|entry| entry.get("ipAddress").and_then(Value::as_str))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,41 @@
+//! What people mean (create a gateway, place an application, split a route), turned into edits of files.
+//!
+//! An intent is a plain struct with a `plan` function: fleet in, [`FileEdit`]s out. Nothing is written here. New files
+//! are written with the comments that a person would write; existing files are edited in place and keep every byte that
+//! the change does not need.
+
+mod app;
+mod bookinfo;
+mod cluster;
+mod edit;
+mod error;
+mod fleet_view;
+mod gateway;
+mod init;
+mod placement;
+mod route;
+mod suggest;
+mod text;
+mod workspace;
+
+pub use app::{AddBookinfo, ServiceAnnotation};
+pub use bookinfo::{BOOKINFO, Service as BookinfoService};
+pub use cluster::{AddCluster, RemoveCluster};
+pub use edit::{Action, FileEdit, new_problems, objects_of};
+pub use error::AuthoringError;
+pub use gateway::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort, Hosting};
+pub use init::InitFleet;
+pub use placement::{Placement, PlacementRule, Workload};
+pub use route::{
+    AddRoute, ApiVersion, Destination, NewGateway, SetRoute, SplitRoute, SubsetSpec, UriMatch, WeighRoute, Weight,
+};
+pub use suggest::did_you_mean;
+
+/// What an intent comes to: the edits, and what the author should know about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The edits, in the order in which people read them.
+    pub edits: Vec<FileEdit>,
+    /// What is allowed but perhaps not meant.
+    pub warnings: Vec<String>,
+}

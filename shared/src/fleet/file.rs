@@ -1,0 +1,97 @@
+//! `fleet.yaml`: the mesh, its member clusters and the groups they form.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `apiVersion` of the fleet's own file kinds.
+pub const API_VERSION: &str = "kubectl-asm.io/v1alpha1";
+
+/// The file `fleet.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fleet {
+    /// `kubectl-asm.io/v1alpha1`.
+    pub api_version: String,
+    /// `Fleet`.
+    pub kind: String,
+    /// Name of the fleet.
+    pub metadata: Metadata,
+    /// Mesh, clusters, groups.
+    pub spec: FleetSpec,
+}
+
+/// Metadata of the fleet's own file kinds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// Name, a DNS label.
+    pub name: String,
+}
+
+/// What `fleet.yaml` declares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FleetSpec {
+    /// The mesh control plane (one ASM instance).
+    pub mesh: Mesh,
+    /// Member clusters of the mesh.
+    #[serde(default)]
+    pub clusters: Vec<Cluster>,
+    /// Groups of member clusters; `groups/<name>/` goes to each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
+}
+
+/// The mesh control plane.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Mesh {
+    /// ID of the ASM instance (`c` and 32 characters).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Region, for example `cn-hangzhou`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// ASM version, for example `1.22`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Edition: `Standard`, `Enterprise` or `Ultimate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edition: Option<String>,
+    /// kubeconfig context that engineers use for the mesh API; `mesh` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+}
+
+/// One member cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Cluster {
+    /// Name in this fleet: folder name under `clusters/`, a DNS label, not `mesh`.
+    pub name: String,
+    /// ACK cluster ID (`c` and 32 lower-case letters or digits), as `clusterIds` of an IstioGateway wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Kubernetes version, for example `1.33`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes_version: Option<String>,
+    /// Version of the cloud controller manager, for example `2.12.4`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud_controller_version: Option<String>,
+    /// kubeconfig context that engineers use for it; the cluster's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
+}
+
+/// A named group of member clusters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Group {
+    /// Folder name under `groups/`.
+    pub name: String,
+    /// Names of the clusters in it.
+    pub clusters: Vec<String>,
+}

@@ -1,0 +1,29 @@
+//! A fleet repository: what its folders mean, its own file kinds, and the state that both binaries build from it.
+
+mod apply_patches;
+mod approval;
+mod declared;
+mod file;
+pub mod layout;
+mod manifests;
+mod objects;
+mod own;
+mod patch;
+mod paths;
+mod problem;
+mod route_test;
+mod schema;
+mod state;
+mod suggest;
+mod tree;
+mod typed;
+
+pub use approval::{Approval, ApprovalAction, ApprovalSpec};
+pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, Mesh, Metadata};
+pub use patch::{Patch, PatchSpec, PatchTarget};
+use problem::FileError;
+pub use problem::{Position, Problem};
+pub use route_test::{RouteTest, RouteTestCase, RouteTestExpectation, RouteTestRequest, RouteTestSpec};
+pub use schema::json_schemas;
+pub use state::{FleetState, Manifest, Target};
+pub use tree::{MemoryTree, Tree, TreeError};

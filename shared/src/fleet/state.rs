@@ -1,0 +1,122 @@
+//! `FleetState`: every manifest of a tree with its target and its place in a file, and every problem found on the way.
+
+use super::{Approval, Fleet, Position, Problem, RouteTest, Tree};
+use crate::object::{GroupKind, ObjectId};
+use crate::yaml::Document;
+use serde_json::Value;
+use std::fmt;
+use std::sync::Arc;
+
+/// An API server of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// The mesh control plane. Sorts first.
+    Mesh,
+    /// A member cluster, by its name in `fleet.yaml`.
+    Cluster(Arc<str>),
+}
+
+impl Target {
+    /// `mesh` or the cluster's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Mesh => "mesh",
+            Self::Cluster(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One object of one target, as Git wants it (patches applied).
+#[derive(Clone)]
+pub struct Manifest {
+    /// Where it goes.
+    pub target: Target,
+    /// What it is.
+    pub id: ObjectId,
+    /// `apiVersion` as written.
+    pub api_version: Arc<str>,
+    /// The object. Shared between the clusters of a group unless patched.
+    pub object: Arc<Value>,
+    /// Where it begins.
+    pub position: Position,
+    /// The document it came from, for the places of inner fields.
+    pub document: Arc<Document>,
+    /// The patch file that changed it last, if any.
+    pub patched_by: Option<Arc<str>>,
+}
+
+impl fmt::Debug for Manifest {
+    /// Without the object: it may hold secrets, and debug output ends up in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {} from {}", self.id, self.target, self.position)?;
+        self.patched_by.iter().try_for_each(|patch| write!(f, ", patched by {patch}"))
+    }
+}
+
+impl Manifest {
+    /// Group and kind.
+    pub fn group_kind(&self) -> &GroupKind {
+        &self.id.group_kind
+    }
+
+    /// The place of an inner field given as a JSON pointer, or of its nearest ancestor that stands in the file.
+    pub fn position_of(&self, pointer: &str) -> Position {
+        self.document.position_of(pointer).map_or_else(
+            || self.position.clone(),
+            |(line, column)| Position { file: self.position.file.clone(), line, column },
+        )
+    }
+}
+
+/// All that a tree says.
+#[derive(Debug, Default)]
+pub struct FleetState {
+    /// The fleet file; `None` when missing or wrong (then `problems` says so and `manifests` is empty).
+    pub fleet: Option<Fleet>,
+    /// Every manifest, ordered by target, then identity. At most one per (target, identity): duplicates are problems and
+    /// none of the copies is here.
+    pub manifests: Vec<Manifest>,
+    /// Consents.
+    pub approvals: Vec<(Approval, Position)>,
+    /// Route tests.
+    pub route_tests: Vec<(RouteTest, Position)>,
+    /// Everything that is wrong, ordered by position.
+    pub problems: Vec<Problem>,
+}
+
+impl FleetState {
+    /// Reads a whole fleet. Never fails: what is wrong is in `problems`.
+    pub fn read(tree: &dyn Tree) -> Self {
+        super::layout::read(tree)
+    }
+
+    /// The targets that `fleet.yaml` declares, mesh first, clusters in the order of the file.
+    pub fn targets(&self) -> Vec<Target> {
+        let clusters = self.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+        self.fleet
+            .iter()
+            .map(|_| Target::Mesh)
+            .chain(clusters.map(|cluster| Target::Cluster(cluster.name.as_str().into())))
+            .collect()
+    }
+
+    /// The manifests of one target.
+    pub fn manifests_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Manifest> {
+        // They are ordered by target, so a fleet of many clusters need not be walked for each.
+        let first = self.manifests.partition_point(|manifest| manifest.target < *target);
+        self.manifests.iter().skip(first).take_while(move |manifest| manifest.target == *target)
+    }
+
+    /// Does any problem stand in the way of this target? (A broken file anywhere that feeds it, or the fleet file.)
+    pub fn problems_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Problem> {
+        self.problems
+            .iter()
+            .filter(move |problem| problem.targets.is_empty() || problem.targets.iter().any(|t| **t == *target.name()))
+    }
+}

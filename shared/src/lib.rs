@@ -1,0 +1,17 @@
+//! The pure core of `kubectl asm` and `asm-agent`: one model of a service-mesh fleet kept in Git.
+//!
+//! Nothing in this crate touches the network, a clock, the environment or a terminal; callers pass values in and get
+//! values back (`clippy.toml` beside this crate enforces it). Data flows one way:
+//! `Tree → FleetState → {diff, plan, drift, lint, route}` for reading, `intent → file edits` for authoring.
+
+pub mod api;
+pub mod asm;
+pub mod authoring;
+pub mod diff;
+pub mod drift;
+pub mod fleet;
+pub mod health;
+pub mod kubeconfig;
+pub mod object;
+pub mod plan;
+pub mod yaml;

@@ -1,0 +1,182 @@
+//! What an absent field means: values that say the same as saying nothing.
+//!
+//! Only what is true on every API server and what the reference confirms. Inside atomic lists this matters for drift too:
+//! there the API server's defaults stand beside our fields and must not look like somebody's work.
+
+use super::pattern::{self, Kinds};
+use super::{FieldPath, GroupKind, Segment, kinds};
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// What a field means when it is absent.
+enum Absent {
+    /// This text.
+    Text(&'static str),
+    /// This number.
+    Number(i64),
+    /// `false`.
+    False,
+    /// `0`, `false` or `""`: Go's `omitempty` drops them.
+    Zero,
+    /// What the sibling field holds; `0` counts as absent too.
+    Sibling(&'static str),
+    /// 100 for the only destination, 0 among several.
+    Weight,
+    /// Whatever the API server puts there.
+    Anything,
+}
+
+struct Row(Kinds, &'static str, Absent);
+
+const SERVICE: Kinds = Kinds::One("", "Service");
+const VIRTUAL_SERVICE: Kinds = Kinds::One(kinds::ISTIO_NETWORKING, "VirtualService");
+const GATEWAY: Kinds = Kinds::One(kinds::ISTIO_NETWORKING, "Gateway");
+const ISTIO_GATEWAY: Kinds = Kinds::One(kinds::ASM, "IstioGateway");
+const STATEFUL_SET: Kinds = Kinds::One("apps", "StatefulSet");
+
+/// Sources: Kubernetes API defaulting (k8s.io/kubernetes `pkg/apis/*/defaults.go`), `asm-domain.md` §1.6, §1.8, §7.3, §7.4.
+const ROWS: &[Row] = &[
+    Row(SERVICE, "spec.ports.protocol", Absent::Text("TCP")),
+    Row(SERVICE, "spec.ports.targetPort", Absent::Sibling("port")),
+    Row(SERVICE, "spec.ports.nodePort", Absent::Zero),
+    Row(SERVICE, "spec.type", Absent::Text("ClusterIP")),
+    Row(SERVICE, "spec.sessionAffinity", Absent::Text("None")),
+    Row(Kinds::One("", "Endpoints"), "subsets.ports.protocol", Absent::Text("TCP")),
+    Row(Kinds::Pods, "**.ports.protocol", Absent::Text("TCP")),
+    Row(Kinds::Pods, "**.serviceAccountToken.expirationSeconds", Absent::Number(3600)),
+    Row(Kinds::Pods, "**.fieldRef.apiVersion", Absent::Text("v1")),
+    Row(STATEFUL_SET, "spec.volumeClaimTemplates.apiVersion", Absent::Anything),
+    Row(STATEFUL_SET, "spec.volumeClaimTemplates.kind", Absent::Anything),
+    Row(STATEFUL_SET, "spec.volumeClaimTemplates.status", Absent::Anything),
+    Row(STATEFUL_SET, "spec.volumeClaimTemplates.spec.volumeMode", Absent::Text("Filesystem")),
+    Row(Kinds::One("networking.k8s.io", "NetworkPolicy"), "**.ports.protocol", Absent::Text("TCP")),
+    Row(Kinds::One("rbac.authorization.k8s.io", "RoleBinding"), "subjects.apiGroup", Absent::Anything),
+    Row(Kinds::One("rbac.authorization.k8s.io", "ClusterRoleBinding"), "subjects.apiGroup", Absent::Anything),
+    Row(
+        Kinds::One("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+        "webhooks.rules.scope",
+        Absent::Text("*"),
+    ),
+    Row(
+        Kinds::One("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        "webhooks.rules.scope",
+        Absent::Text("*"),
+    ),
+    Row(VIRTUAL_SERVICE, "spec.http.route.weight", Absent::Weight),
+    Row(VIRTUAL_SERVICE, "spec.tcp.route.weight", Absent::Weight),
+    Row(VIRTUAL_SERVICE, "spec.tls.route.weight", Absent::Weight),
+    Row(GATEWAY, "spec.servers.tls.mode", Absent::Text("PASSTHROUGH")),
+    Row(GATEWAY, "spec.servers.tls.httpsRedirect", Absent::False),
+    Row(ISTIO_GATEWAY, "**.ports.protocol", Absent::Text("TCP")),
+    Row(ISTIO_GATEWAY, "**.ports.targetPort", Absent::Sibling("port")),
+    Row(ISTIO_GATEWAY, "**.ports.nodePort", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.replicaCount", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.minReplicas", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.maxReplicas", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.autoscaleEnabled", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.readinessProbe.*", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.gatewayType", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.serviceType", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.loadBalancerIP", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.externalTrafficPolicy", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.applicationPorts", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.requestedNetworkView", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.dnsPolicy", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.sds.image", Absent::Zero),
+];
+
+/// Where a value stands, for defaults that depend on the neighbours.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place<'a> {
+    /// The map that holds the field.
+    pub(crate) parent: Option<&'a Value>,
+    /// The map on the other side of the comparison.
+    pub(crate) other_parent: Option<&'a Value>,
+    /// How many elements the nearest list has that this map is an element of.
+    pub(crate) siblings: usize,
+}
+
+impl<'a> Place<'a> {
+    /// The neighbour that a field follows. When the neighbour itself differs, following it would hide a change of ours:
+    /// then absent is just absent.
+    fn sibling(self, name: &str) -> Option<&'a Value> {
+        let own = self.parent?.get(name)?;
+        let other = self.other_parent.and_then(|parent| parent.get(name));
+        let same = match (own, other) {
+            (Value::Number(own), Some(Value::Number(other))) => super::equal::same_number(own, other),
+            (own, other) => other.is_none_or(|other| own == other),
+        };
+        same.then_some(own)
+    }
+}
+
+/// What a field says once defaults are taken into account; `None` when it says nothing.
+pub(crate) fn meaning<'a>(
+    kind: &GroupKind,
+    path: &FieldPath,
+    value: Option<&'a Value>,
+    place: Place<'a>,
+) -> Option<Cow<'a, Value>> {
+    let value = value.filter(|value| !says_nothing(kind, path, value));
+    let Some(Row(_, _, absent)) = ROWS.iter().find(|row| row.0.has(kind) && pattern::matches(row.1, path)) else {
+        return value.map(Cow::Borrowed);
+    };
+    match absent {
+        Absent::Text(text) => Some(value.map_or_else(|| Cow::Owned(Value::from(*text)), Cow::Borrowed)),
+        Absent::Number(number) => Some(value.map_or_else(|| Cow::Owned(Value::from(*number)), Cow::Borrowed)),
+        Absent::False => value.filter(|value| value.as_bool() != Some(false)).map(Cow::Borrowed),
+        Absent::Zero => value.filter(|value| !is_zero(value)).map(Cow::Borrowed),
+        Absent::Sibling(name) => {
+            value.filter(|value| !is_zero(value)).or_else(|| place.sibling(name)).map(Cow::Borrowed)
+        }
+        Absent::Weight => match value.filter(|value| !is_zero(value)) {
+            Some(value) => Some(Cow::Borrowed(value)),
+            None => (place.siblings == 1).then(|| Cow::Owned(Value::from(100))),
+        },
+        Absent::Anything => value.map(Cow::Borrowed),
+    }
+}
+
+/// Does the API server fill this field with whatever it likes when it is not set?
+pub(crate) fn is_free_when_absent(kind: &GroupKind, path: &FieldPath) -> bool {
+    ROWS.iter().any(|row| matches!(row.2, Absent::Anything) && row.0.has(kind) && pattern::matches(row.1, path))
+}
+
+/// `null`, `[]`, and `{}` where an empty map cannot mean anything.
+fn says_nothing(kind: &GroupKind, path: &FieldPath, value: &Value) -> bool {
+    if matches!(path.segments().last(), Some(Segment::Index(_) | Segment::Key(_))) {
+        // An element is there, whatever it holds.
+        return false;
+    }
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => {
+            empty_map_says_nothing(kind, path)
+                && map
+                    .iter()
+                    .all(|(name, inner)| meaning(kind, &path.field(name), Some(inner), Place::default()).is_none())
+        }
+        _ => false,
+    }
+}
+
+/// In Istio's and in unknown kinds an empty map says something (`outlierDetection: {}` turns it on, a header match `{}`
+/// means "present"), and so it does inside lists (`emptyDir: {}`, `podSelector: {}`). Go clients of IstioGateway leave
+/// empty structs behind, and the built-in kinds default theirs.
+fn empty_map_says_nothing(kind: &GroupKind, path: &FieldPath) -> bool {
+    if path.is_under(&["metadata"]) {
+        return true;
+    }
+    let known = kinds::find(kind).is_some() && !Kinds::Istio.has(kind);
+    known && path.segments().iter().all(|segment| matches!(segment, Segment::Field(_)))
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        _ => false,
+    }
+}

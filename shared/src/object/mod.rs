@@ -1,0 +1,21 @@
+//! Kubernetes objects as the fleet sees them: identity, kinds, and what makes two of them equal.
+
+pub(crate) mod defaults;
+mod duration;
+pub mod equal;
+mod id;
+pub mod kinds;
+pub mod list_keys;
+mod path;
+pub(crate) mod pattern;
+mod quantity;
+mod redact;
+mod secret;
+pub mod server_owned;
+
+pub use duration::parse_duration;
+pub use id::{GroupKind, ObjectId, split_api_version};
+pub use path::{FieldPath, Segment};
+pub use quantity::Quantity;
+pub use redact::{redact, redact_text};
+pub use secret::fold_string_data;
