@@ -1,0 +1,86 @@
+//! `kubectl asm cluster list`.
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::output::{self, OutputFormat};
+use crate::ui::Table;
+use asm_shared::fleet::{Cluster, Fleet, FleetState, Target};
+use serde::Serialize;
+
+/// Lists the member clusters of the fleet, with the number of objects that Git has for each.
+#[derive(Debug, clap::Args)]
+#[command(
+    visible_alias = "ls",
+    after_help = "Examples:
+  kubectl asm cluster list
+  kubectl asm cluster list -o wide
+
+Output formats: wide, json, yaml, name"
+)]
+pub struct ListArgs {}
+
+/// A cluster as the machine formats tell it.
+#[derive(Serialize)]
+struct Item<'a> {
+    #[serde(flatten)]
+    cluster: &'a Cluster,
+    groups: Vec<&'a str>,
+    objects: usize,
+    problems: usize,
+}
+
+/// Runs it.
+pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
+    use OutputFormat::{Human, Json, Name, Wide, Yaml};
+    let format = context.output(&[Wide, Json, Yaml, Name])?;
+    let repo = context.repo()?;
+    let fleet = repo.fleet()?;
+    let items: Vec<_> = fleet.spec.clusters.iter().map(|cluster| item(fleet, &repo.state, cluster)).collect();
+    let ui = context.ui();
+    match format {
+        Json | Yaml => output::print(ui, format, &output::list("Cluster", items)?)?,
+        Name => items.iter().for_each(|item| ui.line(&format!("cluster/{}", item.cluster.name))),
+        Human | Wide if items.is_empty() => {
+            ui.status(&format!("No clusters found in fleet {}.", fleet.metadata.name));
+            ui.hint("add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID");
+        }
+        Human | Wide => ui.table(&table(&items, format == Wide)),
+    }
+    Ok(Exit::Clean)
+}
+
+fn item<'a>(fleet: &'a Fleet, state: &FleetState, cluster: &'a Cluster) -> Item<'a> {
+    let target = Target::Cluster(cluster.name.as_str().into());
+    let groups = fleet.spec.groups.iter().filter(|group| group.clusters.contains(&cluster.name));
+    Item {
+        cluster,
+        groups: groups.map(|group| group.name.as_str()).collect(),
+        objects: state.manifests_of(&target).count(),
+        problems: state.problems_of(&target).count(),
+    }
+}
+
+fn table(items: &[Item<'_>], wide: bool) -> Table {
+    let more: &[_] = if wide { &["cloud controller", "context", "problems"] } else { &[] };
+    let mut table =
+        Table::new(["name", "id", "region", "version", "groups", "objects"].into_iter().chain(more.iter().copied()));
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    for item in items {
+        let cluster = item.cluster;
+        let mut cells = vec![
+            cluster.name.clone(),
+            text(&cluster.id),
+            text(&cluster.region),
+            text(&cluster.kubernetes_version),
+            item.groups.join(","),
+            item.objects.to_string(),
+        ];
+        if wide {
+            let kube_context = cluster.context.clone().unwrap_or_else(|| cluster.name.clone());
+            cells.extend([text(&cluster.cloud_controller_version), kube_context, item.problems.to_string()]);
+        }
+        table.row(cells);
+    }
+    table
+}

@@ -1,0 +1,137 @@
+//! The two sides of a comparison: revisions of Git and the working tree.
+
+use crate::error::CommandError;
+use asm_io::revisions::WorkingCopy;
+use asm_io::tree::{CommitTree, DirTree, resolve};
+use asm_shared::fleet::{Fleet, FleetState, Tree as _, TreeError};
+use std::path::Path;
+
+/// What is compared with what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Range {
+    /// A revision with the working tree.
+    WorkingTree(String),
+    /// `A..B`.
+    Between(String, String),
+    /// `A...B`: from the common ancestor to B.
+    SinceParting(String, String),
+    /// The API servers with the working tree or a revision.
+    Live(Option<String>),
+}
+
+impl Range {
+    /// Reads the argument. A side that is left out is HEAD, as in Git.
+    pub(super) fn parse(argument: Option<&str>, live: bool) -> Result<Self, CommandError> {
+        let head = |side: &str| if side.is_empty() { "HEAD".to_owned() } else { side.to_owned() };
+        let argument = argument.map(str::trim);
+        if argument == Some("") {
+            return Err(CommandError::usage("the revision is empty").hinted("leave it out to compare with HEAD"));
+        }
+        let range = match argument {
+            None if live => return Ok(Self::Live(None)),
+            None => return Ok(Self::WorkingTree("HEAD".to_owned())),
+            Some(text) => match (text.split_once("..."), text.split_once("..")) {
+                (Some((from, to)), _) => Self::SinceParting(head(from), head(to)),
+                (None, Some((from, to))) => Self::Between(head(from), head(to)),
+                (None, None) if live => return Ok(Self::Live(Some(text.to_owned()))),
+                (None, None) => Self::WorkingTree(text.to_owned()),
+            },
+        };
+        if live {
+            return Err(CommandError::usage(
+                "--live compares one state of Git with the API servers: give one revision, or none",
+            ));
+        }
+        Ok(range)
+    }
+}
+
+/// One side.
+#[derive(Debug)]
+pub(super) struct Side {
+    /// `main (4f1c2aa)`, `working tree`.
+    pub(super) label: String,
+    /// What its files say.
+    pub(super) state: FleetState,
+}
+
+impl Side {
+    /// The fleet file. When it cannot be used, the error lists what is wrong with it.
+    pub(super) fn fleet(&self) -> Result<&Fleet, CommandError> {
+        self.state.fleet.as_ref().ok_or_else(|| {
+            let fatal = self.state.problems.iter().filter(|problem| problem.targets.is_empty());
+            fatal.fold(CommandError::input(format!("{}: fleet.yaml cannot be used", self.label)), |error, problem| {
+                error.because(problem.to_string()).hinted_with(problem.hint.clone())
+            })
+        })
+    }
+}
+
+/// Reads both sides; the left one is `None` when it is live.
+pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), CommandError> {
+    let working_tree = || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)) };
+    if *range == Range::Live(None) {
+        return Ok((None, working_tree()));
+    }
+    let copy = WorkingCopy::find(root).map_err(|error| wrong(&error).hinted("revisions need a Git repository"))?;
+    Ok(match range {
+        Range::Live(revision) => (None, commit(&copy, revision.as_deref().unwrap_or("HEAD"), None)?),
+        Range::WorkingTree(revision) => (Some(before(&copy, revision)?), working_tree()),
+        Range::Between(from, to) => (Some(commit(&copy, from, None)?), commit(&copy, to, None)?),
+        Range::SinceParting(from, to) => {
+            let ids = (resolve(&copy.repository, from), resolve(&copy.repository, to));
+            let (one, two) = (ids.0.map_err(|error| wrong(&error))?, ids.1.map_err(|error| wrong(&error))?);
+            let base = copy.merge_base(one, two).map_err(|error| wrong(&error))?.to_string();
+            let label = format!("{from} at the common ancestor");
+            (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
+        }
+    })
+}
+
+/// The old side of the working tree: a fleet that is not committed yet has nothing there.
+fn before(copy: &WorkingCopy, revision: &str) -> Result<Side, CommandError> {
+    if revision == "HEAD" && copy.is_unborn() {
+        return Ok(Side { label: "nothing (no commit yet)".to_owned(), state: FleetState::default() });
+    }
+    commit(copy, revision, None)
+}
+
+/// The fleet in a commit. A commit from before the fleet was started has nothing.
+fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>) -> Result<Side, CommandError> {
+    let id = resolve(&copy.repository, revision).map_err(|error| wrong(&error))?;
+    let short = copy.short(id);
+    let name = label.unwrap_or(revision);
+    let label = if id.to_string().starts_with(name) { short } else { format!("{name} ({short})") };
+    if !copy.has_folder(id) {
+        return Ok(Side { label, state: FleetState::default() });
+    }
+    let tree = CommitTree::of(&copy.repository, id, &copy.folder).map_err(|error| wrong(&error))?;
+    let has_fleet = tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml");
+    let state = if has_fleet { FleetState::read(&tree) } else { FleetState::default() };
+    Ok(Side { label, state })
+}
+
+fn wrong(error: &TreeError) -> CommandError {
+    let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
+    CommandError::input(format!("{place}{}", error.reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_as_git_reads_them() {
+        let read = |text: Option<&str>, live| Range::parse(text, live).map_err(|error| error.message);
+        let text = |text: &str| text.to_owned();
+        assert_eq!(read(None, false), Ok(Range::WorkingTree(text("HEAD"))));
+        assert_eq!(read(Some("v1"), false), Ok(Range::WorkingTree(text("v1"))));
+        assert_eq!(read(Some("a..b"), false), Ok(Range::Between(text("a"), text("b"))));
+        assert_eq!(read(Some("a.."), false), Ok(Range::Between(text("a"), text("HEAD"))));
+        assert_eq!(read(Some("...b"), false), Ok(Range::SinceParting(text("HEAD"), text("b"))));
+        assert_eq!(read(None, true), Ok(Range::Live(None)));
+        assert_eq!(read(Some("v1"), true), Ok(Range::Live(Some(text("v1")))));
+        assert!(read(Some("a..b"), true).is_err());
+        assert!(read(Some(""), false).is_err());
+    }
+}

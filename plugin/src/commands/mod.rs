@@ -1,0 +1,67 @@
+//! The verbs. One file each; groups of verbs are directories. A file holds `XArgs` (its documentation is the help text)
+//! and `run(context, args)`.
+
+pub mod app;
+pub mod cluster;
+pub mod complete;
+pub mod completion;
+pub mod diff;
+pub mod drift;
+pub mod gateway;
+pub mod init;
+pub mod resume;
+pub mod route;
+pub mod status;
+pub mod suspend;
+pub mod sync;
+pub mod version;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use clap::Subcommand;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the help text of a verb is the documentation of its arguments")]
+pub enum Command {
+    Init(init::InitArgs),
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
+    #[command(subcommand)]
+    App(app::AppCommand),
+    #[command(subcommand)]
+    Route(route::RouteCommand),
+    Diff(diff::DiffArgs),
+    Status(status::StatusArgs),
+    Drift(drift::DriftArgs),
+    Sync(sync::SyncArgs),
+    Suspend(suspend::SuspendArgs),
+    Resume(resume::ResumeArgs),
+    Version(version::VersionArgs),
+    Completion(completion::CompletionArgs),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::CompleteArgs),
+}
+
+/// Runs a verb.
+pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Init(args) => init::run(context, args),
+        Command::Cluster(command) => cluster::run(context, command),
+        Command::App(command) => app::run(context, command),
+        Command::Route(command) => route::run(context, command),
+        Command::Gateway(command) => gateway::run(context, command),
+        Command::Diff(args) => diff::run(context, args),
+        Command::Status(args) => status::run(context, args),
+        Command::Drift(args) => drift::run(context, args),
+        Command::Sync(args) => sync::run(context, args),
+        Command::Suspend(args) => suspend::run(context, args),
+        Command::Resume(args) => resume::run(context, args),
+        Command::Version(args) => version::run(context, args),
+        Command::Completion(args) => completion::run(context, args),
+        Command::Complete(args) => complete::run(context, args),
+    }
+}

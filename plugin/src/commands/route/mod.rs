@@ -1,0 +1,56 @@
+//! `kubectl asm route …`.
+
+pub mod add;
+pub mod set;
+pub mod split;
+pub mod weight;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use clap::Subcommand;
+
+/// Routes (VirtualService, with the Gateway and the DestinationRule they need).
+///
+/// A destination is written HOST[:PORT][@SUBSET][=PERCENT]: `productpage:9080`, `reviews@v3`, `reviews@v1=90`. A subset
+/// that is not declared yet is declared in the host's DestinationRule, for the pods with the label version=SUBSET.
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "the help text of a verb is the documentation of its arguments")]
+pub enum RouteCommand {
+    Add(add::AddArgs),
+    Set(set::SetArgs),
+    Weight(weight::WeightArgs),
+    Split(split::SplitArgs),
+}
+
+/// Runs one of them.
+pub fn run(context: &Context, command: RouteCommand) -> Result<Exit, CommandError> {
+    match command {
+        RouteCommand::Add(args) => add::run(context, args),
+        RouteCommand::Set(args) => set::run(context, args),
+        RouteCommand::Weight(args) => weight::run(context, args),
+        RouteCommand::Split(args) => split::run(context, args),
+    }
+}
+
+/// `--api-version` of new objects.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum ApiVersionArg {
+    /// networking.istio.io/v1alpha3.
+    V1alpha3,
+    /// networking.istio.io/v1beta1, served by every ASM version in use.
+    #[default]
+    V1beta1,
+    /// networking.istio.io/v1, Istio 1.22 and later.
+    V1,
+}
+
+impl From<ApiVersionArg> for asm_shared::authoring::ApiVersion {
+    fn from(version: ApiVersionArg) -> Self {
+        match version {
+            ApiVersionArg::V1alpha3 => Self::V1Alpha3,
+            ApiVersionArg::V1beta1 => Self::V1Beta1,
+            ApiVersionArg::V1 => Self::V1,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Whole pages, as people see them.
+
+use super::*;
+use serde_json::{Value, json};
+
+fn now() -> Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn conditions(list: &[(&str, &str, &str, &str)]) -> Value {
+    list.iter()
+        .map(|(kind, status, reason, message)| {
+            json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": "2026-03-01T11:00:00Z"})
+        })
+        .collect()
+}
+
+fn sync(spec: Value, status: Value) -> FleetSync {
+    serde_json::from_value(json!({
+        "apiVersion": "kubectl-asm.io/v1alpha1", "kind": "FleetSync",
+        "metadata": {"name": "shop", "namespace": "asm-system", "generation": 3},
+        "spec": spec, "status": status
+    }))
+    .unwrap()
+}
+
+fn source() -> Value {
+    json!({"source": {"url": "https://me:hunter2@git.example.com/shop.git", "branch": "main", "path": ""}})
+}
+
+fn read() -> Value {
+    json!({
+        "revision": "4f1c2aa6d3b1c9f0a5e47b8c6d2e1f3a4b5c6d7e", "subject": "reviews: all to v3",
+        "author": "Ann <ann@example.com>", "seenAt": "2026-03-01T11:55:00Z"
+    })
+}
+
+fn healthy() -> FleetSync {
+    let ready = conditions(&[("Ready", "True", "Ready", "12 objects at 4f1c2aa")]);
+    sync(
+        source(),
+        json!({
+            "observedGeneration": 3,
+            "conditions": conditions(&[("Ready", "True", "Ready", "2 targets are at 4f1c2aa")]),
+            "source": read(),
+            "targets": [
+                {"name": "mesh", "revision": "4f1c2aa6d3b1c9f0a5e47b8c6d2e1f3a4b5c6d7e", "conditions": ready, "objects": 12},
+                {"name": "m1c1", "revision": "4f1c2aa6d3b1c9f0a5e47b8c6d2e1f3a4b5c6d7e", "conditions": ready, "objects": 12}
+            ]
+        }),
+    )
+}
+
+fn troubled() -> FleetSync {
+    let mut spec = source();
+    spec["drift"] = json!("Correct");
+    sync(
+        spec,
+        json!({
+            "observedGeneration": 3, "drifted": 2, "heldBack": 1, "problemCount": 12,
+            "conditions": conditions(&[
+                ("Ready", "False", "HeldBack", "m1c1: deleting Service istio-system/clb-2 waits for an approval"),
+                ("Synced", "False", "HeldBack", "m1c1 is on the way"),
+            ]),
+            "source": read(),
+            "problems": [{"at": "clusters/m1c1/a.yaml:3:5", "message": "`spec.ports[0].port` is missing"}],
+            "targets": [
+                {"name": "mesh", "conditions": conditions(&[("Ready", "Unknown", "NotSeen", "not looked at yet")]), "objects": 12},
+                {
+                    "name": "m1c1", "revision": "11aa22bb33cc44dd55ee66ff77aa88bb99cc00dd", "objects": 9, "drifted": 2, "heldBack": 1,
+                    "problemCount": 1,
+                    "conditions": conditions(&[("Ready", "False", "HeldBack", "deleting Service istio-system/clb-2 waits for an approval in Git")]),
+                    "problems": [{"at": "Service default/x", "message": "spec.ports[0].nodePort: provided port is already allocated"}],
+                    "held": [{
+                        "action": "Delete", "kind": "Service", "namespace": "istio-system", "name": "clb-2", "uid": "u-1",
+                        "addresses": ["198.51.100.7"], "message": "deletes the Service's load balancer and its address"
+                    }]
+                }
+            ]
+        }),
+    )
+}
+
+#[test]
+fn everything_is_well() {
+    assert!(is_well(&healthy()));
+    assert_eq!(next_step(&healthy()), None);
+    insta::assert_snapshot!(of(&healthy(), now(), false));
+}
+
+#[test]
+fn trouble() {
+    let sync = troubled();
+    assert!(!is_well(&sync));
+    assert_eq!(next_step(&sync).as_deref(), Some("write the approval file above, commit it, and the agent goes on"));
+    insta::assert_snapshot!(of(&sync, now(), false));
+}
+
+#[test]
+fn trouble_in_full() {
+    insta::assert_snapshot!(of(&troubled(), now(), true));
+}
+
+#[test]
+fn no_agent_yet_and_suspended() {
+    let mut new = healthy();
+    new.status = None;
+    assert!(!is_well(&new));
+    insta::assert_snapshot!(of(&new, now(), false), @"
+    fleetsync.kubectl-asm.io/shop in asm-system
+      Source     https://(redacted)@git.example.com/shop.git (main)
+      Ready      Unknown: no agent has reported yet
+    ");
+    let mut suspended = healthy();
+    suspended.spec.suspend = true;
+    suspended.metadata.generation = Some(4);
+    assert!(!is_well(&suspended));
+    assert_eq!(next_step(&suspended).as_deref(), Some("applying is suspended; go on with: kubectl asm resume shop"));
+    let page = of(&suspended, now(), false);
+    assert!(page.contains("Suspended  nothing is applied") && page.contains("older spec"), "{page}");
+}

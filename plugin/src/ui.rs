@@ -1,0 +1,209 @@
+//! The terminal: data on stdout, everything else on stderr, colour decided for each of them.
+//!
+//! A closed pipe ends the output quietly; any other failure to write is kept and reported at the end by
+//! [`Ui::finish`], so that a full disk does not look like success.
+
+use crate::error::CommandError;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use comfy_table::presets;
+use comfy_table::{Cell, ContentArrangement};
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::Mutex;
+use std::time::Duration;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb.
+    #[default]
+    Auto,
+    /// Also into pipes and files.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+/// What happened to stdout.
+#[derive(Debug, Default)]
+enum Stdout {
+    #[default]
+    Open,
+    /// The reader went away; nothing more is written.
+    Closed,
+    /// Writing failed.
+    Failed(io::Error),
+}
+
+/// The terminal of one run.
+#[derive(Debug)]
+pub struct Ui {
+    color: ColorChoice,
+    no_headers: bool,
+    stdout: Mutex<Stdout>,
+}
+
+impl Ui {
+    /// Makes the terminal of one run.
+    pub fn new(color: Color, no_headers: bool) -> Self {
+        Self { color: color.into(), no_headers, stdout: Mutex::default() }
+    }
+
+    /// Writes data to stdout as it is; escape sequences are stripped where colour is off.
+    pub fn data(&self, text: &str) {
+        let Ok(mut state) = self.stdout.lock() else { return };
+        if !matches!(*state, Stdout::Open) {
+            return;
+        }
+        let mut stdout = AutoStream::new(io::stdout().lock(), self.color);
+        if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+            *state = if error.kind() == io::ErrorKind::BrokenPipe { Stdout::Closed } else { Stdout::Failed(error) };
+        }
+    }
+
+    /// Writes one line of data to stdout.
+    pub fn line(&self, text: &str) {
+        self.data(&format!("{text}\n"));
+    }
+
+    /// Writes a table to stdout. Nothing is written for a table without rows: say so with [`Self::status`].
+    pub fn table(&self, table: &Table) {
+        self.data(&table.render(self.no_headers));
+    }
+
+    /// Says on stderr what is going on or what was done.
+    pub fn status(&self, text: &str) {
+        self.message(text);
+    }
+
+    /// Says on stderr what to do next.
+    pub fn hint(&self, text: &str) {
+        self.labelled(HINT, "hint", text);
+    }
+
+    /// Warns on stderr.
+    pub fn warning(&self, text: &str) {
+        self.labelled(WARNING, "warning", text);
+    }
+
+    /// Shows an error on stderr. Commands return errors instead of calling this.
+    pub(crate) fn error(&self, text: &str) {
+        self.labelled(ERROR, "error", text);
+    }
+
+    fn labelled(&self, style: Style, label: &str, text: &str) {
+        self.message(&format!("{style}{label}:{style:#} {text}"));
+    }
+
+    fn message(&self, text: &str) {
+        let mut stderr = AutoStream::new(io::stderr().lock(), self.color);
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(stderr, "{text}").and_then(|()| stderr.flush());
+    }
+
+    /// Is colour shown on stdout?
+    pub fn stdout_has_color(&self) -> bool {
+        AutoStream::new(io::stdout().lock(), self.color).current_choice() != ColorChoice::Never
+    }
+
+    /// A spinner on stderr that goes away when dropped; nothing at all when stderr is not a terminal.
+    pub fn progress(&self, text: &str) -> Progress {
+        let bar = if io::stderr().is_terminal() {
+            let bar = indicatif::ProgressBar::new_spinner();
+            bar.set_message(text.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        } else {
+            indicatif::ProgressBar::hidden()
+        };
+        Progress(bar)
+    }
+
+    /// Tells whether all data reached stdout. A reader that went away is no failure.
+    pub fn finish(&self) -> Result<(), CommandError> {
+        match self.stdout.lock().as_deref() {
+            Ok(Stdout::Failed(error)) => Err(CommandError::input("cannot write to stdout").caused_by(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A spinner on stderr.
+#[derive(Debug)]
+pub struct Progress(indicatif::ProgressBar);
+
+impl Progress {
+    /// Replaces the text.
+    pub fn set(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A table as kubectl prints it: upper-case headers, three spaces between columns, no borders, never wrapped.
+#[derive(Clone, Debug)]
+pub struct Table {
+    headers: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headers.
+    pub fn new(headers: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { headers: headers.into_iter().collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row. Empty cells are shown as `<none>`.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().map(|c| if c.is_empty() { "<none>".to_owned() } else { c }).collect());
+    }
+
+    /// Has it no rows?
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The text, with a line break after every line.
+    pub fn render(&self, no_headers: bool) -> String {
+        if self.rows.is_empty() {
+            return String::new();
+        }
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        if !no_headers {
+            table.add_row(self.headers.iter().map(|header| Cell::new(header.to_uppercase())));
+        }
+        for row in &self.rows {
+            table.add_row(row.iter().map(Cell::new));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 3));
+        }
+        table.lines().fold(String::new(), |mut text, line| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{}", line.trim_end());
+            text
+        })
+    }
+}
