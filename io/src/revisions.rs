@@ -52,7 +52,10 @@ impl WorkingCopy {
             } else {
                 ""
             };
-            TreeError { path: String::new(), reason: format!("{one:.7} and {two:.7} have no commit in common{shallow}") }
+            TreeError {
+                path: String::new(),
+                reason: format!("{one:.7} and {two:.7} have no commit in common{shallow}"),
+            }
         })
     }
 

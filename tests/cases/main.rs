@@ -2,7 +2,10 @@
 
 mod bad_input;
 mod crash;
+mod documents;
 mod idle;
 mod isolation;
 mod lab;
+mod life;
+mod once;
 mod story;

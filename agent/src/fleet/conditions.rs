@@ -150,7 +150,7 @@ fn synced(known: &Known) -> Verdict {
         .iter()
         .filter_map(|(name, report)| match report {
             Some(report) if report.is_synced() => None,
-            Some(report) => Some((name.as_str(), why_not_synced(report))),
+            Some(report) => Some((name.as_str(), why_not_synced(report, known))),
             None => Some((name.as_str(), "not looked at yet".to_owned())),
         })
         .collect();
@@ -173,10 +173,14 @@ fn synced(known: &Known) -> Verdict {
         "Suspended"
     } else if reports(known).any(|(_, report)| report.blocked.is_some()) {
         "TargetUnavailable"
+    } else if !reports(known).all(|(_, report)| report.settled) {
+        "Progressing"
     } else if reports(known).any(|(_, report)| !report.problems.is_empty()) {
         "SomeObjectsFailed"
     } else if reports(known).any(|(_, report)| !report.held.is_empty() || report.hold.is_some()) {
         "HeldBack"
+    } else if !known.problems.is_empty() {
+        "SomeFilesWrong"
     } else {
         "Progressing"
     };
@@ -184,7 +188,7 @@ fn synced(known: &Known) -> Verdict {
     verdict(labels::SYNCED, false, reason, notes.join("; "))
 }
 
-fn why_not_synced(report: &TargetReport) -> String {
+fn why_not_synced(report: &TargetReport, known: &Known) -> String {
     if let Some(blocked) = &report.blocked {
         return blocked.clone();
     }
@@ -198,6 +202,9 @@ fn why_not_synced(report: &TargetReport) -> String {
     }
     if let Some(hold) = &report.hold {
         return hold.clone();
+    }
+    if report.settled && !known.problems.is_empty() {
+        return "its files have problems; see FleetValid".to_owned();
     }
     if report.leaving > 0 {
         return format!("{} removed objects are not gone yet", report.leaving);
@@ -291,7 +298,7 @@ fn target_status(
             report if !report.held.is_empty() || report.hold.is_some() => "HeldBack",
             _ => "Progressing",
         };
-        verdict(labels::READY, false, reason, why_not_synced(report))
+        verdict(labels::READY, false, reason, why_not_synced(report, known))
     } else if let Some((id, why)) = report.unhealthy.first_key_value() {
         verdict(labels::READY, false, "Unhealthy", format!("{id} {why}"))
     } else {

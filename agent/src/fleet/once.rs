@@ -67,19 +67,30 @@ fn is_true(status: &FleetSyncStatus, kind: &str) -> bool {
     condition(status, kind).is_some_and(|condition| condition.status == "True")
 }
 
+/// Reasons of `SourceReady` that pass by themselves, so that waiting makes sense.
+const PASSING: &[&str] = &["NotFetched", "Unreachable", "Timeout", "StillRunning"];
+/// Reasons of `SourceReady` that mean that the Git server did not let us in or was not there.
+const NOT_REACHED: &[&str] =
+    &["Unreachable", "Timeout", "StillRunning", "Unauthorized", "UntrustedCertificate", "RepositoryMissing"];
+
+fn reason<'a>(status: &'a FleetSyncStatus, kind: &str) -> &'a str {
+    condition(status, kind).map(|condition| condition.reason.as_str()).unwrap_or_default()
+}
+
 /// Will waiting change nothing more? Ready, or a reason that only people can mend. What passes by itself (a load balancer
 /// that is being made, an API server that does not answer) is waited for until the time is over.
 fn is_settled(status: &FleetSyncStatus) -> bool {
     if is_true(status, labels::READY) {
         return true;
     }
-    let reason = |kind| condition(status, kind).map(|condition| condition.reason.as_str()).unwrap_or_default();
-    let source_failed = !matches!(reason(labels::SOURCE_READY), "Fetched" | "NotFetched" | "Unreachable" | "Timeout");
-    let fleet_missing = reason(labels::FLEET_VALID) == "NoFleet";
-    source_failed || fleet_missing || reason(labels::SYNCED) == "HeldBack"
+    let source = reason(status, labels::SOURCE_READY);
+    let source_failed = source != "Fetched" && !PASSING.contains(&source);
+    // Files that cannot be read stay so; but the rest of the commit is still applied, and that is waited for.
+    let files_wrong = reason(status, labels::FLEET_VALID) == "NoFleet"
+        || (!is_true(status, labels::FLEET_VALID) && reason(status, labels::SYNCED) == "SomeFilesWrong");
+    source_failed || files_wrong || matches!(reason(status, labels::SYNCED), "HeldBack" | "SomeObjectsFailed")
 }
 
 fn is_unreachable(status: &FleetSyncStatus) -> bool {
-    let reason = |kind| condition(status, kind).map(|condition| condition.reason.as_str()).unwrap_or_default();
-    matches!(reason(labels::SOURCE_READY), "Unreachable" | "Timeout") || reason(labels::SYNCED) == "TargetUnavailable"
+    NOT_REACHED.contains(&reason(status, labels::SOURCE_READY)) || reason(status, labels::SYNCED) == "TargetUnavailable"
 }

@@ -62,7 +62,9 @@ impl Resource {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KindError {
     /// The API server does not serve it.
-    #[error("the API server does not serve {kind} in {api_version}: install its CustomResourceDefinition, or correct apiVersion")]
+    #[error(
+        "the API server does not serve {kind} in {api_version}: install its CustomResourceDefinition, or correct apiVersion"
+    )]
     NotServed {
         /// Kind.
         kind: Arc<str>,

@@ -21,6 +21,9 @@ use std::collections::BTreeSet;
 ///
 /// Exit codes: 0 no drift, 1 drift, 2 usage or input error, 3 the cluster could not be reached.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kubectl asm drift
+  kubectl asm drift shop --target m1c1 -o json")]
 pub struct DriftArgs {
     /// Name of the FleetSync [default: the only one of the namespace]
     #[arg(value_name = "NAME")]

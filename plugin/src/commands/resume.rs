@@ -9,6 +9,8 @@ use crate::live::host;
 ///
 /// Sets spec.suspend of the FleetSync to false; nothing else is changed.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kubectl asm resume shop")]
 pub struct ResumeArgs {
     /// Name of the FleetSync [default: the only one of the namespace]
     #[arg(value_name = "NAME")]

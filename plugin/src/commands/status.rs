@@ -18,6 +18,9 @@ use asm_shared::api::{FleetSync, FleetSyncStatus, labels};
 ///
 /// Exit codes: 0 ready, 1 not ready, drifted or held back, 2 usage or input error, 3 the cluster could not be reached.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kubectl asm status
+  kubectl asm status shop --context host -o wide")]
 pub struct StatusArgs {
     /// Name of the FleetSync [default: all of the namespace]
     #[arg(value_name = "NAME")]

@@ -25,6 +25,9 @@ use std::time::Duration;
 ///
 /// Exit codes: 0 everything is synced, 1 it is not, 2 usage or input error, 3 a cluster could not be reached.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  kubectl asm sync
+  kubectl asm sync shop --timeout 5m")]
 pub struct SyncArgs {
     /// Name of the FleetSync [default: the only one of the namespace]
     #[arg(value_name = "NAME")]

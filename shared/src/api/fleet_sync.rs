@@ -58,7 +58,7 @@ pub struct SourceSpec {
     #[serde(default = "default_interval")]
     #[schemars(range(min = 1, max = 86_400))]
     pub interval_seconds: u32,
-    /// Seconds after which a silent Git server counts as gone. Default 30.
+    /// Seconds after which a look at the branch, with whatever has to be fetched, is given up. Default 30.
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 1, max = 3_600))]
     pub timeout_seconds: u32,

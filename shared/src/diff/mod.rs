@@ -1,6 +1,7 @@
 //! What changes from one state of a fleet to another: fields, objects, and what that means for addresses and traffic.
 //!
 //! * [`missing_from`]: what Git sets and the live object does not hold (drift).
+//! * [`dropped`]: what the agent set and Git no longer has.
 //! * [`between`]: every difference of two objects, in both directions (Git to Git).
 //!
 //! * [`diff`], [`diff_live`]: whole fleets, object by object, with what each change means.
@@ -8,6 +9,7 @@
 //! All compare meaning, not text; the tables behind that are in [`crate::object`].
 
 mod align;
+mod dropped;
 mod effects;
 mod field;
 mod object;
@@ -15,5 +17,6 @@ mod object;
 #[cfg(test)]
 mod tests;
 
+pub use dropped::dropped;
 pub use field::{FieldChange, between, missing_from};
 pub use object::{FleetDiff, LiveObject, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject, diff, diff_live};

@@ -1,7 +1,7 @@
 //! Differences of whole fleets: objects that come, change and go, per target, with what that means.
 
 use super::effects::{self, Pair};
-use super::{FieldChange, between, missing_from};
+use super::{FieldChange, between, dropped, missing_from};
 use crate::fleet::{FleetState, Manifest, Position, Target};
 use crate::object::{FieldPath, ObjectId, Segment, redact};
 use serde::{Serialize, Serializer};
@@ -194,7 +194,17 @@ pub fn diff_live(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
                 continue;
             }
             let live = side.objects.get(&manifest.id).map(|live| &live.object);
-            let fields = live.map(|live| flipped(missing_from(&manifest.object, live))).unwrap_or_default();
+            let fields = live.map(|live| {
+                let mut fields = flipped(missing_from(&manifest.object, live));
+                // An element that came or went as a whole is told already.
+                let more = dropped(&manifest.object, live).into_iter();
+                fields.extend(
+                    more.filter(|more| !fields.iter().any(|field| more.path.starts_with(&field.path)))
+                        .collect::<Vec<_>>(),
+                );
+                fields
+            });
+            let fields = fields.unwrap_or_default();
             collected.add(target, &manifest.id, live, Some(&manifest.object), fields, |fields| place(manifest, fields));
         }
         let is_broken = broken.iter().any(|(broken, _)| *broken == target.name());

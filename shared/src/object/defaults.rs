@@ -8,6 +8,32 @@ use super::{FieldPath, GroupKind, Segment, kinds};
 use serde_json::Value;
 use std::borrow::Cow;
 
+/// Fields of pods that Go's `omitempty` drops when they are zero. Pointers (`replicas`, `automountServiceAccountToken`,
+/// `allowPrivilegeEscalation`) are not among them: there, zero says something.
+const DROPPED_WHEN_ZERO: &[&str] = &[
+    "**.env.value",
+    "**.hostNetwork",
+    "**.hostPID",
+    "**.hostIPC",
+    "**.hostPort",
+    "**.hostIP",
+    "**.hostname",
+    "**.subdomain",
+    "**.nodeName",
+    "**.priorityClassName",
+    "**.serviceAccountName",
+    "**.workingDir",
+    "**.stdin",
+    "**.stdinOnce",
+    "**.tty",
+    "**.volumeMounts.readOnly",
+    "**.volumeMounts.subPath",
+    "**.emptyDir.medium",
+    "**.initialDelaySeconds",
+    "**.minReadySeconds",
+    "spec.paused",
+];
+
 /// What a field means when it is absent.
 enum Absent {
     /// This text.
@@ -39,6 +65,12 @@ const ROWS: &[Row] = &[
     Row(SERVICE, "spec.ports.protocol", Absent::Text("TCP")),
     Row(SERVICE, "spec.ports.targetPort", Absent::Sibling("port")),
     Row(SERVICE, "spec.ports.nodePort", Absent::Zero),
+    Row(SERVICE, "spec.clusterIP", Absent::Zero),
+    Row(SERVICE, "spec.externalName", Absent::Zero),
+    Row(SERVICE, "spec.loadBalancerIP", Absent::Zero),
+    Row(SERVICE, "spec.healthCheckNodePort", Absent::Zero),
+    Row(SERVICE, "spec.publishNotReadyAddresses", Absent::Zero),
+    Row(Kinds::One("apiextensions.k8s.io", "CustomResourceDefinition"), "spec.preserveUnknownFields", Absent::Zero),
     Row(SERVICE, "spec.type", Absent::Text("ClusterIP")),
     Row(SERVICE, "spec.sessionAffinity", Absent::Text("None")),
     Row(Kinds::One("", "Endpoints"), "subsets.ports.protocol", Absent::Text("TCP")),
@@ -70,6 +102,7 @@ const ROWS: &[Row] = &[
     Row(ISTIO_GATEWAY, "**.ports.protocol", Absent::Text("TCP")),
     Row(ISTIO_GATEWAY, "**.ports.targetPort", Absent::Sibling("port")),
     Row(ISTIO_GATEWAY, "**.ports.nodePort", Absent::Zero),
+    Row(ISTIO_GATEWAY, "**.env.value", Absent::Zero),
     Row(ISTIO_GATEWAY, "**.replicaCount", Absent::Zero),
     Row(ISTIO_GATEWAY, "**.minReplicas", Absent::Zero),
     Row(ISTIO_GATEWAY, "**.maxReplicas", Absent::Zero),
@@ -118,7 +151,8 @@ pub(crate) fn meaning<'a>(
     place: Place<'a>,
 ) -> Option<Cow<'a, Value>> {
     let value = value.filter(|value| !says_nothing(kind, path, value));
-    let Some(Row(_, _, absent)) = ROWS.iter().find(|row| row.0.has(kind) && pattern::matches(row.1, path)) else {
+    let row = ROWS.iter().find(|row| row.0.has(kind) && pattern::matches(row.1, path));
+    let Some(absent) = row.map(|row| &row.2).or_else(|| dropped_when_zero(kind, path)) else {
         return value.map(Cow::Borrowed);
     };
     match absent {
@@ -135,6 +169,11 @@ pub(crate) fn meaning<'a>(
         },
         Absent::Anything => value.map(Cow::Borrowed),
     }
+}
+
+fn dropped_when_zero(kind: &GroupKind, path: &FieldPath) -> Option<&'static Absent> {
+    let dropped = Kinds::Pods.has(kind) && DROPPED_WHEN_ZERO.iter().any(|pattern| pattern::matches(pattern, path));
+    dropped.then_some(&Absent::Zero)
 }
 
 /// Does the API server fill this field with whatever it likes when it is not set?

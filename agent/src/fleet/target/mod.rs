@@ -110,23 +110,29 @@ pub(super) async fn run(setting: Setting) {
     let mut delay = SOON.0;
     loop {
         let order = orders.borrow_and_update().clone();
-        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
-        report.objects = order.desired.objects.len();
-        match Worker::start(&setting, order.clone()).await {
+        let why = match Worker::start(&setting, order.clone()).await {
             Ok(worker) => match worker.run(&mut orders).await {
                 Ended::Over => return,
-                Ended::Credentials => delay = SOON.0,
-            },
-            Err(why) => {
-                setting.progress.reached(&order.desired.target, &order.desired.revision, Reached::Failed);
-                tracing::warn!(target = %order.desired.target, "cannot be worked on: {why}");
-                report.blocked = Some(why);
-                report.settled = true;
-                report.request = order.request.clone();
-                if setting.words.send(Word::Report(Box::new(report))).await.is_err() {
-                    return;
+                Ended::NewCredentials => {
+                    delay = SOON.0;
+                    continue;
                 }
-            }
+                Ended::Credentials(why) => {
+                    format!("{why}; renew the kubeconfig in Secret {}", order.kubeconfig.name)
+                }
+            },
+            Err(why) => why,
+        };
+        let order = orders.borrow().clone();
+        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        report.objects = order.desired.objects.len();
+        setting.progress.reached(&order.desired.target, &order.desired.revision, Reached::Failed);
+        tracing::warn!(target = %order.desired.target, "cannot be worked on: {why}");
+        report.blocked = Some(why);
+        report.settled = true;
+        report.request.clone_from(&order.request);
+        if setting.words.send(Word::Report(Box::new(report))).await.is_err() {
+            return;
         }
         // A Secret that appears or is renewed is read at the next try; a new order tries at once.
         tokio::select! {
@@ -141,8 +147,10 @@ pub(super) async fn run(setting: Setting) {
 enum Ended {
     /// The orders or the agent ended.
     Over,
+    /// Another Secret is to be used.
+    NewCredentials,
     /// The credentials are refused: read them again.
-    Credentials,
+    Credentials(String),
 }
 
 /// A target with working credentials.
@@ -216,7 +224,7 @@ impl Worker {
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
         loop {
-            let lists_done = self.state.is_ready(&self.kinds);
+            let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
             tokio::select! {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
@@ -226,7 +234,7 @@ impl Worker {
                     }
                     let order = orders.borrow_and_update().clone();
                     if order.kubeconfig != self.order.kubeconfig {
-                        return Ended::Credentials;
+                        return Ended::NewCredentials;
                     }
                     self.order = order;
                     list_deadline = self.follow();
@@ -234,12 +242,18 @@ impl Worker {
                     pass_at = Some(Instant::now());
                 }
                 (kind, seen) = self.watches.next() => {
+                    let failed = self.state.is_failing();
                     self.state.see(&kind, seen);
                     while let Some((kind, seen)) = self.watches.ready() {
                         self.state.see(&kind, seen);
                     }
-                    if self.state.unauthorized() {
-                        return Ended::Credentials;
+                    if let Some(why) = self.state.unauthorized() {
+                        return Ended::Credentials(why);
+                    }
+                    if failed && !self.state.is_failing() && pass_at.is_some() {
+                        // It is back: no need to sit out the pause.
+                        backoff = Backoff::default();
+                        pass_at = Some(Instant::now());
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
                         look_at.get_or_insert_with(|| Instant::now() + GATHER);

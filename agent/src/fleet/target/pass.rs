@@ -4,6 +4,7 @@ use super::Worker;
 use super::remove::{Removal, remove};
 use super::stage::Round;
 use crate::fleet::progress::Reached;
+use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
@@ -48,6 +49,8 @@ impl Worker {
             self.state.forget(id);
         }
         self.dirty |= !plan.forget.is_empty();
+        // Looked at after the pass: what somebody touched stays reported, or is corrected if that is asked for by now.
+        self.state.suspects.extend(plan.suspects.iter().cloned());
 
         let wrote_routes = self.stages(&desired, &plan, &unlisted, &mut end).await;
         let applied = end.is_clean() && self.state.held.is_empty();
@@ -204,20 +207,24 @@ impl Worker {
     fn removed(&mut self, id: &ObjectId, outcome: Result<Removal, ClusterError>, end: &mut PassEnd) {
         match outcome {
             Ok(Removal::Gone) => {
+                self.context.metrics.pruned(self.target(), PruneOutcome::Deleted);
                 self.state.forget(id);
                 self.dirty = true;
                 tracing::info!(target = %self.target(), object = %id, "removed");
             }
             Ok(Removal::Leaving) => {
+                self.context.metrics.pruned(self.target(), PruneOutcome::Deleted);
                 self.state.leaving.insert(id.clone());
                 tracing::info!(target = %self.target(), object = %id, "is being removed");
             }
             Ok(Removal::Held(change)) => {
+                self.context.metrics.pruned(self.target(), PruneOutcome::Held);
                 tracing::warn!(target = %self.target(), object = %id, "{}", change.message);
                 self.state.held.push(change);
             }
             Ok(Removal::Stranger) => self.problem(id.to_string(), format!("{id}: another object of this name is there now; left alone")),
             Err(error) => {
+                self.context.metrics.pruned(self.target(), PruneOutcome::Error);
                 end.retry_soon |= error.is_transient();
                 end.failed |= !error.is_transient();
                 self.problem(id.to_string(), format!("{id} could not be removed: {}", error.message));

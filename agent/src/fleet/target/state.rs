@@ -181,9 +181,14 @@ impl TargetState {
         }
     }
 
-    /// Are the lists of all these kinds complete, so that a missing object is really missing?
-    pub(crate) fn is_ready(&self, kinds: &BTreeSet<WatchedKind>) -> bool {
-        kinds.iter().all(|kind| self.kinds.get(kind).is_some_and(|state| state.ready))
+    /// Is it known of all these kinds whether they can be listed? A kind that cannot must not hold up the others.
+    pub(crate) fn is_settled(&self, kinds: &BTreeSet<WatchedKind>) -> bool {
+        kinds.iter().all(|kind| self.kinds.get(kind).is_some_and(|state| state.ready || state.failure.is_some()))
+    }
+
+    /// Does any watch fail at present?
+    pub(crate) fn is_failing(&self) -> bool {
+        self.kinds.values().any(|state| state.failure.is_some())
     }
 
     /// Kinds of these whose list is not complete, with the failure if there is one.
@@ -210,9 +215,10 @@ impl TargetState {
         last
     }
 
-    /// Was a watch refused for its credentials?
-    pub(crate) fn unauthorized(&self) -> bool {
-        self.kinds.values().any(|state| state.failure.as_ref().is_some_and(|failure| failure.unauthorized))
+    /// What a watch said that was refused for its credentials.
+    pub(crate) fn unauthorized(&self) -> Option<String> {
+        let mut failures = self.kinds.values().filter_map(|state| state.failure.as_ref());
+        failures.find(|failure| failure.unauthorized).map(|failure| failure.message.clone())
     }
 
     /// Makes the plan for a commit. Objects of kinds that cannot be listed are left out by the caller.
@@ -318,7 +324,7 @@ mod tests {
         let both: BTreeSet<WatchedKind> = [kind(), other.clone()].into();
         let failure = WatchFailure { unreachable: true, unauthorized: false, message: "refused".to_owned() };
         state.see(&other, Seen::Broken(failure.clone()));
-        assert!(!state.is_ready(&both));
+        assert!(state.is_settled(&both) && state.is_failing());
         assert_eq!(state.not_ready(&both).collect::<Vec<_>>(), [(&other, Some(&failure))]);
         assert_eq!(state.unreachable(), None);
         state.see(&kind(), Seen::Broken(failure.clone()));

@@ -198,3 +198,20 @@ fn defaults_beside_our_fields_inside_atomic_lists_are_no_drift() {
     }));
     assert_eq!(lines(&missing_from(&git, &live)), "");
 }
+
+#[test]
+fn zeroes_that_go_drops_are_no_drift_but_pointers_are() {
+    let container = |value: Value| deployment(json!({"hostNetwork": false, "containers": [value]}));
+    let git = container(json!({
+        "name": "app", "env": [{"name": "A", "value": ""}], "readinessProbe": {"initialDelaySeconds": 0},
+        "securityContext": {"allowPrivilegeEscalation": false}
+    }));
+    let mut live = deployment(
+        json!({"containers": [{"name": "app", "env": [{"name": "A"}], "readinessProbe": {"periodSeconds": 10}, "securityContext": {}}]}),
+    );
+    live["spec"]["template"]["spec"]["serviceAccount"] = json!("x");
+    insta::assert_snapshot!(
+        lines(&missing_from(&git, &live)),
+        @"spec.template.spec.containers[app].securityContext.allowPrivilegeEscalation  false → ·"
+    );
+}
