@@ -32,7 +32,8 @@ impl Bad<'_, '_> {
             .story
             .wait_status(&format!("{what}: {kind} says {words:?}"), |sync| {
                 let text = says(sync, kind);
-                condition(sync, kind).is_some_and(|c| c["status"] != "True") && words.iter().all(|word| text.contains(word))
+                condition(sync, kind).is_some_and(|c| c["status"] != "True")
+                    && words.iter().all(|word| text.contains(word))
             })
             .await?;
         ensure!(uids(self.story).await? == self.uids, "{what}: objects were replaced or removed");
@@ -47,7 +48,9 @@ impl Bad<'_, '_> {
         change(self.story)?;
         self.story.commit_and_push(what)?;
         self.expect(what, "FleetValid", words).await?;
-        self.story.git(&["revert", "--no-edit", "--quiet", "HEAD"]).or_else(|_| self.story.git(&["revert", "--no-edit", "HEAD"]))?;
+        self.story
+            .git(&["revert", "--no-edit", "--quiet", "HEAD"])
+            .or_else(|_| self.story.git(&["revert", "--no-edit", "HEAD"]))?;
         let mended = self.story.commit_and_push(&format!("not any more: {what}"))?;
         self.story.wait_ready(&mended).await.context(what.to_owned())?;
         Ok(())
@@ -75,7 +78,8 @@ async fn files(bad: &Bad<'_, '_>) -> Result<()> {
     let wrong = fleet.replace("  clusters:", "  clustres:");
     bad.commit("a wrong fleet.yaml", |story| story.write("fleet.yaml", &wrong), &["fleet.yaml:", "clustres"]).await?;
     let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: x\n";
-    bad.commit("an unknown cluster", |story| story.write("clusters/m1c3/x.yaml", map), &["clusters/m1c3", "m1c3"]).await?;
+    bad.commit("an unknown cluster", |story| story.write("clusters/m1c3/x.yaml", map), &["clusters/m1c3", "m1c3"])
+        .await?;
     let twice = |story: &Story<'_>| {
         story.write("clusters/m1c1/x.yaml", map)?;
         story.write("clusters/m1c1/y.yaml", map)
@@ -112,7 +116,8 @@ async fn git(bad: &Bad<'_, '_>) -> Result<()> {
     story.git(&["commit", "--quiet", "--message", "another history"])?;
     let rewritten = story.git(&["rev-parse", "HEAD"])?;
     story.git(&["push", "--quiet", "--force", story.url(), "HEAD:refs/heads/main"])?;
-    bad.expect("a branch that was force-pushed", "SourceReady", &["kubectl-asm.io/accept-revision", &rewritten]).await?;
+    bad.expect("a branch that was force-pushed", "SourceReady", &["kubectl-asm.io/accept-revision", &rewritten])
+        .await?;
     story.git(&["checkout", "--quiet", "--force", "main"])?;
     story.git(&["push", "--quiet", "--force", story.url(), "HEAD:refs/heads/main"])?;
     story.wait_ready(&head).await?;
@@ -123,7 +128,10 @@ async fn git(bad: &Bad<'_, '_>) -> Result<()> {
 async fn secrets(bad: &Bad<'_, '_>) -> Result<()> {
     let story = bad.story;
     let good = story.lab.kubeconfig_text("m1c1", users::AGENT)?;
-    let exec = good.replace("    token:", "    exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/true}\n    token:");
+    let exec = good.replace(
+        "    token:",
+        "    exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/true}\n    token:",
+    );
     ensure!(exec != good, "the kubeconfig has no token to put the exec before");
     let point = |name: &str| json!({"targets": {"clusters": [{"name": "m1c1", "kubeconfig": {"name": name}}]}});
     story.fleet_sync(point("not-there")).await?;
@@ -131,7 +139,8 @@ async fn secrets(bad: &Bad<'_, '_>) -> Result<()> {
     story.secret("with-exec", &exec).await?;
     story.fleet_sync(point("with-exec")).await?;
     bad.expect("a kubeconfig that runs a program", "Synced", &["m1c1", "exec"]).await?;
-    let token = good.lines().find_map(|line| line.trim().strip_prefix("token: ")).context("no token")?.trim_matches('"');
+    let token =
+        good.lines().find_map(|line| line.trim().strip_prefix("token: ")).context("no token")?.trim_matches('"');
     story.secret("expired", &good.replace(token, "not-a-token")).await?;
     story.fleet_sync(point("expired")).await?;
     bad.expect("a token that the API server does not know", "Synced", &["m1c1"]).await?;

@@ -39,7 +39,8 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
     std::fs::write(&host, proxies[0].kubeconfig_text(users::AGENT_SERVICE_ACCOUNT)?)?;
     let start = || {
         let host = host.to_string_lossy().into_owned();
-        let args = ["--kubeconfig", &host, "--namespace", NAMESPACE, "--http-address", "127.0.0.1:0", "--no-leader-election"];
+        let args =
+            ["--kubeconfig", &host, "--namespace", NAMESPACE, "--http-address", "127.0.0.1:0", "--no-leader-election"];
         AgentProcess::spawn(&lab, args)
     };
 

@@ -61,7 +61,9 @@ async fn it_ends_when_told_hands_over_and_can_be_suspended() -> Result<()> {
 }
 
 fn note(host: &str) -> String {
-    format!("apiVersion: networking.istio.io/v1beta1\nkind: DestinationRule\nmetadata: {{name: note}}\nspec: {{host: {host}}}\n")
+    format!(
+        "apiVersion: networking.istio.io/v1beta1\nkind: DestinationRule\nmetadata: {{name: note}}\nspec: {{host: {host}}}\n"
+    )
 }
 
 fn ready_reason(sync: &Value) -> String {

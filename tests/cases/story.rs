@@ -1,7 +1,7 @@
 //! The main story: a fleet in Git, synced into three API servers, drift reported with its author, corrected, routed on.
 
 use anyhow::{Result, ensure};
-use asm_lab::story::{AFTER_V3, ALL_V3, CONSOLE, EXPECTED, Story, condition};
+use asm_lab::story::{AFTER_V3, ALL_V3, CONSOLE, EXPECTED, Story};
 use asm_lab::{Lab, LabOptions};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -23,6 +23,9 @@ async fn from_an_empty_directory_to_a_fleet_that_knows_who_changed_it() -> Resul
 
     let differences = story.differences(EXPECTED).await?;
     assert!(differences.is_empty(), "{differences:#?}");
+
+    let (code, text) = diff_live(&story)?;
+    assert_eq!(code, Some(0), "straight after a sync nothing differs: {text}");
 
     story.console_writes().await?;
     let written = Instant::now();
@@ -50,6 +53,14 @@ async fn from_an_empty_directory_to_a_fleet_that_knows_who_changed_it() -> Resul
         assert!(field["time"].is_string(), "{field}");
     }
 
+    let (code, text) = diff_live(&story)?;
+    assert_eq!(code, Some(1), "{text}");
+    for line in
+        ["~ VirtualService default/bookinfo", "+ Deployment default/reviews-v3", "~ Service default/productpage"]
+    {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+
     story.fleet_sync(json!({"drift": "Correct"})).await?;
     story.wait_status("the drift is healed", |sync| sync["status"]["drifted"] == 0).await?;
     let differences = story.differences(EXPECTED).await?;
@@ -60,6 +71,13 @@ async fn from_an_empty_directory_to_a_fleet_that_knows_who_changed_it() -> Resul
     story.wait_ready(&revision).await?;
     assert!(story.differences(AFTER_V3).await?.is_empty());
     Ok(())
+}
+
+/// `kubectl asm diff --live`: exit code and output.
+fn diff_live(story: &Story<'_>) -> Result<(Option<i32>, String)> {
+    let output = story.plugin(&["diff", "--live"])?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr))))
 }
 
 /// The objects of all reports.
@@ -75,9 +93,4 @@ fn drifted(reports: &Value) -> Vec<(String, Vec<String>)> {
     objects(reports)
         .map(|object| (format!("{} {}", text(&object["kind"]), text(&object["name"])), fields(object)))
         .collect()
-}
-
-#[allow(dead_code)]
-fn reason(sync: &Value, kind: &str) -> String {
-    condition(sync, kind).and_then(|condition| condition["reason"].as_str()).unwrap_or_default().to_owned()
 }

@@ -87,7 +87,9 @@ async fn play(steps: &mut Steps, story: &mut Story<'_>) {
     let Some(first) = first else { return };
     steps.step("The agent is installed and syncs: three targets", sync(story, &first)).await;
     steps.step("What is live equals what the story asks for, field by field", equal(story, EXPECTED)).await;
-    steps.step("Somebody at the console changes a weight and an annotation and deletes a Deployment", console(story)).await;
+    steps
+        .step("Somebody at the console changes a weight and an annotation and deletes a Deployment", console(story))
+        .await;
     steps.step("The fleet is set to correct drift", correct(story)).await;
     let second = steps.step("All reviews to v3", all_v3(story)).await;
     let Some(second) = second else { return };
@@ -144,7 +146,8 @@ async fn console(story: &Story<'_>) -> Result<((), Vec<String>)> {
         let output = story.plugin(&["drift", "--context", "host", "-o", "json"])?;
         let report: Value = serde_json::from_slice(&output.stdout).context("kubectl asm drift -o json")?;
         let items = report["items"].as_array().into_iter().flatten();
-        let objects: Vec<&Value> = items.flat_map(|item| item["status"]["objects"].as_array().into_iter().flatten()).collect();
+        let objects: Vec<&Value> =
+            items.flat_map(|item| item["status"]["objects"].as_array().into_iter().flatten()).collect();
         let seen = written.elapsed();
         if objects.len() == 3 {
             ensure!(seen <= SEEN_WITHIN, "the three were seen only after {:.1} s", seen.as_secs_f32());
@@ -189,7 +192,12 @@ async fn in_order(story: &Story<'_>, revision: &str) -> Result<((), Vec<String>)
         found.cloned().with_context(|| format!("the API server's audit log has no write of {resource}/reviews"))
     };
     let (rule, routes) = (first_write("destinationrules")?, first_write("virtualservices")?);
-    ensure!(rule.time < routes.time, "the VirtualService was written at {}, the DestinationRule at {}", routes.time, rule.time);
+    ensure!(
+        rule.time < routes.time,
+        "the VirtualService was written at {}, the DestinationRule at {}",
+        routes.time,
+        rule.time
+    );
     lines.push(format!("audit log: DestinationRule {}, VirtualService {}", rule.time, routes.time));
     Ok(((), lines))
 }
@@ -233,8 +241,9 @@ fn look_around(story: &Story<'_>) {
          fleetsync {FLEET_SYNC}\n\n(kubectl asm needs kubectl-asm on PATH: {}.)\nCtrl-C ends it all.",
         story.lab.kubeconfig().display(),
         story.dir().display(),
-        asm_lab::product::binaries().map_or_else(|_| "target/debug".to_owned(), |b| {
-            b.plugin.parent().map(|dir| dir.display().to_string()).unwrap_or_default()
-        }),
+        asm_lab::product::binaries().map_or_else(
+            |_| "target/debug".to_owned(),
+            |b| { b.plugin.parent().map(|dir| dir.display().to_string()).unwrap_or_default() }
+        ),
     );
 }

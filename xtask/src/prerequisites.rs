@@ -6,7 +6,12 @@ use std::process::{Command, Stdio};
 /// Program, the argument that makes it answer, what it is for, how to get it.
 const NEEDED: &[(&str, &str, &str, &str)] = &[
     ("cargo", "--version", "builds the project", "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"),
-    ("go", "version", "builds the lab's control plane", "apt-get install golang, or see https://go.dev/doc/install (1.24 or later)"),
+    (
+        "go",
+        "version",
+        "builds the lab's control plane",
+        "apt-get install golang, or see https://go.dev/doc/install (1.24 or later)",
+    ),
     ("git", "--version", "keeps and serves fleets", "apt-get install git"),
     ("cc", "--version", "builds libgit2", "apt-get install build-essential"),
 ];
@@ -25,7 +30,9 @@ pub(crate) fn check() -> Result<()> {
     let exec_path = Command::new("git").arg("--exec-path").output()?;
     let dir = String::from_utf8_lossy(&exec_path.stdout).trim().to_owned();
     if !std::path::Path::new(&dir).join("git-http-backend").exists() {
-        bail!("this machine's git has no git-http-backend (serves fleets over HTTP): apt-get install git, or git-daemon");
+        bail!(
+            "this machine's git has no git-http-backend (serves fleets over HTTP): apt-get install git, or git-daemon"
+        );
     }
     Ok(())
 }

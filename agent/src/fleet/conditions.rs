@@ -1,7 +1,7 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
 use super::target::TargetReport;
-use asm_shared::api::{FleetSyncStatus, SourceStatus, SyncProblem, TargetStatus, labels};
+use asm_shared::api::{FleetSyncStatus, HeldChange, SourceStatus, SyncProblem, TargetStatus, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
 
@@ -40,7 +40,12 @@ struct Verdict {
     message: String,
 }
 
-fn verdict(kind: &'static str, is_true: impl Into<Option<bool>>, reason: &'static str, message: impl Into<String>) -> Verdict {
+fn verdict(
+    kind: &'static str,
+    is_true: impl Into<Option<bool>>,
+    reason: &'static str,
+    message: impl Into<String>,
+) -> Verdict {
     Verdict { kind, is_true: is_true.into(), reason, message: message.into() }
 }
 
@@ -65,7 +70,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
         targets,
         drifted,
         held_back,
-        problems: known.problems.iter().take(SHOWN).cloned().collect(),
+        problems: shown(&known.problems),
         problem_count: count(known.problems.len()),
         last_handled_reconcile_at: known.handled.clone(),
     }
@@ -109,6 +114,13 @@ fn cut(mut message: String) -> String {
     message
 }
 
+/// The first problems, each within bounds.
+fn shown(problems: &[SyncProblem]) -> Vec<SyncProblem> {
+    let cut =
+        |problem: &SyncProblem| SyncProblem { at: cut(problem.at.clone()), message: cut(problem.message.clone()) };
+    problems.iter().take(SHOWN).map(cut).collect()
+}
+
 fn source(known: &Known) -> Verdict {
     match (&known.source_error, &known.source) {
         (Some((reason, message)), _) => verdict(labels::SOURCE_READY, false, reason, message.clone()),
@@ -128,7 +140,9 @@ fn fleet_valid(known: &Known) -> Verdict {
             let reason = if known.has_fleet { "SomeFilesWrong" } else { "NoFleet" };
             verdict(labels::FLEET_VALID, false, reason, format!("{}: {}{more}", first.at, first.message))
         }
-        None if known.source.is_none() => verdict(labels::FLEET_VALID, None, "NotFetched", "the repository has not been read yet"),
+        None if known.source.is_none() => {
+            verdict(labels::FLEET_VALID, None, "NotFetched", "the repository has not been read yet")
+        }
         None => verdict(labels::FLEET_VALID, true, "NoProblems", "every file of the commit can be read"),
     }
 }
@@ -155,10 +169,7 @@ fn synced(known: &Known) -> Verdict {
         })
         .collect();
     if !known.left.is_empty() {
-        notes.push(format!(
-            "{} left fleet.yaml; what was synced there is left alone",
-            known.left.join(", ")
-        ));
+        notes.push(format!("{} left fleet.yaml; what was synced there is left alone", known.left.join(", ")));
     }
     if known.targets.is_empty() {
         return verdict(labels::SYNCED, false, "NoFleet", "there is no commit with a valid fleet.yaml yet");
@@ -311,9 +322,15 @@ fn target_status(
         objects: count(report.objects),
         drifted: count(report.drift.len()),
         unhealthy: count(report.unhealthy.len()),
-        held: report.held.iter().take(SHOWN).cloned().collect(),
+        held: report
+            .held
+            .iter()
+            .take(SHOWN)
+            .cloned()
+            .map(|held| HeldChange { message: cut(held.message), ..held })
+            .collect(),
         held_back: count(report.held.len()),
-        problems: report.problems.iter().take(SHOWN).cloned().collect(),
+        problems: shown(&report.problems),
         problem_count: count(report.problems.len()),
     }
 }
@@ -322,3 +339,6 @@ fn target_status(
 pub(super) fn short(revision: &str) -> &str {
     revision.get(..8).unwrap_or(revision)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,13 @@ impl Events {
             News::Drift { object, change, fields, by } => {
                 let fields = if fields.is_empty() { String::new() } else { format!(": {fields}") };
                 let change = format!("{change:?}").to_lowercase();
-                self.publish(EventType::Warning, "DriftFound", "Watch", format!("{target}: {object} {change} by {by}{fields}")).await;
+                self.publish(
+                    EventType::Warning,
+                    "DriftFound",
+                    "Watch",
+                    format!("{target}: {object} {change} by {by}{fields}"),
+                )
+                .await;
             }
             News::Corrected { object } => {
                 let note = format!("{target}: {object} put back to what Git says");
@@ -36,7 +42,13 @@ impl Events {
     /// Publishes one; a failure is logged and otherwise ignored: Events are a courtesy.
     pub(super) async fn publish(&self, kind: EventType, reason: &str, action: &str, mut note: String) {
         note.truncate((0..=1000.min(note.len())).rev().find(|end| note.is_char_boundary(*end)).unwrap_or_default());
-        let event = Event { type_: kind, reason: reason.to_owned(), note: Some(note), action: action.to_owned(), secondary: None };
+        let event = Event {
+            type_: kind,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: action.to_owned(),
+            secondary: None,
+        };
         if let Err(error) = self.recorder.publish(&event, &self.about).await {
             let error = asm_io::cluster::ClusterError::from(error);
             tracing::debug!("an Event could not be written: {error}");

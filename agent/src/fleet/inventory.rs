@@ -62,7 +62,13 @@ struct Line(String, ObjectIdLine, String, String, u64, Fingerprint);
 type ObjectIdLine = (String, Option<String>, String);
 
 impl InventoryStore {
-    pub(super) fn new(client: kube::Client, namespace: &str, fleet_sync: &str, target: &str, owner: OwnerReference) -> Self {
+    pub(super) fn new(
+        client: kube::Client,
+        namespace: &str,
+        fleet_sync: &str,
+        target: &str,
+        owner: OwnerReference,
+    ) -> Self {
         Self { api: Api::namespaced(client, namespace), name: format!("{fleet_sync}-{target}-inventory"), owner }
     }
 
@@ -107,7 +113,14 @@ fn encode(inventory: &Inventory) -> std::io::Result<Vec<u8>> {
             let namespace = id.namespace.as_deref().map(str::to_owned);
             let place = (id.group_kind.kind.to_string(), namespace, id.name.to_string());
             let group = id.group_kind.group.to_string();
-            Line(group, place, applied.api_version.to_string(), applied.uid.to_string(), applied.hash, applied.fingerprint)
+            Line(
+                group,
+                place,
+                applied.api_version.to_string(),
+                applied.uid.to_string(),
+                applied.hash,
+                applied.fingerprint,
+            )
         })
         .collect();
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
@@ -119,10 +132,11 @@ fn decode(packed: &[u8]) -> Result<Inventory, String> {
     let mut text = Vec::new();
     GzDecoder::new(packed).take(MAX_UNPACKED).read_to_end(&mut text).map_err(|error| error.to_string())?;
     let lines: Vec<Line> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let inventory = lines.into_iter().map(|Line(group, (kind, namespace, name), api_version, uid, hash, fingerprint)| {
-        let id = ObjectId::new(&group, &kind, namespace.as_deref(), &name);
-        (id, Applied { api_version: api_version.into(), uid: uid.into(), hash, fingerprint })
-    });
+    let inventory =
+        lines.into_iter().map(|Line(group, (kind, namespace, name), api_version, uid, hash, fingerprint)| {
+            let id = ObjectId::new(&group, &kind, namespace.as_deref(), &name);
+            (id, Applied { api_version: api_version.into(), uid: uid.into(), hash, fingerprint })
+        });
     Ok(inventory.collect())
 }
 
@@ -136,7 +150,15 @@ mod tests {
             .map(|n| {
                 let id = ObjectId::new("apps", "Deployment", (n % 2 == 0).then_some("shop"), &format!("web-{n}"));
                 let fingerprint = Fingerprint { entry: n, generation: 3 };
-                (id, Applied { api_version: "apps/v1".into(), uid: format!("uid-{n}").into(), hash: u64::MAX - n, fingerprint })
+                (
+                    id,
+                    Applied {
+                        api_version: "apps/v1".into(),
+                        uid: format!("uid-{n}").into(),
+                        hash: u64::MAX - n,
+                        fingerprint,
+                    },
+                )
             })
             .collect();
         assert_eq!(decode(&encode(&inventory).unwrap()).unwrap(), inventory);

@@ -59,7 +59,11 @@ struct Supervisor {
 }
 
 /// Follows one FleetSync until its channel closes or the agent ends.
-pub(super) async fn run(context: FleetContext, mut specs: channel::Receiver<Arc<FleetSync>>, snapshots: Option<Snapshots>) {
+pub(super) async fn run(
+    context: FleetContext,
+    mut specs: channel::Receiver<Arc<FleetSync>>,
+    snapshots: Option<Snapshots>,
+) {
     let sync = specs.borrow_and_update().clone();
     let (words, mut heard) = mpsc::channel(IN_FLIGHT);
     let mut supervisor = Supervisor::new(context, sync, words);
@@ -153,10 +157,12 @@ impl Supervisor {
         let started = Instant::now();
         let credentials = match &spec.secret_ref {
             None => None,
-            Some(secret) => match crate::credentials::git(&self.context.client, &self.context.namespace, secret).await {
-                Ok(credentials) => Some(credentials),
-                Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
-            },
+            Some(secret) => {
+                match crate::credentials::git(&self.context.client, &self.context.namespace, secret).await {
+                    Ok(credentials) => Some(credentials),
+                    Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
+                }
+            }
         };
         let last = self.last_revision();
         let accept = self.sync.annotations().get(source::ACCEPT_REVISION).cloned();
@@ -203,13 +209,16 @@ impl Supervisor {
         let (repository, rev, sub_path) = (fetched.repository.clone(), fetched.revision.clone(), path.to_owned());
         let read = tokio::task::spawn_blocking(move || {
             let repository = git2::Repository::open_bare(&repository).map_err(|error| error.message().to_owned())?;
-            let tree = asm_io::tree::CommitTree::open(&repository, &rev, &sub_path).map_err(|error| error.to_string())?;
+            let tree =
+                asm_io::tree::CommitTree::open(&repository, &rev, &sub_path).map_err(|error| error.to_string())?;
             Ok::<_, String>(FleetState::read(&tree))
         });
         let state = match read.await {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return self.source_failed("TreeUnreadable", error).await,
-            Err(error) => return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await,
+            Err(error) => {
+                return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await;
+            }
         };
         self.context.metrics.commit_seen();
         tracing::info!(
@@ -229,7 +238,8 @@ impl Supervisor {
         self.known.has_fleet = state.fleet.is_some();
         if !state.problems.is_empty() {
             let first = self.known.problems.first().map(|problem| format!("{}: {}", problem.at, problem.message));
-            let note = format!("{}: {} problems, first {}", short(&revision), state.problems.len(), first.unwrap_or_default());
+            let note =
+                format!("{}: {} problems, first {}", short(&revision), state.problems.len(), first.unwrap_or_default());
             self.events.publish(EventType::Warning, "FilesWrong", "Read", note).await;
         }
         path.clone_into(&mut self.path);
@@ -383,7 +393,9 @@ impl Supervisor {
         let done = !self.targets.is_empty()
             && self.targets.values().all(|running| {
                 running.report.as_ref().is_some_and(|report| {
-                    report.settled && report.request.as_ref() == Some(&request) && Some(&report.wanted) == revision.as_ref()
+                    report.settled
+                        && report.request.as_ref() == Some(&request)
+                        && Some(&report.wanted) == revision.as_ref()
                 })
             });
         if done {

@@ -128,7 +128,11 @@ impl FleetSyncSpec {
         let named = if target == "mesh" {
             self.targets.mesh.clone()
         } else {
-            self.targets.clusters.iter().find(|cluster| cluster.name == target).map(|cluster| cluster.kubeconfig.clone())
+            self.targets
+                .clusters
+                .iter()
+                .find(|cluster| cluster.name == target)
+                .map(|cluster| cluster.kubeconfig.clone())
         };
         named.unwrap_or_else(|| KeyReference { name: format!("{target}-kubeconfig"), key: default_key() })
     }

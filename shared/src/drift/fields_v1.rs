@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn an_element_of_a_keyed_list_is_found_by_its_keys() {
-        let fields = json!({"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:nodePort": {}}}}});
+        let fields =
+            json!({"f:spec": {"f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:nodePort": {}}}}});
         let entries = [entry("kubectl-edit", "Update", "2026-01-02T00:00:00Z", fields)];
         let port = |number: i64| {
             path(&[

@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn deleting_a_namespace_names_the_addresses_inside() {
         let kind = GroupKind::new("", "Namespace");
-        let danger = of_delete(&kind, &json!({"metadata": {"uid": "n"}}), &[service("LoadBalancer")]).expect("a danger");
+        let danger =
+            of_delete(&kind, &json!({"metadata": {"uid": "n"}}), &[service("LoadBalancer")]).expect("a danger");
         assert_eq!(danger.addresses, ["198.51.100.7"]);
     }
 

@@ -63,7 +63,10 @@ mod tests {
             let object = prepare(&kind, &json!({"metadata": {"name": "x", "labels": labels}}), "set");
             assert_eq!(object["metadata"]["labels"], wanted);
         }
-        assert_eq!(prepare(&kind, &json!({"metadata": {"name": "x", "labels": "no"}}), "set")["metadata"]["labels"], "no");
+        assert_eq!(
+            prepare(&kind, &json!({"metadata": {"name": "x", "labels": "no"}}), "set")["metadata"]["labels"],
+            "no"
+        );
     }
 
     #[test]

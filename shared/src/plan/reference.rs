@@ -23,7 +23,11 @@ impl DestinationRefs {
             for rule in rules.into_iter().flatten() {
                 for part in ["route", "mirrors"] {
                     let entries = rule.get(part).and_then(Value::as_array);
-                    entries.into_iter().flatten().filter_map(|e| e.get("destination")).for_each(|d| refs.add(d, namespace));
+                    entries
+                        .into_iter()
+                        .flatten()
+                        .filter_map(|e| e.get("destination"))
+                        .for_each(|d| refs.add(d, namespace));
                 }
                 if let Some(mirror) = rule.get("mirror") {
                     refs.add(mirror, namespace);
@@ -69,9 +73,7 @@ mod tests {
         let routes = json!({"metadata": {"namespace": "shop"}, "spec": {"http": [
             {"route": [{"destination": {"host": "reviews", "subset": "v3"}}], "mirror": {"host": "audit"}}]}});
         let refs = DestinationRefs::of(&routes);
-        let rule = |namespace: &str, host: &str, subset: &str| {
-            json!({"metadata": {"namespace": namespace}, "spec": {"host": host, "subsets": [{"name": subset}]}})
-        };
+        let rule = |namespace: &str, host: &str, subset: &str| json!({"metadata": {"namespace": namespace}, "spec": {"host": host, "subsets": [{"name": subset}]}});
         assert!(refs.needs(&rule("shop", "reviews", "v3")));
         assert!(refs.needs(&rule("other", "reviews.shop.svc.cluster.local", "v3")));
         assert!(!refs.needs(&rule("shop", "reviews", "v2")));

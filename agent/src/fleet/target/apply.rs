@@ -1,7 +1,7 @@
 //! Applying one object: server-side apply, first without force. Never delete-and-recreate, whatever the answer.
 
-use crate::metrics::ApplyOutcome;
 use super::resources::Resources;
+use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::labels::FIELD_MANAGER;
 use asm_shared::drift::{ManagerClass, class_of};

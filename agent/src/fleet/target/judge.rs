@@ -121,7 +121,13 @@ impl Worker {
     }
 
     /// Judges one object that Git wants. `true` when a pass is needed.
-    async fn judge_one(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject, found: Option<&Value>) -> bool {
+    async fn judge_one(
+        &mut self,
+        desired: &Arc<Desired>,
+        id: &ObjectId,
+        wanted: &DesiredObject,
+        found: Option<&Value>,
+    ) -> bool {
         let Some(applied) = self.state.inventory.get(id).cloned() else { return true };
         if applied.hash != wanted.hash {
             // Not drift: Git wants something else by now.
@@ -158,7 +164,13 @@ impl Worker {
     }
 
     /// Notes a drift; what was noticed before keeps its time.
-    fn drifted(&mut self, id: &ObjectId, change: Change, fields: Vec<asm_shared::api::DriftedField>, note: Option<&str>) {
+    fn drifted(
+        &mut self,
+        id: &ObjectId,
+        change: Change,
+        fields: Vec<asm_shared::api::DriftedField>,
+        note: Option<&str>,
+    ) {
         let known = self.state.drift.get(id);
         let since = known.map_or_else(Timestamp::now, |drift| drift.since);
         let drift = Drift { change, fields, note: note.map(str::to_owned), since };
@@ -166,7 +178,12 @@ impl Worker {
             let fields: Vec<&str> = drift.fields.iter().map(|field| field.path.as_str()).collect();
             let by = drift.fields.iter().find_map(|field| field.manager.as_deref()).unwrap_or("not recorded");
             tracing::warn!(target = %self.target(), object = %id, ?change, fields = fields.join(", "), by, "drift");
-            self.news.push(super::News::Drift { object: id.to_string(), change, fields: fields.join(", "), by: by.to_owned() });
+            self.news.push(super::News::Drift {
+                object: id.to_string(),
+                change,
+                fields: fields.join(", "),
+                by: by.to_owned(),
+            });
         }
         self.state.drift.insert(id.clone(), drift);
     }
@@ -213,7 +230,11 @@ impl Worker {
 }
 
 /// Owns what it uses, so that many of them can be in flight.
-async fn read(resources: Resources, id: ObjectId, api_version: Arc<str>) -> (ObjectId, Result<Option<Value>, ClusterError>) {
+async fn read(
+    resources: Resources,
+    id: ObjectId,
+    api_version: Arc<str>,
+) -> (ObjectId, Result<Option<Value>, ClusterError>) {
     let answer = live(&resources, &id, &api_version).await;
     (id, answer)
 }

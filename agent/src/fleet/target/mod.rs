@@ -16,12 +16,12 @@ pub(super) use report::TargetReport;
 use super::inventory::InventoryStore;
 use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
-use resources::Resources;
 use asm_shared::api::{Change, DriftMode, KeyReference, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, PruneLimits};
 use pass::PassEnd;
+use resources::Resources;
 use state::{TargetState, WatchedKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -316,7 +316,8 @@ impl Worker {
             let _ = self.words.send(Word::News(self.order.desired.target.clone(), news)).await;
         }
         let desired = self.order.desired.clone();
-        let declared_at = |id: &ObjectId| desired.objects.get(id).map(|object| object.position.to_string()).unwrap_or_default();
+        let declared_at =
+            |id: &ObjectId| desired.objects.get(id).map(|object| object.position.to_string()).unwrap_or_default();
         let mut next = self.report.clone();
         next.wanted = desired.revision.clone();
         next.objects = desired.objects.len();

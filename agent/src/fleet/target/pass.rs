@@ -182,8 +182,10 @@ impl Worker {
         }
         if desired.target != Target::Mesh && !self.progress.routes_applied(&desired.revision) {
             end.waits_for_mesh = true;
-            self.state.hold =
-                Some(format!("{} objects have left Git and stay until the mesh's routes are applied", plan.prune.len()));
+            self.state.hold = Some(format!(
+                "{} objects have left Git and stay until the mesh's routes are applied",
+                plan.prune.len()
+            ));
             return;
         }
         if wrote_routes {
@@ -222,7 +224,9 @@ impl Worker {
                 tracing::warn!(target = %self.target(), object = %id, "{}", change.message);
                 self.state.held.push(change);
             }
-            Ok(Removal::Stranger) => self.problem(id.to_string(), format!("{id}: another object of this name is there now; left alone")),
+            Ok(Removal::Stranger) => {
+                self.problem(id.to_string(), format!("{id}: another object of this name is there now; left alone"))
+            }
             Err(error) => {
                 self.context.metrics.pruned(self.target(), PruneOutcome::Error);
                 end.retry_soon |= error.is_transient();

@@ -38,7 +38,8 @@ pub(super) async fn remove(
         if live.metadata.uid.as_deref() != Some(&*prune.uid) {
             return Ok(Removal::Stranger);
         }
-        let live = serde_json::to_value(&live).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
+        let live =
+            serde_json::to_value(&live).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
         let inside = if id.group_kind.is("", "Namespace") { inside(resources, &id.name).await? } else { Vec::new() };
         if let Some(danger) = of_delete(&id.group_kind, &live, &inside)
             && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, now)
@@ -67,7 +68,10 @@ pub(super) async fn remove(
 /// The load balancers that live in a namespace, whoever made them.
 async fn inside(resources: &Resources, namespace: &str) -> Result<Vec<Value>, ClusterError> {
     let mut found = Vec::new();
-    let kinds = [(GroupKind::new("", "Service"), "v1"), (GroupKind::new(kinds::ASM, "IstioGateway"), "istio.alibabacloud.com/v1beta1")];
+    let kinds = [
+        (GroupKind::new("", "Service"), "v1"),
+        (GroupKind::new(kinds::ASM, "IstioGateway"), "istio.alibabacloud.com/v1beta1"),
+    ];
     for (group_kind, api_version) in kinds {
         let api = resources.api(&group_kind, api_version, Some(namespace)).await?;
         match api.list(&ListParams::default()).await {

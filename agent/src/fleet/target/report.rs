@@ -41,7 +41,7 @@ pub(crate) struct TargetReport {
 }
 
 impl TargetReport {
-    pub(super) fn new(target: &Target, wanted: &Arc<str>) -> Self {
+    pub(crate) fn new(target: &Target, wanted: &Arc<str>) -> Self {
         Self {
             target: target.clone(),
             wanted: wanted.clone(),

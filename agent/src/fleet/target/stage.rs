@@ -4,8 +4,8 @@ use super::Worker;
 use super::apply::{Refusal, apply};
 use super::pass::PassEnd;
 use super::remove::held;
-use super::watch::observed;
 use super::resources::Resources;
+use super::watch::observed;
 use crate::context::FleetContext;
 use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
@@ -202,7 +202,11 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
 }
 
 /// The live object, if there is one.
-pub(super) async fn live(resources: &Resources, id: &ObjectId, api_version: &str) -> Result<Option<Value>, ClusterError> {
+pub(super) async fn live(
+    resources: &Resources,
+    id: &ObjectId,
+    api_version: &str,
+) -> Result<Option<Value>, ClusterError> {
     let api = resources.api(&id.group_kind, api_version, id.namespace.as_deref()).await?;
     let Some(live) = api.get_opt(&id.name).await.map_err(ClusterError::from)? else { return Ok(None) };
     serde_json::to_value(&live).map(Some).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))

@@ -1,8 +1,8 @@
 //! Watches of one target: one per kind, filtered by the set's label, metadata only. Each runs in a task of its own and
 //! hands on what it saw, reduced to a few bytes per object, through one bounded channel.
 
-use super::state::{Seen, WatchFailure, WatchedKind};
 use super::resources::Resources;
+use super::state::{Seen, WatchFailure, WatchedKind};
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::labels;
 use asm_shared::drift::Fingerprint;
@@ -131,7 +131,8 @@ async fn run(
 }
 
 fn reduce(kind: &WatchedKind, event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> Option<Seen> {
-    let pair = |object: PartialObjectMeta<DynamicObject>| Some((id_of(kind, &object.metadata)?, observed(&object.metadata)));
+    let pair =
+        |object: PartialObjectMeta<DynamicObject>| Some((id_of(kind, &object.metadata)?, observed(&object.metadata)));
     match event {
         watcher::Event::Init => Some(Seen::ListStarted),
         watcher::Event::InitApply(object) => pair(object).map(|(id, live)| Seen::Listed(id, live)),
@@ -164,7 +165,9 @@ fn cluster_error(error: watcher::Error) -> ClusterError {
         | watcher::Error::WatchStartFailed(source)
         | watcher::Error::WatchFailed(source) => source.into(),
         watcher::Error::WatchError(status) => ClusterError::from_status(&status),
-        watcher::Error::NoResourceVersion => ClusterError::new(ErrorKind::Other, "the API server does not support watches of this kind"),
+        watcher::Error::NoResourceVersion => {
+            ClusterError::new(ErrorKind::Other, "the API server does not support watches of this kind")
+        }
     }
 }
 

@@ -1,0 +1,144 @@
+//! What the conditions say in each situation that people get into.
+
+use super::*;
+use crate::fleet::target::TargetReport;
+use asm_shared::api::HeldChange;
+use asm_shared::fleet::Target;
+use asm_shared::object::ObjectId;
+use std::sync::Arc;
+
+fn time(text: &str) -> Time {
+    Time(text.parse().unwrap())
+}
+
+fn report(target: &str, revision: Option<&str>) -> TargetReport {
+    let target = if target == "mesh" { Target::Mesh } else { Target::Cluster(target.into()) };
+    let mut report = TargetReport::new(&target, &"0123456789abcdef".into());
+    report.revision = revision.map(Arc::from);
+    report.objects = 3;
+    report.settled = true;
+    report
+}
+
+fn synced(target: &str) -> (String, Option<TargetReport>) {
+    (target.to_owned(), Some(report(target, Some("0123456789abcdef"))))
+}
+
+fn known(targets: Vec<(String, Option<TargetReport>)>) -> Known {
+    let source = SourceStatus { revision: Some("0123456789abcdef".to_owned()), ..SourceStatus::default() };
+    Known { source: Some(source), has_fleet: true, targets, ..Known::default() }
+}
+
+/// `Type=Status/Reason: message` of the conditions that are not as in a calm fleet.
+fn says(known: &Known) -> Vec<String> {
+    let calm =
+        ["SourceReady=True", "FleetValid=True", "Synced=True", "Healthy=True", "Drifted=False", "HeldBack=False"];
+    let status = status(known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let line = |c: &Condition| format!("{}={}/{}: {}", c.type_, c.status, c.reason, c.message);
+    status.conditions.iter().map(line).filter(|line| !calm.iter().any(|calm| line.starts_with(calm))).collect()
+}
+
+#[test]
+fn a_calm_fleet_is_ready() {
+    let known = known(vec![synced("mesh"), synced("m1c1")]);
+    assert_eq!(says(&known), ["Ready=True/Ready: 2 targets are at 01234567"]);
+}
+
+#[test]
+fn a_dead_cluster_is_named_and_the_rest_is_not_blamed() {
+    let mut dead = report("m1c1", Some("old"));
+    dead.blocked = Some("connection refused".to_owned());
+    let known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(dead))]);
+    let why = "m1c1: connection refused";
+    assert_eq!(
+        says(&known),
+        [
+            format!("Ready=False/TargetUnavailable: {why}"),
+            format!("Synced=False/TargetUnavailable: {why}"),
+            "Healthy=Unknown/NotSeen: not every target can be looked at".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn a_held_change_is_said_in_full() {
+    let mut held = report("mesh", Some("old"));
+    held.held.push(HeldChange {
+        action: "Delete".to_owned(),
+        kind: "Service".to_owned(),
+        namespace: None,
+        name: "x".to_owned(),
+        uid: "u".to_owned(),
+        addresses: vec!["198.51.100.7".to_owned()],
+        message: "Service x loses 198.51.100.7".to_owned(),
+    });
+    let known = known(vec![("mesh".to_owned(), Some(held))]);
+    assert_eq!(
+        says(&known),
+        [
+            "Ready=False/HeldBack: mesh: Service x loses 198.51.100.7",
+            "Synced=False/HeldBack: mesh: Service x loses 198.51.100.7",
+            "HeldBack=True/ApprovalNeeded: mesh: Service x loses 198.51.100.7",
+        ]
+    );
+}
+
+#[test]
+fn while_a_target_is_on_its_way_nothing_is_called_failed() {
+    let mut busy = report("mesh", Some("old"));
+    busy.settled = false;
+    busy.problems.push(SyncProblem { at: "mesh/a.yaml:1:1".to_owned(), message: "refused".to_owned() });
+    let known = known(vec![("mesh".to_owned(), Some(busy)), ("m1c1".to_owned(), None)]);
+    assert!(says(&known)[0].starts_with("Ready=False/Progressing: "), "{:?}", says(&known));
+}
+
+#[test]
+fn broken_files_keep_a_fleet_from_being_ready_even_when_everything_else_is_applied() {
+    let mut known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(report("m1c1", Some("old"))))]);
+    known.problems = vec![SyncProblem { at: "clusters/m1c1/a.yaml:3:1".to_owned(), message: "no name".to_owned() }];
+    assert_eq!(
+        says(&known),
+        [
+            "Ready=False/SomeFilesWrong: clusters/m1c1/a.yaml:3:1: no name",
+            "FleetValid=False/SomeFilesWrong: clusters/m1c1/a.yaml:3:1: no name",
+            "Synced=False/SomeFilesWrong: m1c1: its files have problems; see FleetValid",
+        ]
+    );
+}
+
+#[test]
+fn an_unhealthy_object_is_named() {
+    let mut sick = report("mesh", Some("0123456789abcdef"));
+    let id = ObjectId::new("", "Service", Some("a"), "b");
+    sick.unhealthy.insert(id, "waits for its load balancer's address".to_owned());
+    let known = known(vec![("mesh".to_owned(), Some(sick))]);
+    assert_eq!(says(&known)[0], "Ready=False/Progressing: mesh: Service a/b waits for its load balancer's address");
+}
+
+#[test]
+fn a_condition_keeps_its_time_until_it_turns() {
+    let first = status(&known(vec![synced("mesh")]), &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let mut later = known(vec![synced("mesh")]);
+    later.source_error = Some(("Unreachable", "no answer".to_owned()));
+    let second = status(&later, &first, &time("2026-01-02T00:00:00Z"));
+    let at = |status: &FleetSyncStatus, kind: &str| {
+        status.conditions.iter().find(|c| c.type_ == kind).map(|c| c.last_transition_time.clone())
+    };
+    assert_eq!(at(&second, "Synced"), Some(time("2026-01-01T00:00:00Z")));
+    assert_eq!(at(&second, "SourceReady"), Some(time("2026-01-02T00:00:00Z")));
+}
+
+#[test]
+fn the_status_stays_small() {
+    let mut full = report("mesh", None);
+    for n in 0..10_000 {
+        let message = "x".repeat(2000);
+        full.problems.push(SyncProblem { at: format!("mesh/{n}.yaml:1:1"), message });
+        full.unhealthy.insert(ObjectId::new("", "Service", Some("a"), &n.to_string()), "y".repeat(2000));
+    }
+    let known = known(vec![("mesh".to_owned(), Some(full))]);
+    let status = status(&known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size < 64 << 10, "{size} bytes");
+    assert_eq!((status.targets[0].problem_count, status.targets[0].unhealthy), (10_000, 10_000));
+}
