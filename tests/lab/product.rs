@@ -159,16 +159,19 @@ impl PluginCommand {
 
 /// Leaves nothing of the caller's environment but what programs need to run at all.
 fn scrub(command: &mut Command, lab: &Lab) -> Result<()> {
-    let home = lab.dir().join("home");
+    let (home, temp) = (lab.dir().join("home"), lab.dir().join("tmp"));
     fs::create_dir_all(&home)?;
+    fs::create_dir_all(&temp)?;
     command.env_clear();
-    for name in ["PATH", "TMPDIR", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
+    for name in ["PATH", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE", "RUST_BACKTRACE"] {
         if let Some(value) = env::var_os(name) {
             command.env(name, value);
         }
     }
     command
         .env("HOME", home)
+        // A killed program leaves its temporary files: they go with the lab.
+        .env("TMPDIR", temp)
         .env("NO_COLOR", "1")
         .env("TZ", "UTC")
         .env("LC_ALL", "C.UTF-8")

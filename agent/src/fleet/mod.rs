@@ -100,10 +100,12 @@ async fn lead(context: &FleetContext) {
 fn follow(context: &FleetContext, running: &mut BTreeMap<String, Running>, sync: FleetSync) {
     let name = sync.name_any();
     let sync = Arc::new(sync);
-    if let Some(known) = running.get(&name) {
+    // Deleted and made again while the watch was away: another FleetSync, with nothing of the old one's.
+    let known = running.get(&name).filter(|known| known.specs.borrow().uid() == sync.uid());
+    if let Some(known) = known {
         // The status is ours; only the wishes wake the supervisor.
         known.specs.send_if_modified(|last| {
-            let same = last.spec == sync.spec && last.annotations() == sync.annotations() && last.uid() == sync.uid();
+            let same = last.spec == sync.spec && last.annotations() == sync.annotations();
             *last = sync;
             !same
         });

@@ -6,7 +6,7 @@ use asm_shared::api::{
     DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, labels,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -50,6 +50,16 @@ impl StatusWriter {
         self.syncs.patch_status(&self.name, &params, &Patch::Apply(&body)).await?;
         self.written = Some(status.clone());
         Ok(())
+    }
+
+    /// Removes the drift report of a target that has left the fleet: nobody looks at that target any more.
+    pub(super) async fn forget(&mut self, target: &str) -> Result<(), ClusterError> {
+        self.written_reports.remove(target);
+        match self.reports.delete(&format!("{}-{target}", self.name), &DeleteParams::default()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Writes the drift report of a target if it differs from what was written last.

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::EventType;
 use kube::{Resource as _, ResourceExt as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch as channel};
@@ -53,6 +53,8 @@ struct Supervisor {
     known: Known,
     last_status: FleetSyncStatus,
     writer: StatusWriter,
+    /// Targets that left the fleet and whose drift reports are still there.
+    stale_reports: BTreeSet<String>,
     events: Events,
     /// The wish that is being fulfilled.
     request: Option<Arc<str>>,
@@ -122,6 +124,7 @@ impl Supervisor {
             path: String::new(),
             known: Known { handled: previous.last_handled_reconcile_at.clone(), ..Known::default() },
             writer: StatusWriter::new(context.client.clone(), &context.namespace, &name, owner),
+            stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
             last_status: previous,
             request: None,
@@ -259,9 +262,11 @@ impl Supervisor {
         for target in left {
             self.targets.remove(&target);
             self.known.left.push(target.name().to_owned());
+            self.stale_reports.insert(target.name().to_owned());
             self.context.metrics.forget_target(&self.sync.name_any(), target.name());
         }
         self.known.left.retain(|name| targets.iter().all(|target| target.name() != name));
+        self.stale_reports.retain(|name| targets.iter().all(|target| target.name() != name));
         for target in &targets {
             let set = self.set(target);
             let desired = Arc::new(Desired::of(&state, target, &revision, &set));
@@ -377,6 +382,12 @@ impl Supervisor {
             if let Some(report) = report
                 && let Err(error) = self.writer.write_drift(report).await
             {
+                failed = Some(error);
+            }
+        }
+        for target in std::mem::take(&mut self.stale_reports) {
+            if let Err(error) = self.writer.forget(&target).await {
+                self.stale_reports.insert(target);
                 failed = Some(error);
             }
         }

@@ -4,9 +4,9 @@ use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Position, Target};
-use crate::object::ObjectId;
+use crate::object::{GroupKind, ObjectId};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What Git wants on one target at one commit.
@@ -173,15 +173,17 @@ pub struct TargetPlan {
 }
 
 impl TargetPlan {
-    /// Makes the plan. `observed` must be complete for every kind in the inventory.
+    /// Makes the plan. `observed` must be complete for every kind but those in `unlisted`: of those nothing is known, so
+    /// nothing is planned, and above all nothing is taken for gone.
     pub fn make(
         desired: &Desired,
         inventory: &Inventory,
         observed: &BTreeMap<ObjectId, Observed>,
+        unlisted: &BTreeSet<GroupKind>,
         limits: PruneLimits,
     ) -> Self {
         let mut plan = Self::default();
-        for (id, wanted) in &desired.objects {
+        for (id, wanted) in desired.objects.iter().filter(|(id, _)| !unlisted.contains(&id.group_kind)) {
             let reason = match inventory.get(id) {
                 None => Reason::New,
                 Some(applied) if applied.uid.is_empty() || applied.hash == 0 => Reason::Unfinished,
@@ -195,7 +197,7 @@ impl TargetPlan {
             };
             plan.apply.entry(stage_of(&id.group_kind)).or_default().push((id.clone(), reason));
         }
-        plan.removals(desired, inventory, observed, limits);
+        plan.removals(desired, inventory, observed, unlisted, limits);
         plan
     }
 
@@ -204,10 +206,12 @@ impl TargetPlan {
         desired: &Desired,
         inventory: &Inventory,
         observed: &BTreeMap<ObjectId, Observed>,
+        unlisted: &BTreeSet<GroupKind>,
         limits: PruneLimits,
     ) {
         let mut leaving: Vec<ObjectId> = Vec::new();
-        for (id, applied) in inventory.iter().filter(|(id, _)| !desired.objects.contains_key(*id)) {
+        let left_git = |id: &ObjectId| !desired.objects.contains_key(id) && !unlisted.contains(&id.group_kind);
+        for (id, applied) in inventory.iter().filter(|(id, _)| left_git(id)) {
             match observed.get(id) {
                 None => self.forget.push(id.clone()),
                 // The answer to its creation was lost; that we own fields of it proves that it is the one we made.

@@ -44,7 +44,7 @@ impl Worker {
         self.state.held.clear();
         self.state.hold = None;
         let unlisted = self.unlisted(&desired, &mut end);
-        let plan = self.state.plan(&desired, self.order.limits);
+        let plan = self.state.plan(&desired, &unlisted, self.order.limits);
         for id in &plan.forget {
             self.state.forget(id);
         }
@@ -52,7 +52,7 @@ impl Worker {
         // Looked at after the pass: what somebody touched stays reported, or is corrected if that is asked for by now.
         self.state.suspects.extend(plan.suspects.iter().cloned());
 
-        let wrote_routes = self.stages(&desired, &plan, &unlisted, &mut end).await;
+        let wrote_routes = self.stages(&desired, &plan, &mut end).await;
         let applied = end.is_clean() && self.state.held.is_empty();
         let reached = if applied { Reached::Applied } else { Reached::Failed };
         self.progress.reached(&desired.target, &desired.revision, reached);
@@ -85,20 +85,12 @@ impl Worker {
     }
 
     /// Applies stage by stage. Gives back whether a route was written.
-    async fn stages(
-        &mut self,
-        desired: &Arc<Desired>,
-        plan: &TargetPlan,
-        unlisted: &BTreeSet<GroupKind>,
-        end: &mut PassEnd,
-    ) -> bool {
+    async fn stages(&mut self, desired: &Arc<Desired>, plan: &TargetPlan, end: &mut PassEnd) -> bool {
         let (mut wrote_rules, mut wrote_routes) = (false, false);
         let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
         for stage in Stage::ALL {
             self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
-            let Some(items) = plan.apply.get(&stage) else { continue };
-            let listed = items.iter().filter(|(id, _)| !unlisted.contains(&id.group_kind)).cloned();
-            let mut items: Vec<(ObjectId, Reason)> = listed.collect();
+            let Some(mut items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 self.progress.workloads(&self.order.members, &desired.revision).await;
             }

@@ -221,9 +221,9 @@ impl TargetState {
         failures.find(|failure| failure.unauthorized).map(|failure| failure.message.clone())
     }
 
-    /// Makes the plan for a commit. Objects of kinds that cannot be listed are left out by the caller.
-    pub(crate) fn plan(&self, desired: &Desired, limits: PruneLimits) -> TargetPlan {
-        TargetPlan::make(desired, &self.inventory, &self.observed, limits)
+    /// Makes the plan for a commit.
+    pub(crate) fn plan(&self, desired: &Desired, unlisted: &BTreeSet<GroupKind>, limits: PruneLimits) -> TargetPlan {
+        TargetPlan::make(desired, &self.inventory, &self.observed, unlisted, limits)
     }
 
     /// Remembers that an object was applied.

@@ -32,9 +32,26 @@ fn all<T>(names: &[&str], make: impl Fn(&str) -> T) -> BTreeMap<ObjectId, T> {
     names.iter().map(|name| (id(name), make(&format!("uid-{name}")))).collect()
 }
 
+fn make(
+    desired: &Desired,
+    inventory: &Inventory,
+    observed: &BTreeMap<ObjectId, Observed>,
+    limits: PruneLimits,
+) -> TargetPlan {
+    TargetPlan::make(desired, inventory, observed, &BTreeSet::new(), limits)
+}
+
+#[test]
+fn of_a_kind_that_could_not_be_listed_nothing_is_planned_and_nothing_is_forgotten() {
+    let unlisted = [id("a").group_kind].into();
+    let nothing = BTreeMap::new();
+    let plan = TargetPlan::make(&desired(&["new", "b"]), &all(&["a", "b"], applied), &nothing, &unlisted, LIMITS);
+    assert!(plan.is_empty() && plan.suspects.is_empty() && plan.strangers.is_empty(), "{plan:?}");
+}
+
 #[test]
 fn what_was_applied_and_not_touched_costs_nothing() {
-    let plan = TargetPlan::make(&desired(&["a", "b"]), &all(&["a", "b"], applied), &all(&["a", "b"], observed), LIMITS);
+    let plan = make(&desired(&["a", "b"]), &all(&["a", "b"], applied), &all(&["a", "b"], observed), LIMITS);
     assert!(plan.is_empty() && plan.suspects.is_empty());
 }
 
@@ -44,7 +61,7 @@ fn touched_objects_are_suspects_and_not_applied() {
     live.insert(id("a"), Observed { fingerprint: Fingerprint { entry: 2, generation: 0 }, ..observed("uid-a") });
     live.insert(id("b"), observed("another"));
     live.remove(&id("c"));
-    let plan = TargetPlan::make(&desired(&["a", "b", "c", "d"]), &all(&["a", "b", "c", "d"], applied), &live, LIMITS);
+    let plan = make(&desired(&["a", "b", "c", "d"]), &all(&["a", "b", "c", "d"], applied), &live, LIMITS);
     assert_eq!(plan.suspects, [id("a"), id("b"), id("c")]);
     assert!(plan.is_empty());
 }
@@ -53,7 +70,7 @@ fn touched_objects_are_suspects_and_not_applied() {
 fn removal_needs_the_uid_that_was_applied() {
     let mut live = all(&["a", "b", "c"], observed);
     live.insert(id("b"), observed("another"));
-    let plan = TargetPlan::make(&desired(&["c"]), &all(&["a", "b", "c", "gone"], applied), &live, LIMITS);
+    let plan = make(&desired(&["c"]), &all(&["a", "b", "c", "gone"], applied), &live, LIMITS);
     assert_eq!(plan.prune.iter().map(|prune| &prune.id).collect::<Vec<_>>(), [&id("a")]);
     assert_eq!((plan.strangers, plan.forget, plan.hold), (vec![id("b")], vec![id("gone")], None));
 }
@@ -65,7 +82,7 @@ fn an_object_whose_creation_was_not_answered_is_removed_only_when_we_own_fields_
     inventory.insert(id("b"), Applied { uid: "".into(), ..applied("") });
     let mut live = all(&["a", "b", "c", "d", "e"], observed);
     live.insert(id("b"), Observed { fingerprint: Fingerprint { entry: 0, generation: 0 }, ..observed("theirs") });
-    let plan = TargetPlan::make(&desired(&["c", "d", "e"]), &inventory, &live, LIMITS);
+    let plan = make(&desired(&["c", "d", "e"]), &inventory, &live, LIMITS);
     assert_eq!(plan.prune.iter().map(|prune| &prune.id).collect::<Vec<_>>(), [&id("a")]);
     assert_eq!(plan.strangers, [id("b")]);
 }
@@ -73,7 +90,7 @@ fn an_object_whose_creation_was_not_answered_is_removed_only_when_we_own_fields_
 #[test]
 fn removals_wait_when_files_are_broken_or_the_target_would_be_emptied_or_the_budget_is_spent() {
     let (inventory, live) = (all(&["a", "b", "c", "d"], applied), all(&["a", "b", "c", "d"], observed));
-    let hold = |desired: &Desired, limits| TargetPlan::make(desired, &inventory, &live, limits).hold;
+    let hold = |desired: &Desired, limits| make(desired, &inventory, &live, limits).hold;
     assert_eq!(hold(&Desired { complete: false, ..desired(&["a", "b", "c"]) }, LIMITS), Some(Hold::Incomplete));
     assert_eq!(hold(&desired(&[]), LIMITS), Some(Hold::Empty));
     assert_eq!(hold(&desired(&[]), PruneLimits { allow_empty: true, ..LIMITS }), None);
@@ -82,5 +99,5 @@ fn removals_wait_when_files_are_broken_or_the_target_would_be_emptied_or_the_bud
     let tight = PruneLimits { max_count: 1, ..LIMITS };
     assert_eq!(hold(&desired(&["a", "b"]), tight), Some(Hold::Budget { count: 2, allowed: 1 }));
     let off = PruneLimits { enabled: false, ..LIMITS };
-    assert!(TargetPlan::make(&desired(&["a"]), &inventory, &live, off).prune.is_empty());
+    assert!(make(&desired(&["a"]), &inventory, &live, off).prune.is_empty());
 }
