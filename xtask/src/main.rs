@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask <command>`. One file per command.
 
+mod bench;
 mod demo;
 mod generate;
 mod lab;
@@ -26,6 +27,8 @@ enum Command {
     Lab(lab::Args),
     /// Write every generated file: CRDs, JSON schemas, the command reference
     Gen(generate::Args),
+    /// Measure what users wait for and write docs/benchmarks.md
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Gen(args) => generate::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

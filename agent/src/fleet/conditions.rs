@@ -1,6 +1,6 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
-use super::target::TargetReport;
+use super::worker::TargetReport;
 use asm_shared::api::{FleetSyncStatus, HeldChange, SourceStatus, SyncProblem, TargetStatus, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Events on the FleetSync: what happened, for people who look with `kubectl describe`.
 
-use super::target::News;
+use super::worker::News;
 use crate::context::FleetContext;
 use asm_shared::fleet::Target;
 use k8s_openapi::api::core::v1::ObjectReference;

@@ -9,7 +9,7 @@ mod once;
 mod progress;
 mod status;
 mod supervisor;
-mod target;
+mod worker;
 
 pub use once::{Outcome, once};
 

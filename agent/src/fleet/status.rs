@@ -1,6 +1,6 @@
 //! Writing the status of a FleetSync and its DriftReports: only when something changed, gathered over a moment.
 
-use super::target::TargetReport;
+use super::worker::TargetReport;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{
     DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, labels,

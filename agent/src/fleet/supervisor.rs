@@ -5,7 +5,7 @@ use super::events::Events;
 use super::inventory::InventoryStore;
 use super::progress::Progress;
 use super::status::StatusWriter;
-use super::target::{self, Order, Setting, TargetReport, Word};
+use super::worker::{self, Order, Setting, TargetReport, Word};
 use crate::context::FleetContext;
 use crate::source::{self, Fetched, Source};
 use asm_shared::api::{FleetSync, FleetSyncStatus, SourceStatus, SyncProblem, labels};
@@ -335,7 +335,7 @@ impl Supervisor {
             orders: receiver,
             words: self.words.clone(),
         };
-        Running { orders, report: None, _task: AbortOnDropHandle::new(tokio::spawn(target::run(setting))) }
+        Running { orders, report: None, _task: AbortOnDropHandle::new(tokio::spawn(worker::run(setting))) }
     }
 
     async fn hear(&mut self, word: Word) {

@@ -1,7 +1,7 @@
 //! What the conditions say in each situation that people get into.
 
 use super::*;
-use crate::fleet::target::TargetReport;
+use crate::fleet::worker::TargetReport;
 use asm_shared::api::HeldChange;
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;

@@ -32,6 +32,9 @@ use watch::Watches;
 
 /// Events are gathered this long before they are looked at: one write often makes several.
 const GATHER: Duration = Duration::from_millis(50);
+/// After a look that took long (many objects had to be read) the next one waits this many times as long: a rollout of a
+/// thousand Deployments must not make the agent read them over and over.
+const LOOK_SHARE: u32 = 5;
 /// How long a pass waits for the first lists.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Back-off after something that may pass by itself: first and last.
@@ -219,6 +222,7 @@ impl Worker {
     async fn run(mut self, orders: &mut channel::Receiver<Order>) -> Ended {
         let mut pass_at = Some(Instant::now());
         let mut look_at: Option<Instant> = None;
+        let mut gather = GATHER;
         let mut backoff = Backoff::default();
         let mut list_deadline = self.follow();
         let mut board = self.progress.subscribe();
@@ -256,15 +260,17 @@ impl Worker {
                         pass_at = Some(Instant::now());
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
-                        look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                        look_at.get_or_insert_with(|| Instant::now() + gather);
                     }
                     self.tell().await;
                 }
                 () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
                     look_at = None;
+                    let started = Instant::now();
                     if self.look().await {
                         pass_at = Some(Instant::now());
                     }
+                    gather = GATHER.max(started.elapsed() * LOOK_SHARE);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);
                     }

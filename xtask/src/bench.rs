@@ -1,0 +1,152 @@
+//! Measures what users wait for, and writes the figures to `docs/benchmarks.md`.
+//!
+//! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
+
+use crate::generate::root;
+use anyhow::{Context as _, Result, ensure};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Runs per figure
+    #[arg(long, default_value_t = 40)]
+    runs: u32,
+    /// Print only; leave docs/benchmarks.md as it is
+    #[arg(long)]
+    print: bool,
+}
+
+/// Files in the fleet that the commands are run in.
+const FILES: usize = 1000;
+
+/// One line of the table: what it is, what it should stay under, arguments, exit code.
+struct Case {
+    what: &'static str,
+    goal: &'static str,
+    args: &'static [&'static str],
+    code: i32,
+}
+
+const CASES: &[Case] = &[
+    Case { what: "start-up (`version`)", goal: "< 20 ms", args: &["version"], code: 0 },
+    Case {
+        what: "completion in a fleet of 1,000 files (`route weight <TAB>`)",
+        goal: "< 50 ms",
+        args: &["__complete", "route", "weight", ""],
+        code: 0,
+    },
+    Case {
+        what: "`diff` of 1,000 changed files against the last commit",
+        goal: "≤ 1 s",
+        args: &["diff", "--summary"],
+        code: 1,
+    },
+    Case {
+        what: "`route weight` in a fleet of 1,000 files (`--dry-run`)",
+        goal: "",
+        args: &["route", "weight", "route-7", "v1=40", "v2=60", "--dry-run"],
+        code: 0,
+    },
+];
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let plugin = build()?;
+    let fleet = fleet(&plugin)?;
+    let mut table = String::from("| what | goal | minimum | median | maximum |\n|---|---|---|---|---|\n");
+    for case in CASES {
+        let times = measure(&plugin, fleet.path(), case, args.runs)?;
+        let [minimum, median, maximum] = [times[0], times[times.len() / 2], times[times.len() - 1]].map(milliseconds);
+        writeln!(table, "| {} | {} | {minimum} | {median} | {maximum} |", case.what, case.goal)?;
+        anstream::println!("{}: {minimum} / {median} / {maximum}", case.what);
+    }
+    if !args.print {
+        let page = format!(
+            "<!-- Written by `cargo xtask bench`; do not edit. -->\n# Benchmarks\n\nMinimum, median and maximum over {} runs of \
+             the release build, {}.\n\n## The plugin\n\n{table}",
+            args.runs,
+            machine()
+        );
+        std::fs::write(root().join("docs/benchmarks.md"), page).context("cannot write docs/benchmarks.md")?;
+    }
+    Ok(())
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}
+
+fn machine() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap_or_default();
+    let kib: u64 = kib.trim().trim_end_matches("kB").trim().parse().unwrap_or_default();
+    format!("{cores} cores, {} GiB, {}", kib >> 20, std::env::consts::ARCH)
+}
+
+fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status =
+        Command::new(cargo).args(["build", "--release", "--package", "kubectl-asm"]).current_dir(root()).status()?;
+    ensure!(status.success(), "the release build failed");
+    Ok(root().join("target/release/kubectl-asm"))
+}
+
+/// A fleet with a thousand files, every one of them changed since the last commit.
+fn fleet(plugin: &Path) -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    quiet(Command::new(plugin).args(["init", "bench"]).current_dir(dir.path()))?;
+    for name in ["m1c1", "m1c2"] {
+        quiet(Command::new(plugin).args(["cluster", "add", name]).current_dir(dir.path()))?;
+    }
+    write_files(dir.path(), 90)?;
+    for args in [&["add", "--all"][..], &["-c", "user.name=bench", "-c", "user.email=b@example.com", "commit", "-qm", "one"]] {
+        quiet(Command::new("git").args(args).current_dir(dir.path()))?;
+    }
+    write_files(dir.path(), 80)?;
+    Ok(dir)
+}
+
+fn write_files(dir: &Path, weight: u32) -> Result<()> {
+    std::fs::create_dir_all(dir.join("mesh/routes"))?;
+    for n in 0..FILES {
+        let (other, name) = (100 - weight, format!("route-{n}"));
+        let text = format!(
+            "# Route {n}\napiVersion: networking.istio.io/v1beta1\nkind: VirtualService\nmetadata:\n  name: {name}\nspec:\n  \
+             hosts:\n    - {name}.example.com\n  http:\n    - route:\n        - destination:\n            host: {name}\n            \
+             subset: v1\n          weight: {weight}\n        - destination:\n            host: {name}\n            subset: v2\n          \
+             weight: {other}\n---\napiVersion: networking.istio.io/v1beta1\nkind: DestinationRule\nmetadata:\n  name: {name}\n\
+             spec:\n  host: {name}\n  subsets:\n    - name: v1\n      labels:\n        version: v1\n    - name: v2\n      labels:\n        \
+             version: v2\n"
+        );
+        std::fs::write(dir.join(format!("mesh/routes/{name}.yaml")), text)?;
+    }
+    Ok(())
+}
+
+fn quiet(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Times in order, after one run that is not counted.
+fn measure(plugin: &Path, dir: &Path, case: &Case, runs: u32) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for run in 0..=runs.max(1) {
+        let mut command = Command::new(plugin);
+        command.args(case.args).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
+        let started = Instant::now();
+        let status = command.status()?;
+        let took = started.elapsed();
+        ensure!(status.code() == Some(case.code), "{} ended with {status}", case.what);
+        if run > 0 {
+            times.push(took);
+        }
+    }
+    times.sort();
+    Ok(times)
+}
