@@ -2,6 +2,7 @@
 
 mod accidents;
 mod bad_input;
+mod bytes;
 mod crash;
 mod documents;
 mod idle;

@@ -103,7 +103,9 @@ fn fleet(plugin: &Path) -> Result<tempfile::TempDir> {
         quiet(Command::new(plugin).args(["cluster", "add", name]).current_dir(dir.path()))?;
     }
     write_files(dir.path(), 90)?;
-    for args in [&["add", "--all"][..], &["-c", "user.name=bench", "-c", "user.email=b@example.com", "commit", "-qm", "one"]] {
+    for args in
+        [&["add", "--all"][..], &["-c", "user.name=bench", "-c", "user.email=b@example.com", "commit", "-qm", "one"]]
+    {
         quiet(Command::new("git").args(args).current_dir(dir.path()))?;
     }
     write_files(dir.path(), 80)?;
