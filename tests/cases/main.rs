@@ -10,4 +10,5 @@ mod isolation;
 mod lab;
 mod life;
 mod once;
+mod order;
 mod story;
