@@ -45,7 +45,7 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
     };
 
     // The first sync, killed at call after call: each new agent goes on where the last one was stopped.
-    let mut runs = 0;
+    let mut runs = 0_u64;
     let mut revision = first;
     for when in [When::Before, When::After] {
         let mut n = 1;
@@ -58,20 +58,29 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
                 break;
             }
             runs += 1;
+            if runs.is_multiple_of(2) {
+                // What the dead agent was about to make is not wanted any more when the next one starts.
+                revision = next(&story, runs)?;
+            }
             let mut agent = start()?;
             let ready = story.wait_ready(&revision).await;
             ready.with_context(|| format!("after the kill at call {n} ({when:?}):\n{}", agent.log()))?;
             check(&story, &revision).await.with_context(|| format!("after the kill at call {n} ({when:?})"))?;
             agent.kill()?;
-            // The next commit removes what this one has and makes something else.
-            let names = if runs % 2 == 1 { ["two", "three"] } else { ["one", "two"] };
-            extras(&story, &names)?;
-            revision = story.commit_and_push(&format!("extras after run {runs}"))?;
+            revision = next(&story, runs + 1)?;
             n += stride();
         }
     }
     ensure!(runs > 4, "the agent was killed only {runs} times");
     Ok(())
+}
+
+/// Commits other extras than the last ones: some are removed, some are made.
+fn next(story: &Story<'_>, turn: u64) -> Result<String> {
+    let all = ["one", "two", "three", "four", "five"];
+    let names = [all[turn as usize % 5], all[(turn as usize + 2) % 5]];
+    extras(story, &names)?;
+    story.commit_and_push(&format!("extras {}", names.join(" and ")))
 }
 
 /// ConfigMaps in a member and a VirtualService in the mesh, one each per name.
