@@ -105,9 +105,13 @@ fn conditions(
     verdicts.into_iter().map(condition).collect()
 }
 
-fn cut(mut message: String) -> String {
-    if message.len() > LONGEST {
-        let end = (0..=LONGEST - 3).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
+fn cut(message: String) -> String {
+    cut_to(message, LONGEST)
+}
+
+fn cut_to(mut message: String, longest: usize) -> String {
+    if message.len() > longest {
+        let end = (0..=longest - 3).rev().find(|end| message.is_char_boundary(*end)).unwrap_or_default();
         message.truncate(end);
         message.push_str("...");
     }
@@ -287,6 +291,23 @@ fn ready(known: &Known, verdicts: &[Verdict]) -> Verdict {
     verdict(labels::READY, true, "Ready", synced.map(|synced| synced.message.clone()).unwrap_or_default())
 }
 
+/// How much of each target a status shows: with many targets less of each, so that the whole stays small.
+#[derive(Clone, Copy)]
+struct Share {
+    entries: usize,
+    letters: usize,
+}
+
+impl Share {
+    fn of(targets: usize) -> Self {
+        Self { entries: (SHOWN / targets.max(1)).max(1), letters: (LONGEST * 4 / targets.max(1)).clamp(160, LONGEST) }
+    }
+
+    fn cut(self, message: &str) -> String {
+        cut_to(message.to_owned(), self.letters)
+    }
+}
+
 fn target_status(
     name: &str,
     report: Option<&TargetReport>,
@@ -295,44 +316,67 @@ fn target_status(
     now: &Time,
 ) -> TargetStatus {
     let old = previous.map(|target| target.conditions.as_slice()).unwrap_or_default();
+    let share = Share::of(known.targets.len());
     let Some(report) = report else {
         let waiting = verdict(labels::READY, None, "NotSeen", "not looked at yet");
         let conditions = conditions([waiting], old, known.generation, now);
         return TargetStatus { name: name.to_owned(), conditions, ..TargetStatus::default() };
     };
-    let ready = if known.suspended {
-        verdict(labels::READY, false, "Suspended", "suspended")
-    } else if !report.is_synced() {
+    let verdicts =
+        target_verdicts(report, known).map(|verdict| Verdict { message: share.cut(&verdict.message), ..verdict });
+    let problem =
+        |problem: &SyncProblem| SyncProblem { at: share.cut(&problem.at), message: share.cut(&problem.message) };
+    let held = |held: &HeldChange| HeldChange { message: share.cut(&held.message), ..held.clone() };
+    TargetStatus {
+        name: name.to_owned(),
+        revision: report.revision.as_deref().map(str::to_owned),
+        conditions: conditions(verdicts, old, known.generation, now),
+        objects: count(report.objects),
+        drifted: count(report.drift.len()),
+        unhealthy: count(report.unhealthy.len()),
+        held: report.held.iter().take(share.entries).map(held).collect(),
+        held_back: count(report.held.len()),
+        problems: report.problems.iter().take(share.entries).map(problem).collect(),
+        problem_count: count(report.problems.len()),
+    }
+}
+
+/// `Ready`, `Synced`, `Healthy`, `Drifted`, `HeldBack` of one target.
+fn target_verdicts(report: &TargetReport, known: &Known) -> [Verdict; 5] {
+    let at = format!("{} objects at {}", report.objects, short(&report.wanted));
+    let synced = if report.is_synced() {
+        verdict(labels::SYNCED, true, "Applied", at.clone())
+    } else {
         let reason = match report {
+            _ if known.suspended => "Suspended",
             TargetReport { blocked: Some(_), .. } => "Unavailable",
             report if !report.problems.is_empty() => "SomeObjectsFailed",
             report if !report.held.is_empty() || report.hold.is_some() => "HeldBack",
             _ => "Progressing",
         };
-        verdict(labels::READY, false, reason, why_not_synced(report, known))
-    } else if let Some((id, why)) = report.unhealthy.first_key_value() {
-        verdict(labels::READY, false, "Unhealthy", format!("{id} {why}"))
-    } else {
-        verdict(labels::READY, true, "Ready", format!("{} objects at {}", report.objects, short(&report.wanted)))
+        verdict(labels::SYNCED, false, reason, why_not_synced(report, known))
     };
-    TargetStatus {
-        name: name.to_owned(),
-        revision: report.revision.as_deref().map(str::to_owned),
-        conditions: conditions([ready], old, known.generation, now),
-        objects: count(report.objects),
-        drifted: count(report.drift.len()),
-        unhealthy: count(report.unhealthy.len()),
-        held: report
-            .held
-            .iter()
-            .take(SHOWN)
-            .cloned()
-            .map(|held| HeldChange { message: cut(held.message), ..held })
-            .collect(),
-        held_back: count(report.held.len()),
-        problems: shown(&report.problems),
-        problem_count: count(report.problems.len()),
-    }
+    let healthy = match report.unhealthy.first_key_value() {
+        _ if report.blocked.is_some() => verdict(labels::HEALTHY, None, "NotSeen", "the target cannot be looked at"),
+        Some((id, why)) => verdict(labels::HEALTHY, false, "Unhealthy", format!("{id} {why}")),
+        None => verdict(labels::HEALTHY, true, "AllHealthy", "everything that was synced works"),
+    };
+    let drifted = match report.drift.first_key_value() {
+        Some((id, _)) => verdict(labels::DRIFTED, true, "DriftFound", format!("{id}; see kubectl asm drift")),
+        None => verdict(labels::DRIFTED, false, "NoDrift", "nothing differs from Git"),
+    };
+    let held = match report.held.first().map(|held| &held.message).or(report.hold.as_ref()) {
+        Some(message) => verdict(labels::HELD_BACK, true, "ApprovalNeeded", message.clone()),
+        None => verdict(labels::HELD_BACK, false, "NothingHeld", "nothing waits for an approval"),
+    };
+    let ready = if known.suspended {
+        verdict(labels::READY, false, "Suspended", "suspended")
+    } else if let Some(bad) = [&synced, &healthy].into_iter().find(|verdict| verdict.is_true != Some(true)) {
+        verdict(labels::READY, false, bad.reason, bad.message.clone())
+    } else {
+        verdict(labels::READY, true, "Ready", at)
+    };
+    [ready, synced, healthy, drifted, held]
 }
 
 /// The first characters of a commit ID, as Git shows them.

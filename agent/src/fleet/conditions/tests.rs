@@ -129,16 +129,25 @@ fn a_condition_keeps_its_time_until_it_turns() {
 }
 
 #[test]
-fn the_status_stays_small() {
+fn the_status_stays_small_even_when_everything_fails_everywhere() {
     let mut full = report("mesh", None);
     for n in 0..10_000 {
         let message = "x".repeat(2000);
         full.problems.push(SyncProblem { at: format!("mesh/{n}.yaml:1:1"), message });
         full.unhealthy.insert(ObjectId::new("", "Service", Some("a"), &n.to_string()), "y".repeat(2000));
     }
-    let known = known(vec![("mesh".to_owned(), Some(full))]);
-    let status = status(&known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
-    let size = serde_json::to_vec(&status).unwrap().len();
-    assert!(size < 64 << 10, "{size} bytes");
-    assert_eq!((status.targets[0].problem_count, status.targets[0].unhealthy), (10_000, 10_000));
+    for targets in [1, 5, 20] {
+        let many = (0..targets).map(|n| (format!("m1c{n}"), Some(full.clone()))).collect();
+        let status = status(&known(many), &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+        let size = serde_json::to_vec(&status).unwrap().len();
+        assert!(size < 64 << 10, "{targets} targets: {size} bytes");
+        assert_eq!((status.targets[0].problem_count, status.targets[0].unhealthy), (10_000, 10_000));
+    }
+}
+
+#[test]
+fn a_target_has_the_conditions_of_the_whole() {
+    let status = status(&known(vec![synced("mesh")]), &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let kinds: Vec<&str> = status.targets[0].conditions.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(kinds, ["Ready", "Synced", "Healthy", "Drifted", "HeldBack"]);
 }
