@@ -8,4 +8,5 @@ mod isolation;
 mod lab;
 mod life;
 mod once;
+mod several_clbs;
 mod story;
