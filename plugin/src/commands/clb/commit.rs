@@ -9,7 +9,7 @@ use std::process::Command;
 
 /// Refuses unless the repository is on a branch, with nothing uncommitted: a step is one commit and holds nothing else.
 pub(super) fn ensure_clean(root: &Path) -> Result<(), CommandError> {
-    let dirty = git(root, &["status", "--porcelain", "--untracked-files=normal", "--", "."])
+    let dirty = git(root, &["status", "--porcelain", "--untracked-files=all", "--", "."])
         .map_err(|error| error.hinted("each step is a commit: the fleet must be in a Git repository"))?;
     let staged = git(root, &["status", "--porcelain", "--untracked-files=no"])?;
     if let Some(first) = dirty.lines().chain(staged.lines()).next() {

@@ -249,8 +249,9 @@ fn node_port_warning(ports: &[Vec<LoadBalancerPort>], sites: &[Site<'_>]) -> Opt
     let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
     let names: Vec<&str> = sites.iter().map(|site| site.cluster.name.as_str()).collect();
     Some(format!(
-        "node ports {} must be free in {}: each cluster gives them out on its own, and Git knows only those that it sets; one \
+        "node port{} {} must be free in {}: each cluster gives them out on its own, and Git knows only those that it sets; one \
          that is taken makes the API server refuse the Service",
+        if numbers.len() > 1 { "s" } else { "" },
         numbers.join(", "),
         names.join(" and in ")
     ))

@@ -131,7 +131,11 @@ fn members<'a>(fleet: &'a Fleet, name: &str) -> Result<Vec<&'a Cluster>, Authori
     let group = fleet.spec.groups.iter().find(|group| group.name == name).ok_or_else(|| {
         let error = AuthoringError::new(format!("fleet.yaml has no group {name}")).hints(did_you_mean(name, names()));
         let known: Vec<_> = names().collect();
-        if known.is_empty() { error } else { error.hint(format!("the fleet has {}", known.join(", "))) }
+        if known.is_empty() {
+            error.hint("it has no groups: name the clusters with --cluster NAME[,NAME…] or --all-clusters")
+        } else {
+            error.hint(format!("the fleet has {}", known.join(", ")))
+        }
     })?;
     group.clusters.iter().map(|name| cluster(fleet, name)).collect()
 }

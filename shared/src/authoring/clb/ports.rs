@@ -75,7 +75,7 @@ pub(super) fn ports(
             } else {
                 continue;
             };
-            return Err(AuthoringError::new(format!("the {what} is given twice"))
+            return Err(AuthoringError::new(format!("{what} is given twice"))
                 .hint("a load balancer has one listener per port, and every port its own name"));
         }
     }
