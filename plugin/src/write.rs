@@ -93,7 +93,8 @@ fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
     format!("{git} add {paths} && {git} commit")
 }
 
-fn check(repo: &FleetRepo, edits: &[&FileEdit]) -> Result<(), CommandError> {
+/// Would the fleet have a problem that it does not have now?
+pub(crate) fn check(repo: &FleetRepo, edits: &[&FileEdit]) -> Result<(), CommandError> {
     let problems = new_problems(&repo.tree, &repo.state, edits.iter().copied());
     if problems.is_empty() {
         return Ok(());
@@ -102,7 +103,13 @@ fn check(repo: &FleetRepo, edits: &[&FileEdit]) -> Result<(), CommandError> {
     Err(problems.into_iter().fold(error, |error, problem| error.because(problem.to_string()).hinted_with(problem.hint)))
 }
 
-fn report(context: &Context, format: OutputFormat, edits: &[&FileEdit], args: WriteArgs) -> Result<(), CommandError> {
+/// Tells what the edits do, or did.
+pub(crate) fn report(
+    context: &Context,
+    format: OutputFormat,
+    edits: &[&FileEdit],
+    args: WriteArgs,
+) -> Result<(), CommandError> {
     let ui = context.ui();
     let suffix = if args.is_dry_run() { " (dry run)" } else { "" };
     match format {

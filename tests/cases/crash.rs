@@ -58,7 +58,7 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
                 break;
             }
             runs += 1;
-            if runs.is_multiple_of(2) {
+            if when == When::After {
                 // What the dead agent was about to make is not wanted any more when the next one starts.
                 revision = next(&story, runs)?;
             }

@@ -11,4 +11,5 @@ mod lab;
 mod life;
 mod once;
 mod order;
+mod several_clbs;
 mod story;

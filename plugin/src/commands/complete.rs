@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubeconfig;
+use asm_shared::authoring::LoadBalancerService;
 use asm_shared::fleet::{FleetState, Target};
 use asm_shared::object::kinds::{ASM, ISTIO_NETWORKING};
 use clap::{Arg, Command};
@@ -52,6 +53,7 @@ enum Names {
     Routes,
     Namespaces,
     Contexts,
+    LoadBalancers,
 }
 
 fn names(context: &Context, what: Names) -> Vec<String> {
@@ -71,6 +73,7 @@ fn names(context: &Context, what: Names) -> Vec<String> {
         Names::Namespaces => {
             state.manifests.iter().filter_map(|manifest| manifest.id.namespace.as_deref()).map(str::to_owned).collect()
         }
+        Names::LoadBalancers => LoadBalancerService::all(state).into_iter().map(|service| service.name).collect(),
         Names::Contexts => Vec::new(),
     }
 }
@@ -168,6 +171,9 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (["route", "add"], "gateways") => Names::Gateways,
         (["route", "set" | "weight"], "name") => Names::Routes,
         (["gateway", verb], "name") if *verb != "create" => Names::IstioGateways,
+        (["clb", "show" | "remove" | "replace"], "name") => Names::LoadBalancers,
+        (["clb", ..], "gateway") => Names::IstioGateways,
+        (["clb", ..], "group") => Names::Groups,
         (_, "output") => {
             let formats = ["json", "yaml", "name", "wide"];
             return Some(formats.map(|format| (format.to_owned(), String::new())).into());

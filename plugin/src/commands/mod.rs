@@ -2,6 +2,7 @@
 //! and `run(context, args)`.
 
 pub mod app;
+pub mod clb;
 pub mod cluster;
 pub mod complete;
 pub mod completion;
@@ -31,6 +32,8 @@ pub enum Command {
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),
     #[command(subcommand)]
+    Clb(clb::ClbCommand),
+    #[command(subcommand)]
     App(app::AppCommand),
     #[command(subcommand)]
     Route(route::RouteCommand),
@@ -52,6 +55,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Init(args) => init::run(context, args),
         Command::Cluster(command) => cluster::run(context, command),
         Command::App(command) => app::run(context, command),
+        Command::Clb(command) => clb::run(context, command),
         Command::Route(command) => route::run(context, command),
         Command::Gateway(command) => gateway::run(context, command),
         Command::Diff(args) => diff::run(context, args),

@@ -5,6 +5,8 @@
 mod agent;
 mod api_server;
 mod authoring;
+mod clb;
+mod clb_retire;
 mod cluster;
 mod contract;
 mod diff;

@@ -6,6 +6,7 @@
 
 mod app;
 mod bookinfo;
+mod clb;
 mod cluster;
 mod edit;
 mod error;
@@ -20,6 +21,10 @@ mod workspace;
 
 pub use app::{AddBookinfo, ServiceAnnotation};
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
+pub use clb::{
+    AddClb, Addresses, ChargeType, ClbPlace, ClbPort, ClbSettings, FinishClb, LoadBalancerPort, LoadBalancerService,
+    REPLACES, RemoveClb, ReplaceClb, Replacement,
+};
 pub use cluster::{AddCluster, RemoveCluster};
 pub use edit::{Action, FileEdit, new_problems, objects_of};
 pub use error::AuthoringError;

@@ -38,6 +38,17 @@ impl<'a> Workspace<'a> {
         Ok(())
     }
 
+    /// Takes an object out of its file; a file that holds nothing else goes with it.
+    pub(super) fn remove_object(&mut self, manifest: &Manifest) -> Result<(), AuthoringError> {
+        let (path, document) = (&*manifest.position.file, &manifest.document);
+        if !document.pointer.is_empty() {
+            return self.change_document(path, document.index, &[Change::Remove(document.pointer.clone())]);
+        }
+        let text = self.open(path)?.after.clone().unwrap_or_default();
+        let is_only = Editor::open(text).is_ok_and(|editor| editor.documents().len() == 1);
+        if is_only { self.delete(path) } else { self.edit(path, |editor| editor.remove_document(document.index)) }
+    }
+
     /// Changes an object where it stands. Changes are made in order: pointers are those after the change before.
     pub(super) fn change(&mut self, manifest: &Manifest, changes: &[Change]) -> Result<(), AuthoringError> {
         let document = &manifest.document;

@@ -1,6 +1,7 @@
 //! The IstioGateway: its Services, load balancers and pods in every member cluster.
 
 use super::{Consequence, Pair, annotations, named, service, text};
+use crate::asm::annotations::Product;
 use crate::asm::{addresses, gateway};
 use crate::object::kinds;
 use serde_json::Value;
@@ -44,7 +45,7 @@ pub(super) fn destroyed(pair: &Pair<'_>) -> Vec<Consequence> {
     let text = if gateway::wants_load_balancer(gateway) {
         format!(
             "its Services, pods and {}s are removed in every cluster and its address{} is lost for good",
-            service::product(class(gateway)),
+            Product::of_class(class(gateway)).word(),
             named(&addresses::of_istio_gateway(gateway))
         )
     } else {
@@ -82,7 +83,7 @@ pub(super) fn type_changed(pair: &Pair<'_>) -> Vec<Consequence> {
         .filter(|(before, after)| gateway::wants_load_balancer(before) && !gateway::wants_load_balancer(after));
     let text = |before: &Value| {
         let address = named(&addresses::of_istio_gateway(before));
-        format!("its {}s and its address{address} are lost for good", service::product(class(before)))
+        format!("its {}s and its address{address} are lost for good", Product::of_class(class(before)).word())
     };
     changed.map(|(before, _)| Consequence::note(text(before))).into_iter().collect()
 }
@@ -106,8 +107,8 @@ pub(super) fn annotations_changed(pair: &Pair<'_>) -> Vec<Consequence> {
         .filter(|(before, after)| gateway::wants_load_balancer(before) && gateway::wants_load_balancer(after));
     let Some((before, after)) = kept else { return Vec::new() };
     let of = |gateway: &Value| gateway.pointer("/spec/serviceAnnotations").cloned();
-    let is_nlb = service::product(class(before)) == "NLB";
-    annotations::changed(of(before).as_ref(), of(after).as_ref(), is_nlb, &addresses::of_istio_gateway(before))
+    let product = Product::of_class(class(before));
+    annotations::changed(of(before).as_ref(), of(after).as_ref(), product, &addresses::of_istio_gateway(before))
 }
 
 pub(super) fn traffic_policy_changed(pair: &Pair<'_>) -> Vec<Consequence> {

@@ -2,9 +2,8 @@
 
 use super::{Consequence, Pair, annotations, named, text};
 use crate::asm::addresses;
+use crate::asm::annotations::{BACKEND_TYPE, Product, setting};
 use serde_json::Value;
-
-const NLB_CLASS: &str = "alibabacloud.com/nlb";
 
 fn is_load_balancer(service: &Value) -> bool {
     text(service, "/spec/type") == Some("LoadBalancer")
@@ -14,29 +13,27 @@ fn class(service: &Value) -> Option<&str> {
     text(service, "/spec/loadBalancerClass")
 }
 
-/// `CLB` or `NLB`.
-pub(super) fn product(class: Option<&str>) -> &'static str {
-    if class == Some(NLB_CLASS) { "NLB" } else { "CLB" }
-}
-
 fn annotations_of(service: &Value) -> Option<&Value> {
     service.pointer("/metadata/annotations")
 }
 
 /// What the cloud controller does when the load balancer is no longer wanted.
 fn release(service: &Value) -> Consequence {
-    let (kind, address) = (product(class(service)), named(&addresses::of_service(service)));
-    let setting = |suffix| annotations::setting(annotations_of(service), suffix).filter(|value| !value.is_empty());
-    if let Some(id) = setting("id") {
+    let (kind, address) = (Product::of_class(class(service)).word(), named(&addresses::of_service(service)));
+    let setting = |name| setting(annotations_of(service), name).filter(|value| !value.is_empty());
+    if let Some(id) = setting("loadbalancer-id") {
         return Consequence::note(format!("{kind} {id} is reused and stays; its listeners are removed"));
     }
-    if setting("preserve-lb-on-delete").is_some() {
+    if setting("loadbalancer-preserve-lb-on-delete").is_some() {
         return Consequence::note(format!(
             "the {kind} stays (preserve-lb-on-delete), and so does its address{address}"
         ));
     }
-    let protected =
-        if setting("delete-protection") == Some("on") { "; delete-protection does not stop this" } else { "" };
+    let protected = if setting("loadbalancer-delete-protection") == Some("on") {
+        "; delete-protection does not stop this"
+    } else {
+        ""
+    };
     Consequence::note(format!("its {kind} and its address{address} are lost for good{protected}"))
 }
 
@@ -73,7 +70,7 @@ pub(super) fn annotations_changed(pair: &Pair<'_>) -> Vec<Consequence> {
     annotations::changed(
         annotations_of(before),
         annotations_of(after),
-        class(before) == Some(NLB_CLASS),
+        Product::of_class(class(before)),
         &addresses::of_service(before),
     )
 }
@@ -90,7 +87,7 @@ pub(super) fn traffic_policy_changed(pair: &Pair<'_>) -> Vec<Consequence> {
 
 /// How the load balancer reaches the pods.
 pub(super) fn backend_type(annotations: &Value) -> Option<&str> {
-    annotations.get("service.beta.kubernetes.io/backend-type").and_then(Value::as_str)
+    annotations.get(BACKEND_TYPE).and_then(Value::as_str)
 }
 
 /// `externalTrafficPolicy`, of Services and gateways. Absent means Cluster.
