@@ -9,5 +9,7 @@ mod cluster;
 mod contract;
 mod diff;
 mod kubeconfig;
+mod route_rules;
+mod route_steps;
 mod routes;
 mod world;

@@ -27,7 +27,9 @@ pub use gateway::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort
 pub use init::InitFleet;
 pub use placement::{Placement, PlacementRule, Workload};
 pub use route::{
-    AddRoute, ApiVersion, Destination, NewGateway, SetRoute, SplitRoute, SubsetSpec, UriMatch, WeighRoute, Weight,
+    AddRoute, ApiVersion, Destination, Fault, FaultRoute, InsertRule, MatchSpec, MirrorRoute, MoveRule, NewGateway,
+    Redirect, RedirectRoute, RemoveRoute, Retries, RewriteRoute, RuleAction, RulePlace, SetRoute, Setting, Share,
+    SplitRoute, Step, SubsetSpec, WeighRoute, Weight, route_exists,
 };
 pub use suggest::did_you_mean;
 
