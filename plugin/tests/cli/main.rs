@@ -4,6 +4,7 @@
 
 mod agent;
 mod api_server;
+mod apps;
 mod authoring;
 mod cluster;
 mod contract;

@@ -18,7 +18,7 @@ mod suggest;
 mod text;
 mod workspace;
 
-pub use app::{AddBookinfo, ServiceAnnotation};
+pub use app::{AddApp, AddBookinfo, MoveApp, PlaceApp, RemoveApp, ServiceAnnotation};
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use cluster::{AddCluster, RemoveCluster};
 pub use edit::{Action, FileEdit, new_problems, objects_of};
