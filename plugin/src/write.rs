@@ -93,7 +93,7 @@ fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
     format!("{git} add {paths} && {git} commit")
 }
 
-/// Would the fleet have a problem that it does not have now?
+/// Refuses edits that give the fleet a problem that it does not have now.
 pub(crate) fn check(repo: &FleetRepo, edits: &[&FileEdit]) -> Result<(), CommandError> {
     let problems = new_problems(&repo.tree, &repo.state, edits.iter().copied());
     if problems.is_empty() {
@@ -154,7 +154,8 @@ pub(crate) fn report(
     Ok(())
 }
 
-fn unified_diff(edit: &FileEdit) -> String {
+/// An edit as a unified diff.
+pub(crate) fn unified_diff(edit: &FileEdit) -> String {
     let (before, after) = (edit.before.as_deref().unwrap_or(""), edit.after.as_deref().unwrap_or(""));
     let name = |side: &str, text: &Option<String>| match text {
         Some(_) => format!("{side}/{}", edit.path),

@@ -11,6 +11,7 @@ pub mod diff;
 pub mod drift;
 pub mod fleet;
 pub mod health;
+pub mod istio;
 pub mod kubeconfig;
 pub mod object;
 pub mod plan;

@@ -169,7 +169,7 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
         (["route", "add"], "gateways") => Names::Gateways,
-        (["route", "set" | "weight"], "name") => Names::Routes,
+        (["route", verb], "name") if *verb != "add" => Names::Routes,
         (["gateway", verb], "name") if *verb != "create" => Names::IstioGateways,
         (["clb", "show" | "remove" | "replace"], "name") => Names::LoadBalancers,
         (["clb", ..], "gateway") => Names::IstioGateways,

@@ -4,6 +4,7 @@
 
 mod agent;
 mod api_server;
+mod apps;
 mod authoring;
 mod clb;
 mod clb_retire;
@@ -11,5 +12,7 @@ mod cluster;
 mod contract;
 mod diff;
 mod kubeconfig;
+mod route_rules;
+mod route_steps;
 mod routes;
 mod world;

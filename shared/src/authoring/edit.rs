@@ -61,9 +61,16 @@ impl FileEdit {
 }
 
 /// A tree with edits laid over it.
-struct Edited<'a> {
+pub(super) struct Edited<'a> {
     tree: &'a dyn Tree,
     edits: BTreeMap<&'a str, Option<&'a str>>,
+}
+
+impl<'a> Edited<'a> {
+    pub(super) fn new(tree: &'a dyn Tree, edits: impl IntoIterator<Item = &'a FileEdit>) -> Self {
+        let edits = edits.into_iter().map(|edit| (edit.path.as_str(), edit.after.as_deref())).collect();
+        Self { tree, edits }
+    }
 }
 
 impl Tree for Edited<'_> {
@@ -95,8 +102,7 @@ pub fn new_problems<'a>(
     before: &FleetState,
     edits: impl IntoIterator<Item = &'a FileEdit>,
 ) -> Vec<Problem> {
-    let edits = edits.into_iter().map(|edit| (edit.path.as_str(), edit.after.as_deref())).collect();
-    let after = FleetState::read(&Edited { tree, edits });
+    let after = FleetState::read(&Edited::new(tree, edits));
     let key = |problem: &Problem| (problem.position.as_ref().map(|at| at.file.clone()), problem.message.clone());
     let mut known = BTreeMap::<_, usize>::new();
     for problem in &before.problems {

@@ -19,7 +19,7 @@ mod suggest;
 mod text;
 mod workspace;
 
-pub use app::{AddBookinfo, ServiceAnnotation};
+pub use app::{AddApp, AddBookinfo, MoveApp, PlaceApp, RemoveApp, ServiceAnnotation};
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use clb::{
     AddClb, Addresses, ChargeType, ClbPlace, ClbPort, ClbSettings, FinishClb, LoadBalancerPort, LoadBalancerService,
@@ -32,7 +32,9 @@ pub use gateway::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort
 pub use init::InitFleet;
 pub use placement::{Placement, PlacementRule, Workload};
 pub use route::{
-    AddRoute, ApiVersion, Destination, NewGateway, SetRoute, SplitRoute, SubsetSpec, UriMatch, WeighRoute, Weight,
+    AddRoute, ApiVersion, Destination, Fault, FaultRoute, InsertRule, MatchSpec, MirrorRoute, MoveRule, NewGateway,
+    Redirect, RedirectRoute, RemoveRoute, Retries, RewriteRoute, RuleAction, RulePlace, SetRoute, Setting, Share,
+    SplitRoute, Step, SubsetSpec, WeighRoute, Weight, route_exists,
 };
 pub use suggest::did_you_mean;
 

@@ -72,7 +72,7 @@ impl PlacementRule {
 
 impl Workload {
     /// Reads `SERVICE` or `SERVICE-VERSION` of Bookinfo.
-    fn parse(text: &str) -> Result<Self, AuthoringError> {
+    pub(super) fn parse(text: &str) -> Result<Self, AuthoringError> {
         if service(text).is_some() {
             return Ok(Self { service: text.to_owned(), version: None });
         }

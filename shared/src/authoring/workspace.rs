@@ -12,6 +12,10 @@ pub(super) enum Change {
     Set(String, Value),
     /// Adds an item at the end of the list at a JSON pointer.
     Push(String, Value),
+    /// Adds an item before the item at an index of the list at a JSON pointer, or at its end.
+    Insert(String, usize, Value),
+    /// Moves an item of the list at a JSON pointer to another index, counted without it.
+    Move(String, usize, usize),
     /// Removes the field or item at a JSON pointer.
     Remove(String),
 }
@@ -30,6 +34,17 @@ impl<'a> Workspace<'a> {
     /// Adds a file.
     pub(super) fn create(&mut self, path: String, content: String) {
         self.edits.push(FileEdit::create(path, content));
+    }
+
+    /// Adds documents, written already, at the end of a file, which is made when it is not there.
+    pub(super) fn add(&mut self, path: &str, documents: &str) -> Result<(), AuthoringError> {
+        match self.edits.iter_mut().find(|edit| edit.path == path) {
+            // Removed by an earlier change: it is written anew.
+            Some(edit) if edit.after.is_none() => edit.after = Some(documents.to_owned()),
+            None if self.tree.read(path).is_err() => self.create(path.to_owned(), documents.to_owned()),
+            _ => return self.append(path, documents),
+        }
+        Ok(())
     }
 
     /// Removes a file.
@@ -72,6 +87,8 @@ impl<'a> Workspace<'a> {
             changes.iter().try_for_each(|change| match change {
                 Change::Set(pointer, value) => editor.set(document, pointer, value),
                 Change::Push(list, value) => editor.append(document, list, value),
+                Change::Insert(list, index, value) => editor.insert(document, list, *index, value),
+                Change::Move(list, from, to) => editor.move_item(document, list, *from, *to),
                 Change::Remove(pointer) => editor.remove(document, pointer),
             })
         })
@@ -80,6 +97,35 @@ impl<'a> Workspace<'a> {
     /// Adds a document, written already, at the end of a file.
     pub(super) fn append(&mut self, path: &str, document: &str) -> Result<(), AuthoringError> {
         self.edit(path, |editor| editor.append_text(document))
+    }
+
+    /// Removes whole objects of one file; the file goes when it has no other.
+    pub(super) fn remove_objects(&mut self, path: &str, objects: &[&Manifest]) -> Result<(), AuthoringError> {
+        for object in objects {
+            if let Some(patch) = &object.patched_by {
+                return Err(AuthoringError::new(format!("{} is changed by the patch {patch}", object.id))
+                    .at(&object.position)
+                    .hint("remove the patch first: it would have nothing to change"));
+            }
+        }
+        let mut places: Vec<_> = objects.iter().map(|o| (o.document.index, o.document.pointer.clone())).collect();
+        // From the end, so that the numbers before stay right. An item of a `List` has a number in its pointer.
+        places.sort_by_key(|(index, pointer)| {
+            let item = pointer.rsplit('/').next().and_then(|number| number.parse::<usize>().ok());
+            (*index, item)
+        });
+        places.dedup();
+        self.edit(path, |editor| {
+            places.iter().rev().try_for_each(|(index, pointer)| {
+                if pointer.is_empty() { editor.remove_document(*index) } else { editor.remove(*index, pointer) }
+            })
+        })?;
+        let edit = self.open(path)?;
+        let text = edit.after.clone().unwrap_or_default();
+        if crate::yaml::read(text.as_bytes(), &crate::yaml::Limits::default()).is_ok_and(|left| left.is_empty()) {
+            edit.after = None;
+        }
+        Ok(())
     }
 
     fn edit(
@@ -125,6 +171,8 @@ impl Change {
         match self {
             Self::Set(pointer, value) => Self::Set(at(pointer), value.clone()),
             Self::Push(pointer, value) => Self::Push(at(pointer), value.clone()),
+            Self::Insert(pointer, index, value) => Self::Insert(at(pointer), *index, value.clone()),
+            Self::Move(pointer, from, to) => Self::Move(at(pointer), *from, *to),
             Self::Remove(pointer) => Self::Remove(at(pointer)),
         }
     }

@@ -20,8 +20,8 @@ const FIELDS: &[&str] = &[
     // Where traffic comes from.
     "workloadSelector", "hosts", "gateways", "match", "uri", "scheme", "authority",
     // Where it goes: routes before what is done to them.
-    "redirect", "directResponse", "rewrite", "route", "destination", "host", "subset", "weight", "mirror", "timeout",
-    "retries", "fault", "http", "tls", "tcp", "exportTo",
+    "redirect", "directResponse", "rewrite", "route", "destination", "host", "subset", "weight", "mirror",
+    "mirrorPercentage", "timeout", "retries", "fault", "http", "tls", "tcp", "exportTo",
     // Gateways, services and their ports.
     "clusterIds", "selector", "servers", "number", "protocol", "port", "targetPort", "nodePort",
     // Workloads.

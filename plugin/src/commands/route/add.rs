@@ -1,13 +1,16 @@
 //! `kubectl asm route add`.
 
 use super::ApiVersionArg;
+use super::place::PlaceArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::write::{self, WriteArgs};
-use asm_shared::authoring::{AddRoute, Destination, NewGateway, SubsetSpec, UriMatch};
+use asm_shared::authoring::{
+    AddRoute, Destination, InsertRule, MatchSpec, NewGateway, RuleAction, SubsetSpec, route_exists,
+};
 
-/// Adds a route: mesh/routes/NAME.yaml.
+/// Adds a route, mesh/routes/NAME.yaml, or with --rule-name a rule to a route that is there.
 ///
 /// With --gateway it is for requests that come in through that Gateway, otherwise for those between the services of the
 /// mesh. Hosts, ports, subsets and gateways that the fleet does not know are refused.
@@ -22,6 +25,9 @@ use asm_shared::authoring::{AddRoute, Destination, NewGateway, SubsetSpec, UriMa
 
   # nine of ten requests to v1
   kubectl asm route add ratings --to ratings@v1=90,ratings@v2=10
+
+  # a rule for testers, before the one for everybody
+  kubectl asm route add reviews --rule-name testers --before everybody --match header:end-user=exact:jason --to reviews@v2
 
 Destinations: HOST[:PORT][@SUBSET][=PERCENT]
 Output formats: json, yaml, name")]
@@ -49,9 +55,21 @@ pub struct AddArgs {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..), requires = "create_gateway")]
     port: Option<u16>,
 
-    /// Path it is for: exact:/PATH, prefix:/PATH or regex:PATTERN; may be repeated [default: all]
-    #[arg(long = "match", value_name = "KIND:PATH")]
-    matches: Vec<UriMatch>,
+    /// Requests it is for, conditions joined by +, for example prefix:/api+header:end-user=exact:jason; may be repeated
+    /// [default: all]
+    #[arg(long = "match", value_name = "CONDITIONS")]
+    matches: Vec<MatchSpec>,
+
+    /// Name of the rule; when the route is there already, the rule is added to it
+    #[arg(long, value_name = "RULE")]
+    rule_name: Option<String>,
+
+    #[command(flatten)]
+    place: PlaceArgs,
+
+    /// Add the rule although it hides another one
+    #[arg(long, requires = "rule_name")]
+    force: bool,
 
     /// Where requests go; may be repeated
     #[arg(long = "to", value_name = "DESTINATION", value_delimiter = ',', required = true)]
@@ -82,12 +100,36 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// Runs it.
 pub fn run(context: &Context, args: AddArgs) -> Result<Exit, CommandError> {
     let repo = context.repo()?;
+    let place = args.place.place();
+    if let Some(rule_name) = &args.rule_name
+        && (place.is_some() || route_exists(&repo.state, context.globals.namespace.as_deref(), &args.name))
+    {
+        if !args.hosts.is_empty() || !args.gateways.is_empty() {
+            return Err(CommandError::usage("--host and --gateway are for new routes: a rule has those of its route"));
+        }
+        let intent = InsertRule {
+            name: args.name,
+            namespace: context.globals.namespace.clone(),
+            rule_name: rule_name.clone(),
+            place: place.unwrap_or_default(),
+            matches: args.matches,
+            action: RuleAction::Route(args.destinations, args.subsets),
+            allow_unknown: args.allow_unknown,
+            force: args.force,
+        };
+        let plan = intent.plan(&repo.tree, &repo.state)?;
+        return write::finish(context, &repo, &plan, args.write, "kubectl asm diff");
+    }
+    if place.is_some() {
+        return Err(CommandError::usage("a place among the rules is for a rule: name it with --rule-name"));
+    }
     let intent = AddRoute {
         name: args.name,
         namespace: context.globals.namespace.clone(),
         hosts: args.hosts,
         gateways: args.gateways,
         new_gateway: args.create_gateway.then(|| NewGateway { selector: args.selector, port: args.port.unwrap_or(80) }),
+        rule_name: args.rule_name,
         matches: args.matches,
         destinations: args.destinations,
         subsets: args.subsets,

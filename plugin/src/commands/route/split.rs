@@ -1,6 +1,6 @@
 //! `kubectl asm route split`.
 
-use super::ApiVersionArg;
+use super::{ApiVersionArg, steps};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -20,6 +20,9 @@ use asm_shared::authoring::{SplitRoute, SubsetSpec, Weight};
 
   # back to nine to one
   kubectl asm route split reviews --to v1=90,v2=10
+
+  # all requests to v3 in three steps, each a commit
+  kubectl asm route split reviews --to v3=100 --steps 10,50,100
 
 Output formats: json, yaml, name")]
 pub struct SplitArgs {
@@ -42,6 +45,10 @@ pub struct SplitArgs {
     #[arg(long)]
     allow_unknown: bool,
 
+    /// Shares on the way of the destination that grows; each step is a commit on the current branch
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=100))]
+    steps: Vec<u32>,
+
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -57,6 +64,10 @@ pub fn run(context: &Context, args: SplitArgs) -> Result<Exit, CommandError> {
         api_version: args.api_version.into(),
         allow_unknown: args.allow_unknown,
     };
+    if !args.steps.is_empty() {
+        let steps = intent.steps(&repo.tree, &repo.state, &args.steps)?;
+        return steps::run(context, &repo, &steps, args.write);
+    }
     let plan = intent.plan(&repo.tree, &repo.state)?;
     write::finish(context, &repo, &plan, args.write, "kubectl asm diff")
 }

@@ -1,5 +1,6 @@
 //! `kubectl asm route weight`.
 
+use super::steps;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -10,6 +11,9 @@ use asm_shared::authoring::{WeighRoute, Weight};
 ///
 /// Weights add up to 100. A declared subset that is not in the rule yet joins it; a destination that is not named leaves
 /// it. Name `v2=0` to keep one without requests.
+///
+/// With --steps the shift is made in steps, each committed with your own Git; the tree must have no other changes. Push the
+/// commits one after the other to let traffic follow.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   # one of ten requests to v2
@@ -20,6 +24,9 @@ use asm_shared::authoring::{WeighRoute, Weight};
 
   # one rule of a route with several
   kubectl asm route weight reviews --rule beta v2=50 v3=50
+
+  # all requests to v3 in three steps, each a commit
+  kubectl asm route weight reviews v3=100 --steps 10,50,100
 
 Output formats: json, yaml, name")]
 pub struct WeightArgs {
@@ -34,6 +41,10 @@ pub struct WeightArgs {
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
 
+    /// Shares on the way of the destination that grows; each step is a commit on the current branch
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=100))]
+    steps: Vec<u32>,
+
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -47,6 +58,10 @@ pub fn run(context: &Context, args: WeightArgs) -> Result<Exit, CommandError> {
         rule: args.rule,
         weights: args.weights,
     };
+    if !args.steps.is_empty() {
+        let steps = intent.steps(&repo.tree, &repo.state, &args.steps)?;
+        return steps::run(context, &repo, &steps, args.write);
+    }
     let plan = intent.plan(&repo.tree, &repo.state)?;
     write::finish(context, &repo, &plan, args.write, "kubectl asm diff")
 }

@@ -5,9 +5,9 @@ use super::super::text::File;
 use super::super::workspace::Workspace;
 use super::super::{AuthoringError, Plan};
 use super::known::selects;
-use super::objects::{self, NewVirtualService};
+use super::objects::{self, NewRule, NewVirtualService};
 use super::subsets::{self, with_weights};
-use super::{ApiVersion, Destination, Scope, SubsetSpec, UriMatch};
+use super::{ApiVersion, Destination, MatchSpec, Scope, SubsetSpec};
 use crate::fleet::{FleetState, Tree};
 use serde_json::Value;
 
@@ -24,8 +24,10 @@ pub struct AddRoute {
     pub gateways: Vec<String>,
     /// Make the (one) gateway as well.
     pub new_gateway: Option<NewGateway>,
-    /// Paths it is for; all when empty.
-    pub matches: Vec<UriMatch>,
+    /// Name of its rule, if it is to have one.
+    pub rule_name: Option<String>,
+    /// Requests it is for; all when empty.
+    pub matches: Vec<MatchSpec>,
     /// Where requests go.
     pub destinations: Vec<Destination>,
     /// Subsets to declare besides those that the destinations name.
@@ -57,7 +59,11 @@ impl AddRoute {
         if let Some(existing) = scope.find("VirtualService", &self.name) {
             return Err(AuthoringError::new(format!("the route (VirtualService) {} exists already", self.name))
                 .at(&existing.position)
-                .hint(format!("change where it goes with: kubectl asm route set {} --to …", self.name)));
+                .hint(format!("change where it goes with: kubectl asm route set {} --to …", self.name))
+                .hint(format!(
+                    "add a rule to it with: kubectl asm route add {} --rule-name RULE --match …",
+                    self.name
+                )));
         }
         let path = super::path(scope, &self.name);
         ensure_free(tree, &path)?;
@@ -86,13 +92,12 @@ impl AddRoute {
         for rule in &subsets.new_rules {
             file.push(&["The versions that routes can name."], rule);
         }
-        let new = NewVirtualService {
-            name: &self.name,
-            hosts: &hosts,
-            gateways: &self.gateways,
+        let rule = NewRule {
+            name: self.rule_name.as_deref(),
             matches: &self.matches,
-            destinations: &destinations,
+            action: vec![objects::routes(&destinations)],
         };
+        let new = NewVirtualService { name: &self.name, hosts: &hosts, gateways: &self.gateways, rule: &rule };
         let about = if self.gateways.is_empty() {
             "Where the sidecars of the mesh send requests for these hosts."
         } else {

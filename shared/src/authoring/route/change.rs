@@ -4,8 +4,8 @@ use super::super::fleet_view::fleet;
 use super::super::workspace::{Change, Workspace};
 use super::super::{AuthoringError, Plan, did_you_mean};
 use super::subsets::{self, rule_of, with_weights};
-use super::{ApiVersion, Destination, Scope, SubsetSpec, Weight, objects};
-use crate::fleet::{FleetState, Manifest, Tree};
+use super::{ApiVersion, Destination, Retries, Scope, Setting, SubsetSpec, Weight, objects};
+use crate::fleet::{FleetState, Manifest, Position, Tree};
 use serde_json::Value;
 
 /// Set where a rule of a route goes.
@@ -17,10 +17,14 @@ pub struct SetRoute {
     pub namespace: Option<String>,
     /// The rule, by its name or its number from 1; the only one when absent.
     pub rule: Option<String>,
-    /// Where requests go.
+    /// Where requests go; as before when empty.
     pub destinations: Vec<Destination>,
     /// Subsets to declare besides those that the destinations name.
     pub subsets: Vec<SubsetSpec>,
+    /// How long a request may take.
+    pub timeout: Setting<String>,
+    /// How often a request that fails is tried again.
+    pub retries: Setting<Retries>,
     /// Names that the fleet does not know are allowed.
     pub allow_unknown: bool,
 }
@@ -45,7 +49,17 @@ impl SetRoute {
         let scope = Scope { state, written: self.namespace.as_deref(), allow_unknown: self.allow_unknown };
         let route = scope.route(&self.name)?;
         let rule = Rule::find(route, self.rule.as_deref())?;
-        set(tree, scope, &rule, &self.destinations, &self.subsets)
+        let mut workspace = Workspace::new(tree);
+        let mut warnings = Vec::new();
+        if !self.destinations.is_empty() {
+            warnings = set(&mut workspace, scope, &rule, &self.destinations, &self.subsets)?;
+        } else if !self.subsets.is_empty() {
+            return Err(AuthoringError::new("--subset declares subsets of the destinations: name those with --to"));
+        }
+        let (changes, more) = super::action::times(&rule, &self.timeout, &self.retries)?;
+        workspace.change(rule.route, &changes)?;
+        warnings.extend(more);
+        Ok(Plan { edits: workspace.finish(), warnings })
     }
 }
 
@@ -56,10 +70,15 @@ impl WeighRoute {
         let scope = Scope { state, written: self.namespace.as_deref(), allow_unknown: false };
         let route = scope.route(&self.name)?;
         let rule = Rule::find(route, self.rule.as_deref())?;
+        let mut workspace = Workspace::new(tree);
+        let warnings = set(&mut workspace, scope, &rule, &self.wanted(scope, &rule)?, &[])?;
+        Ok(Plan { edits: workspace.finish(), warnings })
+    }
+
+    /// The destinations that the weights mean.
+    pub(super) fn wanted(&self, scope: Scope<'_>, rule: &Rule<'_>) -> Result<Vec<Destination>, AuthoringError> {
         let existing: Vec<_> = rule.destinations().into_iter().map(|(destination, _)| destination).collect();
-        let wanted: Result<Vec<_>, _> =
-            self.weights.iter().map(|weight| resolve(scope, &rule, &existing, weight)).collect();
-        set(tree, scope, &rule, &wanted?, &[])
+        self.weights.iter().map(|weight| resolve(scope, rule, &existing, weight)).collect()
     }
 }
 
@@ -103,12 +122,12 @@ fn resolve(
 
 /// Makes a rule go to these destinations, keeping what its entries say besides.
 pub(super) fn set(
-    tree: &dyn Tree,
+    workspace: &mut Workspace<'_>,
     scope: Scope<'_>,
     rule: &Rule<'_>,
     wanted: &[Destination],
     extra: &[SubsetSpec],
-) -> Result<Plan, AuthoringError> {
+) -> Result<Vec<String>, AuthoringError> {
     let existing = rule.destinations();
     let mut wanted = with_weights(wanted)?;
     for destination in &mut wanted {
@@ -123,13 +142,7 @@ pub(super) fn set(
     for destination in &wanted {
         warnings.extend(scope.check_destination(destination)?);
     }
-    let mut workspace = Workspace::new(tree);
-    let declared = subsets::ensure(&mut workspace, scope, api_of(rule.route), &wanted, extra)?;
-    warnings.extend(declared.warnings);
-    for rule_node in &declared.new_rules {
-        let text = format!("# The versions that routes can name.\n{}", rule_node.write());
-        workspace.append(&rule.route.position.file, &text)?;
-    }
+    warnings.extend(declare(workspace, scope, rule.route, &wanted, extra)?);
     let (changes, dropped) = rule.changes(scope, &existing, &wanted);
     workspace.change(rule.route, &changes)?;
     warnings.extend(dropped.into_iter().map(|destination| {
@@ -137,7 +150,23 @@ pub(super) fn set(
         format!("{destination}{share} is out of {rule} and gets no requests any more")
     }));
     warnings.dedup();
-    Ok(Plan { edits: workspace.finish(), warnings })
+    Ok(warnings)
+}
+
+/// Declares the subsets that destinations of a route name; a new DestinationRule goes into the route's file.
+pub(super) fn declare(
+    workspace: &mut Workspace<'_>,
+    scope: Scope<'_>,
+    route: &Manifest,
+    destinations: &[Destination],
+    extra: &[SubsetSpec],
+) -> Result<Vec<String>, AuthoringError> {
+    let declared = subsets::ensure(workspace, scope, api_of(route), destinations, extra)?;
+    for rule in &declared.new_rules {
+        let text = format!("# The versions that routes can name.\n{}", rule.write());
+        workspace.append(&route.position.file, &text)?;
+    }
+    Ok(declared.warnings)
 }
 
 fn api_of(route: &Manifest) -> ApiVersion {
@@ -151,9 +180,9 @@ fn api_of(route: &Manifest) -> ApiVersion {
 /// One HTTP rule of a VirtualService.
 pub(super) struct Rule<'a> {
     pub(super) route: &'a Manifest,
-    index: usize,
+    pub(super) index: usize,
     is_only: bool,
-    value: &'a Value,
+    pub(super) value: &'a Value,
 }
 
 impl std::fmt::Display for Rule<'_> {
@@ -168,8 +197,30 @@ impl std::fmt::Display for Rule<'_> {
 }
 
 impl<'a> Rule<'a> {
-    /// The rule with a name or number (from 1), or the only one.
+    /// The rule with a name or number (from 1), or the only one. It must have destinations.
     pub(super) fn find(route: &'a Manifest, wanted: Option<&str>) -> Result<Self, AuthoringError> {
+        let rule = Self::locate(route, wanted)?;
+        if rule.destinations().is_empty() {
+            return Err(AuthoringError::new(format!(
+                "{rule} has no destinations (it redirects, answers itself or delegates)"
+            ))
+            .at(&rule.position()));
+        }
+        Ok(rule)
+    }
+
+    /// Where it stands.
+    pub(super) fn position(&self) -> Position {
+        self.route.position_of(&self.pointer(""))
+    }
+
+    /// The JSON pointer of a field (`/mirror`) or, for nothing, of the rule.
+    pub(super) fn pointer(&self, field: &str) -> String {
+        format!("/spec/http/{}{field}", self.index)
+    }
+
+    /// The rule with a name or number (from 1), or the only one.
+    pub(super) fn locate(route: &'a Manifest, wanted: Option<&str>) -> Result<Self, AuthoringError> {
         let rules = route.object.pointer("/spec/http").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let name_of = |rule: &Value| rule.get("name").and_then(Value::as_str).map(str::to_owned);
         let fail = |message: String| {
@@ -198,18 +249,11 @@ impl<'a> Rule<'a> {
             None if rules.len() == 1 => 0,
             None => return fail(format!("the route {name} has {} rules", rules.len())),
         };
-        let rule = Self { route, index, is_only: rules.len() == 1, value: &rules[index] };
-        if rule.destinations().is_empty() {
-            return Err(AuthoringError::new(format!(
-                "{rule} has no destinations (it redirects, answers itself or delegates)"
-            ))
-            .at(&route.position_of(&format!("/spec/http/{index}"))));
-        }
-        Ok(rule)
+        Ok(Self { route, index, is_only: rules.len() == 1, value: &rules[index] })
     }
 
     /// The destinations with their indices.
-    fn destinations(&self) -> Vec<(Destination, usize)> {
+    pub(super) fn destinations(&self) -> Vec<(Destination, usize)> {
         let entries = self.value.get("route").and_then(Value::as_array).into_iter().flatten().enumerate();
         let number = |value: Option<&Value>| value.and_then(Value::as_u64);
         entries

@@ -1,4 +1,4 @@
-//! How destinations, matches, subsets and weights are written on a command line.
+//! How destinations, subsets and weights are written on a command line.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,30 +54,6 @@ impl fmt::Display for Destination {
         f.write_str(&self.host)?;
         self.port.iter().try_for_each(|port| write!(f, ":{port}"))?;
         self.subset.iter().try_for_each(|subset| write!(f, "@{subset}"))
-    }
-}
-
-/// Which paths a rule is for: `exact:/login`, `prefix:/static`, `regex:/v[0-9]+/.*`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum UriMatch {
-    /// The whole path.
-    Exact(String),
-    /// The beginning of the path.
-    Prefix(String),
-    /// A regular expression (RE2) for the whole path.
-    Regex(String),
-}
-
-impl FromStr for UriMatch {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once(':') {
-            Some(("exact", path)) if path.starts_with('/') => Ok(Self::Exact(path.to_owned())),
-            Some(("prefix", path)) if path.starts_with('/') => Ok(Self::Prefix(path.to_owned())),
-            Some(("regex", pattern)) if !pattern.is_empty() => Ok(Self::Regex(pattern.to_owned())),
-            _ => Err(format!("`{text}` is not exact:/PATH, prefix:/PATH or regex:PATTERN")),
-        }
     }
 }
 
@@ -208,10 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn matches_subsets_and_weights() {
-        assert_eq!("exact:/a:b".parse(), Ok(UriMatch::Exact("/a:b".to_owned())));
-        assert!("/a".parse::<UriMatch>().is_err());
-        assert!("prefix:a".parse::<UriMatch>().is_err());
+    fn subsets_and_weights() {
         assert_eq!("v1".parse(), Ok(SubsetSpec::version("v1")));
         let canary = SubsetSpec { name: "canary".to_owned(), label: ("track".to_owned(), "canary".to_owned()) };
         assert_eq!("canary:track=canary".parse(), Ok(canary));

@@ -1,22 +1,37 @@
 //! Routes: a VirtualService, the DestinationRule with the subsets it names, and the Gateway it binds to.
 
+mod action;
 mod add;
 mod change;
 mod grammar;
+mod insert;
 mod known;
+mod matches;
 mod objects;
+mod reach;
+mod remove;
+mod reorder;
 mod split;
+mod steps;
 mod subsets;
 
+pub use action::{Fault, FaultRoute, MirrorRoute, Redirect, RedirectRoute, Retries, RewriteRoute, Setting, Share};
 pub use add::{AddRoute, NewGateway};
 pub use change::{SetRoute, WeighRoute};
-pub use grammar::{ApiVersion, Destination, SubsetSpec, UriMatch, Weight};
+pub use grammar::{ApiVersion, Destination, SubsetSpec, Weight};
+pub use insert::{InsertRule, RuleAction};
+pub use matches::MatchSpec;
+pub use reach::RulePlace;
+pub use remove::RemoveRoute;
+pub use reorder::MoveRule;
 pub use split::SplitRoute;
+pub use steps::Step;
 
 use super::AuthoringError;
 use super::fleet_view;
 use super::suggest::did_you_mean;
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::istio::full_host;
 use crate::object::kinds::ISTIO_NETWORKING;
 
 /// What routes are asked about: the fleet, and the namespace of the route.
@@ -62,11 +77,7 @@ impl<'a> Scope<'a> {
     /// The full name of a host, by which hosts are compared: `reviews` in namespace `shop` is
     /// `reviews.shop.svc.cluster.local`.
     fn full_host(&self, host: &str) -> String {
-        if host.contains('.') || host.contains('*') {
-            host.to_owned()
-        } else {
-            format!("{host}.{}.svc.cluster.local", self.namespace())
-        }
+        full_host(host, self.namespace())
     }
 }
 
@@ -76,4 +87,9 @@ fn path(scope: Scope<'_>, name: &str) -> String {
         "default" => format!("mesh/routes/{name}.yaml"),
         namespace => format!("mesh/routes/{namespace}/{name}.yaml"),
     }
+}
+
+/// Has the fleet a route (VirtualService) of this name?
+pub fn route_exists(state: &FleetState, namespace: Option<&str>, name: &str) -> bool {
+    Scope { state, written: namespace, allow_unknown: false }.find("VirtualService", name).is_some()
 }

@@ -1,7 +1,7 @@
 //! New Gateways, DestinationRules and VirtualServices.
 
 use super::super::text::{Field, Node, field, list};
-use super::{ApiVersion, Destination, Scope, SubsetSpec, UriMatch};
+use super::{ApiVersion, Destination, MatchSpec, Scope, SubsetSpec};
 
 fn object(scope: Scope<'_>, api: ApiVersion, kind: &str, name: &str, spec: Vec<Field>) -> Node {
     let mut metadata = vec![field("name", name)];
@@ -54,40 +54,53 @@ pub(super) struct NewVirtualService<'a> {
     pub(super) name: &'a str,
     pub(super) hosts: &'a [String],
     pub(super) gateways: &'a [String],
-    pub(super) matches: &'a [UriMatch],
-    pub(super) destinations: &'a [Destination],
+    pub(super) rule: &'a NewRule<'a>,
+}
+
+/// What a new rule says.
+pub(super) struct NewRule<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) matches: &'a [MatchSpec],
+    /// `route: …`, `redirect: …`.
+    pub(super) action: Vec<Field>,
+}
+
+/// One rule.
+pub(super) fn rule(new: &NewRule<'_>) -> Node {
+    let mut rule: Vec<_> = new.name.map(|name| field("name", name)).into_iter().collect();
+    if !new.matches.is_empty() {
+        rule.push(field("match", list(new.matches.iter().map(MatchSpec::node))));
+    }
+    rule.extend(new.action.iter().cloned());
+    rule.into()
+}
+
+/// The `route` of a rule.
+pub(super) fn routes(destinations: &[Destination]) -> Field {
+    field("route", list(destinations.iter().map(route)))
 }
 
 /// A VirtualService with one rule.
 pub(super) fn virtual_service(scope: Scope<'_>, api: ApiVersion, new: &NewVirtualService<'_>) -> Node {
-    let mut rule = Vec::new();
-    if !new.matches.is_empty() {
-        rule.push(field("match", list(new.matches.iter().map(uri_match))));
-    }
-    rule.push(field("route", list(new.destinations.iter().map(route))));
     let mut spec = vec![field("hosts", list(new.hosts.iter().map(String::as_str)))];
     if !new.gateways.is_empty() {
         spec.push(field("gateways", list(new.gateways.iter().map(String::as_str))));
     }
-    spec.push(field("http", list([rule])));
+    spec.push(field("http", list([rule(new.rule)])));
     object(scope, api, "VirtualService", new.name, spec)
 }
 
-fn uri_match(uri: &UriMatch) -> Node {
-    let (how, value) = match uri {
-        UriMatch::Exact(value) => ("exact", value),
-        UriMatch::Prefix(value) => ("prefix", value),
-        UriMatch::Regex(value) => ("regex", value),
-    };
-    [field("uri", [field(how, &**value)])].into()
-}
-
-/// One destination of a rule, with its weight.
-pub(super) fn route(destination: &Destination) -> Node {
+/// A `destination`.
+pub(super) fn destination(destination: &Destination) -> Vec<Field> {
     let mut to = vec![field("host", &*destination.host)];
     to.extend(destination.port.map(|port| field("port", [field("number", port)])));
     to.extend(destination.subset.as_deref().map(|subset| field("subset", subset)));
-    let mut route = vec![field("destination", to)];
-    route.extend(destination.weight.map(|weight| field("weight", weight)));
+    to
+}
+
+/// One destination of a rule, with its weight.
+pub(super) fn route(to: &Destination) -> Node {
+    let mut route = vec![field("destination", destination(to))];
+    route.extend(to.weight.map(|weight| field("weight", weight)));
     route.into()
 }

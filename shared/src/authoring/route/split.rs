@@ -1,6 +1,7 @@
 //! Splitting what goes to one Service inside the mesh among its versions.
 
 use super::super::fleet_view::fleet;
+use super::super::workspace::Workspace;
 use super::super::{AuthoringError, Plan};
 use super::change::{self, Rule};
 use super::{AddRoute, ApiVersion, Destination, Scope, SubsetSpec, Weight};
@@ -34,7 +35,9 @@ impl SplitRoute {
             let rule = Rule::find(route, None).map_err(|error| {
                 error.hint(format!("set one of them with: kubectl asm route weight {} --rule …", route.id.name))
             })?;
-            return change::set(tree, scope, &rule, &destinations, &self.subsets);
+            let mut workspace = Workspace::new(tree);
+            let warnings = change::set(&mut workspace, scope, &rule, &destinations, &self.subsets)?;
+            return Ok(Plan { edits: workspace.finish(), warnings });
         }
         let add = AddRoute {
             name: self.host.split('.').next().unwrap_or(&self.host).to_owned(),
@@ -50,7 +53,7 @@ impl SplitRoute {
     }
 
     /// The route that the sidecars follow for the host.
-    fn existing<'a>(&self, scope: Scope<'a>) -> Option<&'a Manifest> {
+    pub(super) fn existing<'a>(&self, scope: Scope<'a>) -> Option<&'a Manifest> {
         let wanted = scope.full_host(&self.host);
         scope.objects("VirtualService").find(|route| {
             let gateways = route.object.pointer("/spec/gateways").and_then(Value::as_array);
@@ -60,7 +63,7 @@ impl SplitRoute {
         })
     }
 
-    fn destinations(&self) -> Result<Vec<Destination>, AuthoringError> {
+    pub(super) fn destinations(&self) -> Result<Vec<Destination>, AuthoringError> {
         let destination = |subset: &str, weight| Destination {
             host: self.host.clone(),
             port: None,

@@ -114,6 +114,17 @@ impl Editor {
         self.perform(document, &Operation::Insert(list, index, value))
     }
 
+    /// Moves an item of the list at a JSON pointer to another index (counted without it), text, comments and all.
+    ///
+    /// # Errors
+    /// When there is no such item, or when something else would change.
+    pub fn move_item(&mut self, document: usize, list: &str, from: usize, to: usize) -> Result<(), EditError> {
+        if from == to {
+            return Ok(());
+        }
+        self.perform(document, &Operation::Move(list, from, to))
+    }
+
     /// Puts an item at the end of the list at a JSON pointer.
     ///
     /// # Errors
@@ -281,6 +292,7 @@ fn describe(operation: &Operation<'_>, document: usize, documents: usize) -> Str
         Operation::Set(..) => "setting",
         Operation::Insert(..) => "adding to",
         Operation::Remove(_) => "removing",
+        Operation::Move(..) => "moving an item of",
     };
     let pointer = match operation.pointer() {
         "" => "the whole document",

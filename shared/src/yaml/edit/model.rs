@@ -12,6 +12,8 @@ pub(super) enum Operation<'a> {
     Insert(&'a str, usize, &'a Value),
     /// Removes the field or item at a pointer.
     Remove(&'a str),
+    /// Moves the item at an index of the list at a pointer to another index, counted without it.
+    Move(&'a str, usize, usize),
 }
 
 impl Operation<'_> {
@@ -47,6 +49,16 @@ impl Operation<'_> {
                 items.insert(index, new.clone());
                 Ok(())
             }
+            Self::Move(pointer, from, to) => {
+                let items = root.pointer_mut(pointer).and_then(Value::as_array_mut);
+                let items = items.ok_or_else(|| "there is no list".to_owned())?;
+                if from.max(to) >= items.len() {
+                    return Err(format!("the list has {} items", items.len()));
+                }
+                let item = items.remove(from);
+                items.insert(to, item);
+                Ok(())
+            }
             Self::Remove(pointer) => {
                 let missing = || "there is no such field".to_owned();
                 let (parent, last) =
@@ -68,7 +80,9 @@ impl Operation<'_> {
     /// The place that the operation is about.
     pub(super) fn pointer(&self) -> &str {
         match self {
-            Self::Set(pointer, _) | Self::Insert(pointer, ..) | Self::Remove(pointer) => pointer,
+            Self::Set(pointer, _) | Self::Insert(pointer, ..) | Self::Remove(pointer) | Self::Move(pointer, ..) => {
+                pointer
+            }
         }
     }
 }

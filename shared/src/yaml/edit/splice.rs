@@ -55,6 +55,7 @@ pub(super) fn splice(text: &Text<'_>, document: &Document, operation: &Operation
         },
         Operation::Insert(pointer, index, value) => cut.insert(pointer, index, value),
         Operation::Remove(pointer) => cut.remove(pointer),
+        Operation::Move(pointer, from, to) => cut.shift(pointer, from, to),
     }
 }
 
@@ -230,6 +231,43 @@ impl Cut<'_> {
                 Splice::one(range, text)
             }
         })
+    }
+
+    /// Moves an item with its comments. What stands between two items (empty lines, comments of nobody) stays between.
+    fn shift(&self, pointer: &str, from: usize, to: usize) -> Result<Splice, String> {
+        let path = self.document.path_to(pointer).ok_or("there is no such list")?;
+        written_here(&path)?;
+        let items = self.document.children_of(pointer);
+        let flow = path.iter().any(|place| place.style == Style::Flow);
+        if flow || items.iter().any(|(_, place)| !self.text.is_first(place.key.bytes().start)) {
+            return Err("its items do not stand on lines of their own".to_owned());
+        }
+        let stretch = |index: usize| {
+            let (_, place) = items.get(index).ok_or("there is no such item")?;
+            let dash = place.key.bytes().start;
+            let column = self.text.column(dash);
+            let start = self.text.comments_above(self.text.line_start(dash), column);
+            Ok::<_, String>(start..self.text.comments_below(self.text.line_end(self.end(place)), column))
+        };
+        let (item, other) = (stretch(from)?, stretch(to)?);
+        let (range, parts) = if from < to {
+            let next = stretch(from + 1)?;
+            (item.start..other.end, [next.start..other.end, item.end..next.start, item.clone()])
+        } else {
+            let previous = stretch(from.saturating_sub(1))?;
+            (other.start..item.end, [item.clone(), previous.end..item.start, other.start..previous.end])
+        };
+        let mut new = String::new();
+        for part in parts {
+            if !new.is_empty() && !new.ends_with('\n') {
+                new.push_str(self.text.line_break);
+            }
+            new.push_str(self.text.get(part.start, part.end));
+        }
+        if !self.text.get(range.start, range.end).ends_with('\n') {
+            new.truncate(new.trim_end_matches(['\n', '\r']).len());
+        }
+        Ok(Splice::one(range, new))
     }
 
     fn remove(&self, pointer: &str) -> Result<Splice, String> {

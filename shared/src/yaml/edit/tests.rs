@@ -246,6 +246,19 @@ fn what_is_removed_takes_its_comments_along() {
 }
 
 #[test]
+fn items_move_with_their_comments() {
+    let text = "l:\n# one\n- a: 1 # x\n\n# two\n- b: 2\n  # inner\n\n- c: 3";
+    let moved = |from, to| edit(text, |editor| editor.move_item(0, "/l", from, to));
+    assert_eq!(moved(0, 1), "l:\n# two\n- b: 2\n  # inner\n\n# one\n- a: 1 # x\n\n- c: 3");
+    assert_eq!(moved(2, 0), "l:\n- c: 3\n\n# one\n- a: 1 # x\n\n# two\n- b: 2\n  # inner");
+    assert_eq!(moved(0, 2), "l:\n# two\n- b: 2\n  # inner\n\n- c: 3\n\n# one\n- a: 1 # x");
+    assert_eq!(moved(1, 1), text);
+    for (text, from, to) in [("l: [1, 2]\n", 0, 1), ("l:\n- 1\n- 2\n", 0, 2), ("l: 1\n", 0, 1)] {
+        assert!(Editor::open(text).unwrap().move_item(0, "/l", from, to).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn kinds_of_values_are_exchanged() {
     let text = "a: 1 # one\nb:\n  c: 2 # two\n  # in b\nd: |\n  x\n  y\ne:\nf: {}\ng:\n- 1 # g\n-\n- z: 1\n  y: 2\nh: [] # h\n";
     let text = edit(text, |editor| {

@@ -1,10 +1,11 @@
 //! Bookinfo over the clusters of a fleet.
 
-use super::bookinfo::{BOOKINFO, PORT, Service, Version, image, is_in_first_cluster_of_split};
-use super::fleet_view::{check_name, cluster, ensure_free, fleet};
-use super::text::{Field, File, Node, field, list};
-use super::{AuthoringError, FileEdit, Placement, PlacementRule, Plan};
-use crate::fleet::{FleetState, Target, Tree};
+use super::super::bookinfo::{BOOKINFO, PORT, Service, Version, image, is_in_first_cluster_of_split};
+use super::super::fleet_view::{self, check_name, cluster, ensure_free, fleet};
+use super::super::text::{Field, File, Node, field, list};
+use super::super::{AuthoringError, FileEdit, Placement, PlacementRule, Plan, Workload};
+use super::missing_namespace;
+use crate::fleet::{FleetState, Manifest, Tree};
 use std::collections::BTreeSet;
 
 /// Add Bookinfo: `clusters/<cluster>/apps/bookinfo.yaml` in every cluster that gets a part of it.
@@ -46,10 +47,83 @@ impl ServiceAnnotation {
 }
 
 /// One version of one service, and the clusters in which it runs.
-struct Placed {
-    service: &'static Service,
-    version: &'static Version,
-    clusters: Vec<String>,
+pub(super) struct Placed {
+    pub(super) service: &'static Service,
+    pub(super) version: &'static Version,
+    pub(super) clusters: Vec<String>,
+}
+
+/// Bookinfo as a fleet has it, in files that are as this program writes them: they can be written anew.
+pub(super) struct Recognised {
+    intent: AddBookinfo,
+    pub(super) placed: Vec<Placed>,
+}
+
+impl Recognised {
+    /// Recognises it, unless somebody has changed one of its files.
+    pub(super) fn find(tree: &dyn Tree, state: &FleetState, namespace: Option<&str>) -> Option<Self> {
+        let own = |name: &str| format!("clusters/{name}/apps/bookinfo.yaml");
+        let in_namespace = |manifest: &&Manifest| fleet_view::namespace(manifest) == namespace.unwrap_or("default");
+        let here: Vec<_> = state.manifests.iter().filter(in_namespace).collect();
+        let is_own = |manifest: &Manifest| *manifest.position.file == own(manifest.target.name());
+        let all = BOOKINFO.iter().flat_map(|service| service.versions.iter().map(move |version| (service, version)));
+        let placed = all.map(|(service, version)| {
+            let name = format!("{}-{}", service.name, version.name);
+            let deployments = here.iter().filter(|m| m.group_kind().is("apps", "Deployment") && *m.id.name == *name);
+            let clusters = deployments.filter(|m| is_own(m)).map(|m| m.target.name().to_owned()).collect();
+            Placed { service, version, clusters }
+        });
+        let placed: Vec<_> = placed.collect();
+        let mut annotations: Vec<ServiceAnnotation> = Vec::new();
+        for service in here.iter().filter(|m| m.group_kind().is("", "Service") && is_own(m)) {
+            let Some(known) = BOOKINFO.iter().find(|known| *known.name == *service.id.name) else { continue };
+            let found = service.object.pointer("/metadata/annotations").and_then(serde_json::Value::as_object);
+            for (key, value) in found.into_iter().flatten() {
+                let value = value.as_str()?.to_owned();
+                let annotation = ServiceAnnotation { service: known.name, key: key.clone(), value };
+                if !annotations.contains(&annotation) {
+                    annotations.push(annotation);
+                }
+            }
+        }
+        let namespace = namespace.map(str::to_owned);
+        let intent = AddBookinfo { placement: Placement::None, rules: Vec::new(), namespace, annotations };
+        let found = Self { intent, placed };
+        let clusters = found.clusters();
+        let same = |cluster: &String| {
+            let text = tree.read(&own(cluster)).ok();
+            text.is_some_and(|text| text == found.intent.file(cluster, &found.placed).into_bytes())
+        };
+        (!clusters.is_empty() && clusters.iter().all(same)).then_some(found)
+    }
+
+    /// The clusters in which some of it runs.
+    pub(super) fn clusters(&self) -> BTreeSet<String> {
+        self.placed.iter().flat_map(|placed| placed.clusters.clone()).collect()
+    }
+
+    /// Its versions that a name means.
+    pub(super) fn meant<'a>(placed: &'a mut [Placed], workload: &'a Workload) -> impl Iterator<Item = &'a mut Placed> {
+        placed.iter_mut().filter(|placed| workload.covers(placed.service, placed.version.name))
+    }
+
+    /// Its files with another placement, where they differ.
+    pub(super) fn written(&self, tree: &dyn Tree, state: &FleetState, before: &BTreeSet<String>) -> Plan {
+        let after = self.clusters();
+        let mut plan = Plan { edits: Vec::new(), warnings: lonely_calls(&self.placed) };
+        for cluster in before.union(&after) {
+            let path = format!("clusters/{cluster}/apps/bookinfo.yaml");
+            let old = tree.read(&path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            let new = after.contains(cluster).then(|| self.intent.file(cluster, &self.placed));
+            if old != new {
+                plan.edits.push(FileEdit { path, before: old, after: new });
+            }
+            if !before.contains(cluster) {
+                plan.warnings.extend(missing_namespace(self.intent.namespace.as_deref(), cluster, state));
+            }
+        }
+        plan
+    }
 }
 
 impl AddBookinfo {
@@ -73,7 +147,7 @@ impl AddBookinfo {
             let path = format!("clusters/{cluster}/apps/bookinfo.yaml");
             ensure_free(tree, &path)?;
             plan.edits.push(FileEdit::create(path, self.file(cluster, &placed)));
-            plan.warnings.extend(self.missing_namespace(cluster, state));
+            plan.warnings.extend(missing_namespace(self.namespace.as_deref(), cluster, state));
         }
         Ok(plan)
     }
@@ -226,16 +300,6 @@ impl AddBookinfo {
             ),
         ]
         .into()
-    }
-
-    /// A namespace that nothing in Git makes is perhaps made by somebody else.
-    fn missing_namespace(&self, cluster: &str, state: &FleetState) -> Option<String> {
-        let namespace = self.namespace.as_deref().filter(|namespace| *namespace != "default")?;
-        let target = Target::Cluster(cluster.into());
-        let declared = state
-            .manifests_of(&target)
-            .any(|manifest| manifest.group_kind().is("", "Namespace") && *manifest.id.name == *namespace);
-        (!declared).then(|| format!("the fleet has no Namespace {namespace} for {cluster}: it must be there already"))
     }
 }
 

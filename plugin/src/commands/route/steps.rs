@@ -1,0 +1,107 @@
+//! `--steps`: a shift of weights as a series of commits.
+
+use super::commit::Git;
+use crate::context::{Context, FleetRepo};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::output::{self, OutputFormat};
+use crate::write::{self, WriteArgs};
+use asm_shared::authoring::{FileEdit, Step, objects_of};
+use serde::Serialize;
+
+/// A step as the machine formats tell it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    paths: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: Option<String>,
+}
+
+/// Writes and commits each step, or shows them with `--dry-run`.
+pub(super) fn run(context: &Context, repo: &FleetRepo, steps: &[Step], args: WriteArgs) -> Result<Exit, CommandError> {
+    let format = context.output(&write::FORMATS)?;
+    let steps: Vec<_> = steps.iter().filter(|step| !step.plan.edits.is_empty()).collect();
+    let ui = context.ui();
+    let git = Git::new(&repo.root);
+    if !args.is_dry_run() {
+        git.ensure_clean()?;
+    }
+    let mut items = Vec::new();
+    for step in &steps {
+        let edits = &step.plan.edits;
+        // Each step is checked against the fleet as the steps before it left it; a dry run leaves nothing.
+        let now = if args.is_dry_run() { None } else { Some(FleetRepo::open(repo.root.clone())?) };
+        if let Some(now) = &now {
+            write::check(now, &edits.iter().collect::<Vec<_>>()).map_err(|error| left(error, items.len()))?;
+        }
+        let diffs = || edits.iter().map(write::unified_diff).collect::<String>();
+        let commit = match now {
+            None => None,
+            Some(_) => Some(make(repo, &git, step).map_err(|error| left(error, items.len()))?),
+        };
+        match format {
+            OutputFormat::Human | OutputFormat::Wide => match &commit {
+                Some(commit) => ui.line(&format!("{commit} {}", step.message)),
+                None => {
+                    ui.status(&format!("{} (dry run)", step.message));
+                    ui.data(&diffs());
+                }
+            },
+            OutputFormat::Name => edits.iter().flat_map(objects_of).for_each(|name| ui.line(&name)),
+            OutputFormat::Json | OutputFormat::Yaml => {}
+        }
+        items.push(Item {
+            message: &step.message,
+            commit,
+            paths: edits.iter().map(|edit| edit.path.as_str()).collect(),
+            diff: args.is_dry_run().then(diffs),
+        });
+    }
+    if format.is_document() {
+        let body = serde_json::json!({ "dryRun": args.is_dry_run(), "items": items });
+        output::print(ui, format, &output::document("StepList", body)?)?;
+    }
+    if items.is_empty() {
+        ui.status("unchanged: the files say so already");
+    }
+    let mut warnings: Vec<_> = steps.iter().flat_map(|step| &step.plan.warnings).collect();
+    warnings.dedup();
+    warnings.into_iter().for_each(|warning| ui.warning(warning));
+    if !args.is_dry_run() && !items.is_empty() {
+        let commits: Vec<_> = items.iter().filter_map(|item| item.commit.as_deref()).collect();
+        ui.hint(&format!(
+            "push one after the other, when the one before has proved itself: git push REMOTE {}:BRANCH",
+            commits.first().copied().unwrap_or("COMMIT")
+        ));
+    }
+    Ok(Exit::Clean)
+}
+
+/// Writes one step and commits it. When the commit fails (a hook, no identity), the files are as they were before.
+fn make(repo: &FleetRepo, git: &Git<'_>, step: &Step) -> Result<String, CommandError> {
+    let edits: Vec<_> = step.plan.edits.iter().collect();
+    write::write_files(&repo.root, &edits)?;
+    git.commit(&step.plan.edits, &step.message).map_err(|error| {
+        let back: Vec<_> = edits.iter().map(|edit| back(edit)).collect();
+        match write::write_files(&repo.root, &back.iter().collect::<Vec<_>>()) {
+            Ok(()) => error,
+            Err(lost) => error.because(lost.to_string()),
+        }
+    })
+}
+
+fn back(edit: &FileEdit) -> FileEdit {
+    FileEdit { path: edit.path.clone(), before: edit.after.clone(), after: edit.before.clone() }
+}
+
+/// Says how far it came.
+fn left(error: CommandError, done: usize) -> CommandError {
+    match done {
+        0 => error,
+        done => error.hinted(format!("{done} of the steps are committed; the same command goes on from there")),
+    }
+}

@@ -1,0 +1,47 @@
+//! What the Istio objects of a fleet mean: read-only views of `networking.istio.io` objects, and which match covers which.
+//!
+//! A view takes what routing needs and leaves the rest. Nothing here refuses: what the schema of Istio would refuse (or what
+//! this version does not know) reads as a condition that only an equal one satisfies.
+
+mod cover;
+mod destination_rule;
+mod gateway;
+mod virtual_service;
+
+pub use cover::{Coverage, covered_by, covers};
+pub use destination_rule::{DestinationRule, Subset};
+pub use gateway::{Gateway, Server};
+pub use virtual_service::{HttpAction, HttpMatch, HttpRule, RouteDestination, StringMatch, VirtualService};
+
+use serde_json::Value;
+
+/// The text at a pointer.
+fn text(value: &Value, pointer: &str) -> Option<String> {
+    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+/// The texts of the list at a pointer.
+fn texts(value: &Value, pointer: &str) -> Vec<String> {
+    let items = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// The items of the list at a pointer.
+fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The port number at a pointer.
+fn port(value: &Value, pointer: &str) -> Option<u16> {
+    value.pointer(pointer).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
+}
+
+/// The full name of a host, by which hosts are compared: `reviews` in namespace `shop` is
+/// `reviews.shop.svc.cluster.local`. Names with a dot or a wildcard are full already.
+pub fn full_host(host: &str, namespace: &str) -> String {
+    if host.contains('.') || host.contains('*') {
+        host.to_owned()
+    } else {
+        format!("{host}.{namespace}.svc.cluster.local")
+    }
+}
