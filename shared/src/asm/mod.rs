@@ -2,3 +2,5 @@
 
 pub mod addresses;
 pub mod gateway;
+pub mod overview;
+pub mod usage;
