@@ -8,6 +8,7 @@ mod authoring;
 mod cluster;
 mod contract;
 mod diff;
+mod gateway;
 mod kubeconfig;
 mod routes;
 mod world;

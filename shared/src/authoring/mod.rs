@@ -23,7 +23,10 @@ pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use cluster::{AddCluster, RemoveCluster};
 pub use edit::{Action, FileEdit, new_problems, objects_of};
 pub use error::AuthoringError;
-pub use gateway::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort, Hosting};
+pub use gateway::{
+    Assignment, CreateGateway, DeleteGateway, Deletion, EditGateway, Entry, Flag, GatewayPath, GatewayPort,
+    GatewaySettings, Hosting, LoadBalancer, NewSharedGateway, Override, Reuse, SHARING_RISKS, ShareGateway, Toleration,
+};
 pub use init::InitFleet;
 pub use placement::{Placement, PlacementRule, Workload};
 pub use route::{

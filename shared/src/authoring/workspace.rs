@@ -66,6 +66,22 @@ impl<'a> Workspace<'a> {
         })
     }
 
+    /// Removes an object from its file, and the file when nothing is left in it.
+    pub(super) fn remove_object(&mut self, manifest: &Manifest) -> Result<(), AuthoringError> {
+        let document = &manifest.document;
+        if !document.pointer.is_empty() {
+            return self.change(manifest, &[Change::Remove(String::new())]);
+        }
+        let path = manifest.position.file.to_string();
+        self.edit(&path, |editor| editor.remove_document(document.index))?;
+        let edit = self.open(&path)?;
+        let rest = Editor::open(edit.after.clone().unwrap_or_default());
+        if rest.is_ok_and(|editor| editor.documents().is_empty()) {
+            edit.after = None;
+        }
+        Ok(())
+    }
+
     /// Adds a document, written already, at the end of a file.
     pub(super) fn append(&mut self, path: &str, document: &str) -> Result<(), AuthoringError> {
         self.edit(path, |editor| editor.append_text(document))
