@@ -45,7 +45,7 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
     };
 
     // The first sync, killed at call after call: each new agent goes on where the last one was stopped.
-    let mut runs = 0_u64;
+    let (mut runs, mut turn) = (0, 0_usize);
     let mut revision = first;
     for when in [When::Before, When::After] {
         let mut n = 1;
@@ -60,14 +60,14 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
             runs += 1;
             if when == When::After {
                 // What the dead agent was about to make is not wanted any more when the next one starts.
-                revision = next(&story, runs)?;
+                revision = next(&story, &mut turn)?;
             }
             let mut agent = start()?;
             let ready = story.wait_ready(&revision).await;
             ready.with_context(|| format!("after the kill at call {n} ({when:?}):\n{}", agent.log()))?;
             check(&story, &revision).await.with_context(|| format!("after the kill at call {n} ({when:?})"))?;
             agent.kill()?;
-            revision = next(&story, runs + 1)?;
+            revision = next(&story, &mut turn)?;
             n += stride();
         }
     }
@@ -76,9 +76,10 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
 }
 
 /// Commits other extras than the last ones: some are removed, some are made.
-fn next(story: &Story<'_>, turn: u64) -> Result<String> {
+fn next(story: &Story<'_>, turn: &mut usize) -> Result<String> {
     let all = ["one", "two", "three", "four", "five"];
-    let names = [all[turn as usize % 5], all[(turn as usize + 2) % 5]];
+    *turn += 1;
+    let names = [all[*turn % 5], all[(*turn + 2) % 5]];
     extras(story, &names)?;
     story.commit_and_push(&format!("extras {}", names.join(" and ")))
 }

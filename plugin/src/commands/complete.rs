@@ -170,6 +170,8 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (["cluster", ..], "group" | "groups") => Names::Groups,
         (["route", "add"], "gateways") => Names::Gateways,
         (["route", verb], "name") if *verb != "add" => Names::Routes,
+        (["gateway", "share"], "gateways") => Names::IstioGateways,
+        (["gateway", "share"], "gateway") => Names::Gateways,
         (["gateway", verb], "name") if *verb != "create" => Names::IstioGateways,
         (["clb", "show" | "remove" | "replace"], "name") => Names::LoadBalancers,
         (["clb", ..], "gateway") => Names::IstioGateways,
@@ -205,8 +207,8 @@ mod tests {
     #[test]
     fn verbs_flags_and_names() {
         assert_eq!(ask("ini"), (vec!["init".to_owned()], NO_FILES));
-        assert_eq!(ask("gateway "), (vec!["create".to_owned()], NO_FILES));
-        assert_eq!(ask("gateway create x --serv"), (vec!["--serverless".to_owned(), "--server".to_owned()], NO_FILES));
+        assert_eq!(ask("gateway cr"), (vec!["create".to_owned()], NO_FILES));
+        assert_eq!(ask("gateway create x --serverl"), (vec!["--serverless".to_owned()], NO_FILES));
         assert_eq!(
             ask("gateway create x --cluster m1c1,m"),
             (vec!["m1c1,m1c1".to_owned(), "m1c1,m1c2".to_owned()], NO_FILES)

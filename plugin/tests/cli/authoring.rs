@@ -121,7 +121,7 @@ fn serverless_gateway() {
     ");
     insta::assert_snapshot!(world.run(&["gateway", "create", "ingressgateway", "--serverless"]), @"
     ! error: mesh/gateways/ingressgateway.yaml:3:1: the gateway ingressgateway exists already
-    ! hint: choose another name, or edit that file
+    ! hint: choose another name, or change it with: kubectl asm gateway edit ingressgateway
     [2]
     ");
 }

@@ -1,6 +1,6 @@
 //! The IstioGateway (`istio.alibabacloud.com`).
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Annotation that makes a gateway serverless: its pods are ASM's, not a member cluster's.
 pub const MANAGED_BY_ASM: &str = "asm.alibabacloud.com/managed-by-asm";
@@ -31,4 +31,28 @@ pub fn wants_load_balancer(gateway: &Value) -> bool {
 /// Name of the generated Service and Deployment in the member clusters.
 pub fn generated_name(gateway: &str) -> String {
     format!("istio-{gateway}")
+}
+
+/// The labels of its pods: those that ASM sets, and `spec.podLabels`.
+pub fn pod_labels(name: &str, gateway: &Value) -> Map<String, Value> {
+    let own = gateway.pointer("/spec/podLabels").and_then(Value::as_object);
+    let mut labels = own.cloned().unwrap_or_default();
+    for (key, value) in [
+        ("app", generated_name(name)),
+        ("istio", name.to_owned()),
+        ("asm-system", "true".to_owned()),
+        ("provider", "asm".to_owned()),
+    ] {
+        labels.insert(key.to_owned(), value.into());
+    }
+    labels
+}
+
+/// The numbers at which a Gateway's server can be reached: ports of its Service, and of its pods.
+pub fn ports(gateway: &Value) -> Vec<u64> {
+    let ports = gateway.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    ports
+        .flat_map(|port| ["port", "targetPort"].map(|field| port.get(field).and_then(Value::as_u64)))
+        .flatten()
+        .collect()
 }

@@ -4,3 +4,5 @@
 pub mod addresses;
 pub mod annotations;
 pub mod gateway;
+pub mod overview;
+pub mod usage;

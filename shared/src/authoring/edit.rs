@@ -95,6 +95,11 @@ impl Tree for Edited<'_> {
     }
 }
 
+/// What the fleet says with the edits.
+pub(super) fn state_after<'a>(tree: &'a dyn Tree, edits: impl IntoIterator<Item = &'a FileEdit>) -> FleetState {
+    FleetState::read(&Edited::new(tree, edits))
+}
+
 /// The problems that the fleet would have with the edits and does not have now. A problem that merely moves to another
 /// line is not new.
 pub fn new_problems<'a>(
@@ -102,7 +107,7 @@ pub fn new_problems<'a>(
     before: &FleetState,
     edits: impl IntoIterator<Item = &'a FileEdit>,
 ) -> Vec<Problem> {
-    let after = FleetState::read(&Edited::new(tree, edits));
+    let after = state_after(tree, edits);
     let key = |problem: &Problem| (problem.position.as_ref().map(|at| at.file.clone()), problem.message.clone());
     let mut known = BTreeMap::<_, usize>::new();
     for problem in &before.problems {

@@ -22,13 +22,16 @@ mod workspace;
 pub use app::{AddApp, AddBookinfo, MoveApp, PlaceApp, RemoveApp, ServiceAnnotation};
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use clb::{
-    AddClb, Addresses, ChargeType, ClbPlace, ClbPort, ClbSettings, FinishClb, LoadBalancerPort, LoadBalancerService,
-    REPLACES, RemoveClb, ReplaceClb, Replacement,
+    AddClb, AddressType, Addresses, ChargeType, ClbPlace, ClbPort, ClbSettings, ExternalTrafficPolicy, FinishClb,
+    LoadBalancerPort, LoadBalancerService, REPLACES, RemoveClb, ReplaceClb, Replacement,
 };
 pub use cluster::{AddCluster, RemoveCluster};
 pub use edit::{Action, FileEdit, new_problems, objects_of};
 pub use error::AuthoringError;
-pub use gateway::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort, Hosting};
+pub use gateway::{
+    Assignment, CreateGateway, DeleteGateway, Deletion, EditGateway, Entry, Flag, GatewayPath, GatewayPort,
+    GatewaySettings, Hosting, LoadBalancer, NewSharedGateway, Override, Reuse, SHARING_RISKS, ShareGateway, Toleration,
+};
 pub use init::InitFleet;
 pub use placement::{Placement, PlacementRule, Workload};
 pub use route::{

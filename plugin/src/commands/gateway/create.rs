@@ -1,23 +1,32 @@
 //! `kubectl asm gateway create`.
 
+use super::settings::SettingArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::write::{self, WriteArgs};
-use asm_shared::authoring::{AddressType, CreateGateway, ExternalTrafficPolicy, GatewayPort, Hosting};
-use clap::ValueEnum;
+use asm_shared::authoring::{CreateGateway, Hosting, SHARING_RISKS};
 
-/// Creates an ingress gateway: mesh/gateways/NAME.yaml.
+/// Creates a gateway: mesh/gateways/NAME.yaml.
 ///
 /// A serverless gateway is run by ASM and reaches the pods of every cluster of the mesh through one address. Any other
-/// gateway runs in the member clusters that are named, with one load balancer in each.
+/// gateway runs in the member clusters that are named, with one load balancer in each. What is not said gets the
+/// console's defaults.
+///
+/// TLS acceleration (MultiBuffer) has no documented form in YAML: it stays a switch of the console.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   # one serverless gateway for all clusters
   kubectl asm gateway create ingressgateway --serverless
 
-  # a gateway in two clusters, reachable from the VPC only
-  kubectl asm gateway create ingressgateway --cluster m1c1,m1c2 --replicas 2 --address-type intranet
+  # a gateway in two clusters, reachable from the VPC only, with a pod label that a Gateway can select
+  kubectl asm gateway create ingressgateway --cluster m1c1,m1c2 --replicas 2 --address-type intranet --pod-label team=edge
+
+  # scale from 2 to 5 pods, on different nodes, with time for connections to end
+  kubectl asm gateway create ingressgateway --cluster m1c1 --min-replicas 2 --max-replicas 5 --cpu-target 80 --spread --graceful-shutdown 30
+
+  # an NLB
+  kubectl asm gateway create ingressgateway --cluster m1c1 --load-balancer nlb --zone-map cn-hangzhou-h=vsw-1 --zone-map cn-hangzhou-i=vsw-2
 
   # look at the YAML first
   kubectl asm gateway create ingressgateway --serverless --dry-run
@@ -28,79 +37,44 @@ pub struct CreateArgs {
     name: String,
 
     /// Let ASM run the gateway, in no member cluster
-    #[arg(long, conflicts_with = "cluster", required_unless_present = "cluster")]
+    #[arg(long, conflicts_with_all = ["cluster", "egress"], required_unless_present = "cluster")]
     serverless: bool,
 
     /// Member clusters to run it in, by their names in fleet.yaml
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     cluster: Vec<String>,
 
-    /// A port; may be repeated [default: http=80 and https=443]
-    #[arg(long = "port", value_name = "NAME=PORT[:TARGET]")]
-    ports: Vec<GatewayPort>,
+    /// For traffic that leaves the mesh
+    #[arg(long)]
+    egress: bool,
 
-    /// Pods (in each cluster) [default: 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    replicas: Option<u32>,
-
-    /// Network of the load balancers [default: internet]
-    #[arg(long, value_name = "TYPE", conflicts_with = "serverless")]
-    address_type: Option<AddressTypeArg>,
-
-    /// Local keeps the client's address, Cluster spreads evenly [default: Local if serverless, otherwise Cluster]
-    #[arg(long, value_name = "POLICY", ignore_case = true)]
-    external_traffic_policy: Option<PolicyArg>,
+    #[command(flatten)]
+    settings: SettingArgs,
 
     #[command(flatten)]
     write: WriteArgs,
 }
 
-/// Network of the load balancers.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum AddressTypeArg {
-    /// Public.
-    Internet,
-    /// Inside the VPC.
-    Intranet,
-}
-
-/// What nodes do with traffic for pods elsewhere.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum PolicyArg {
-    /// Pass it on.
-    #[value(name = "Cluster")]
-    Cluster,
-    /// Do not take it.
-    #[value(name = "Local")]
-    Local,
-}
-
 /// Runs it.
 pub fn run(context: &Context, args: CreateArgs) -> Result<Exit, CommandError> {
-    if let Some(namespace) = context.globals.namespace.as_deref().filter(|namespace| *namespace != "istio-system") {
-        return Err(CommandError::usage(format!("a gateway cannot stand in namespace {namespace}"))
-            .because("ASM gives gateways their configuration in istio-system only")
-            .hinted("leave --namespace out"));
-    }
+    super::check_namespace(context)?;
     let repo = context.repo()?;
     let intent = CreateGateway {
         name: args.name,
         hosting: if args.serverless { Hosting::Serverless } else { Hosting::Clusters(args.cluster) },
-        ports: args.ports,
-        replicas: args.replicas,
-        address_type: args.address_type.map(|value| match value {
-            AddressTypeArg::Internet => AddressType::Internet,
-            AddressTypeArg::Intranet => AddressType::Intranet,
-        }),
-        external_traffic_policy: args.external_traffic_policy.map(|value| match value {
-            PolicyArg::Cluster => ExternalTrafficPolicy::Cluster,
-            PolicyArg::Local => ExternalTrafficPolicy::Local,
-        }),
+        settings: args.settings.settings(args.egress)?,
     };
     let plan = intent.plan(&repo.tree, &repo.state)?;
-    let next = format!(
-        "kubectl asm route add NAME --gateway NAME-gateway --create-gateway --selector istio={} --host HOST --to SERVICE:PORT",
-        intent.name
-    );
+    if !intent.settings.reuse.is_empty() {
+        SHARING_RISKS.iter().for_each(|risk| context.ui().warning(risk));
+    }
+    let next = if intent.settings.egress {
+        "kubectl asm diff".to_owned()
+    } else {
+        format!(
+            "kubectl asm route add NAME --gateway NAME-gateway --create-gateway --selector istio={} --host HOST --to SERVICE:PORT",
+            intent.name
+        )
+    };
     write::finish(context, &repo, &plan, args.write, &next)
 }

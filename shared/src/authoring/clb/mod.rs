@@ -7,6 +7,7 @@ mod ports;
 mod remove;
 mod replace;
 mod view;
+mod words;
 
 pub use add::{AddClb, ChargeType, ClbSettings};
 pub use place::ClbPlace;
@@ -14,6 +15,7 @@ pub use ports::ClbPort;
 pub use remove::{Addresses, RemoveClb};
 pub use replace::{FinishClb, ReplaceClb, Replacement};
 pub use view::{LoadBalancerPort, LoadBalancerService};
+pub use words::{AddressType, ExternalTrafficPolicy};
 
 /// Label on the Service that takes the place of another one, until that one is retired. A label: the cloud controller hashes
 /// annotations and would sync the load balancer anew.
