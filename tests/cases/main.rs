@@ -12,4 +12,5 @@ mod life;
 mod once;
 mod order;
 mod several_clbs;
+mod shared_gateway;
 mod story;
