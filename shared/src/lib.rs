@@ -8,6 +8,7 @@ pub mod api;
 pub mod asm;
 pub mod authoring;
 pub mod diff;
+mod distance;
 pub mod drift;
 pub mod fleet;
 pub mod health;

@@ -333,7 +333,7 @@ fn a_step_that_cannot_be_committed_leaves_no_trace() {
     // Nothing else may slip into the commit, and there must be a branch for it.
     world.write("clusters/m1c2/note.yaml", "");
     let run = world.run(&begin);
-    assert!(run.code == Some(2) && run.stderr.contains("not committed: clusters/m1c2/note.yaml"), "{run}");
+    assert!(run.code == Some(2) && run.stderr.contains("clusters/m1c2/note.yaml is not committed"), "{run}");
     std::fs::remove_dir_all(world.root().join("clusters/m1c2")).unwrap();
     git(&world, &["checkout", "--quiet", "--detach"]);
     let run = world.run(&begin);

@@ -1,5 +1,7 @@
 //! "Did you mean": the known name that is closest to a given one.
 
+use crate::distance::distance;
+
 /// The closest of the known names, if one is close enough to be meant.
 pub(super) fn closest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (given.chars().count() / 3).clamp(1, 3);
@@ -22,29 +24,6 @@ pub(super) fn hint<'a>(given: &str, known: impl Iterator<Item = &'a str> + Clone
     } else {
         format!("Known here: {}", names.join(", "))
     }
-}
-
-/// Edits that turn one word into the other: insert, delete, replace, swap of neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, y) in b.iter().enumerate() {
-            let get = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
-            let mut best = get(&above, j) + usize::from(x != y);
-            best = best.min(get(&above, j + 1) + 1).min(get(&row, j) + 1);
-            let swapped = i > 0 && j > 0 && a.get(i - 1) == Some(y) && b.get(j - 1) == Some(x);
-            if swapped {
-                best = best.min(get(&before, j - 1) + 1);
-            }
-            row.push(best);
-        }
-        before = above;
-        above = row;
-    }
-    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `kubectl asm clb …`.
 
 pub mod add;
-mod commit;
 pub mod list;
 mod live;
 mod lost;

@@ -1,14 +1,14 @@
 //! `kubectl asm clb replace`.
 
-use super::commit;
 use super::live;
 use super::lost::LostArgs;
 use super::settings::SettingsArgs;
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::write::WriteArgs;
-use asm_shared::authoring::{FinishClb, LoadBalancerService, RemoveClb, ReplaceClb};
+use crate::git::Git;
+use crate::write::{self, WriteArgs};
+use asm_shared::authoring::{FileEdit, FinishClb, LoadBalancerService, RemoveClb, ReplaceClb};
 use std::collections::BTreeMap;
 
 /// Exchanges a load balancer for one with other attributes, in steps that keep clients connected.
@@ -68,7 +68,9 @@ pub struct ReplaceArgs {
 pub fn run(context: &Context, args: ReplaceArgs) -> Result<Exit, CommandError> {
     let repo = context.repo()?;
     if !args.write.is_dry_run() {
-        commit::ensure_clean(&repo.root)?;
+        let git = Git::new(&repo.root);
+        git.ensure_clean()?;
+        git.ensure_branch()?;
     }
     if args.finish { finish(context, &repo, args) } else { begin(context, &repo, args) }
 }
@@ -96,7 +98,7 @@ fn begin(context: &Context, repo: &FleetRepo, args: ReplaceArgs) -> Result<Exit,
     let body = format!(
         "{new} will take the place of {old}. Once it has an address and DNS points to it, the old one is retired by\n\n    {next}"
     );
-    commit::commit(context, repo, &replacement.plan.edits, args.write, &subject, &body)?;
+    commit(context, repo, &replacement.plan.edits, args.write, &subject, &body)?;
     let ui = context.ui();
     replacement.plan.warnings.iter().for_each(|warning| ui.warning(warning));
     if !args.write.is_dry_run() {
@@ -153,7 +155,7 @@ fn finish(context: &Context, repo: &FleetRepo, args: ReplaceArgs) -> Result<Exit
     let subject = format!("clb: retire {name} in {}", intent.remove.clusters.join(", "));
     let lost = if lost.is_empty() { "It has no address.".to_owned() } else { format!("Gives up {}.", lost.join(", ")) };
     let body = format!("{} has taken its place. {lost}", news.join(", "));
-    commit::commit(context, repo, &plan.edits, args.write, &subject, &body)?;
+    commit(context, repo, &plan.edits, args.write, &subject, &body)?;
     plan.warnings.iter().for_each(|warning| context.ui().warning(warning));
     Ok(Exit::Clean)
 }
@@ -177,4 +179,26 @@ fn ensure_address(context: &Context, repo: &FleetRepo, replacements: &[(String, 
                 .hinted(format!("look at it with: kubectl asm clb show {name} --live")))
         }
     }
+}
+
+/// Checks, writes, commits and reports one step.
+fn commit(
+    context: &Context,
+    repo: &FleetRepo,
+    edits: &[FileEdit],
+    args: WriteArgs,
+    subject: &str,
+    body: &str,
+) -> Result<(), CommandError> {
+    let format = context.output(&write::FORMATS)?;
+    let all: Vec<&FileEdit> = edits.iter().collect();
+    write::check(repo, &all)?;
+    if args.is_dry_run() {
+        return write::report(context, format, &all, args);
+    }
+    let git = Git::new(&repo.root);
+    let id = git.write_and_commit(repo, edits, &format!("{subject}\n\n{body}"))?;
+    write::report(context, format, &all, args)?;
+    context.ui().status(&format!("committed {id} on {}: {subject}", git.ensure_branch()?));
+    Ok(())
 }

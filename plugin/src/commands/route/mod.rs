@@ -1,7 +1,6 @@
 //! `kubectl asm route …`.
 
 pub mod add;
-mod commit;
 pub mod fault;
 pub mod list;
 pub mod mirror;

@@ -1,12 +1,12 @@
 //! `--steps`: a shift of weights as a series of commits.
 
-use super::commit::Git;
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::git::Git;
 use crate::output::{self, OutputFormat};
 use crate::write::{self, WriteArgs};
-use asm_shared::authoring::{FileEdit, Step, objects_of};
+use asm_shared::authoring::{Step, objects_of};
 use serde::Serialize;
 
 /// A step as the machine formats tell it.
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, repo: &FleetRepo, steps: &[Step], args: Wri
     let ui = context.ui();
     let git = Git::new(&repo.root);
     if !args.is_dry_run() {
-        git.ensure_clean()?;
+        git.ensure_clean().map_err(|error| error.hinted("or leave --steps out to change the file only"))?;
     }
     let mut items = Vec::new();
     for step in &steps {
@@ -41,7 +41,9 @@ pub(super) fn run(context: &Context, repo: &FleetRepo, steps: &[Step], args: Wri
         let diffs = || edits.iter().map(write::unified_diff).collect::<String>();
         let commit = match now {
             None => None,
-            Some(_) => Some(make(repo, &git, step).map_err(|error| left(error, items.len()))?),
+            Some(_) => {
+                Some(git.write_and_commit(repo, edits, &step.message).map_err(|error| left(error, items.len()))?)
+            }
         };
         match format {
             OutputFormat::Human | OutputFormat::Wide => match &commit {
@@ -79,23 +81,6 @@ pub(super) fn run(context: &Context, repo: &FleetRepo, steps: &[Step], args: Wri
         ));
     }
     Ok(Exit::Clean)
-}
-
-/// Writes one step and commits it. When the commit fails (a hook, no identity), the files are as they were before.
-fn make(repo: &FleetRepo, git: &Git<'_>, step: &Step) -> Result<String, CommandError> {
-    let edits: Vec<_> = step.plan.edits.iter().collect();
-    write::write_files(&repo.root, &edits)?;
-    git.commit(&step.plan.edits, &step.message).map_err(|error| {
-        let back: Vec<_> = edits.iter().map(|edit| back(edit)).collect();
-        match write::write_files(&repo.root, &back.iter().collect::<Vec<_>>()) {
-            Ok(()) => error,
-            Err(lost) => error.because(lost.to_string()),
-        }
-    })
-}
-
-fn back(edit: &FileEdit) -> FileEdit {
-    FileEdit { path: edit.path.clone(), before: edit.after.clone(), after: edit.before.clone() }
 }
 
 /// Says how far it came.

@@ -1,12 +1,14 @@
 //! Commits with the user's own Git: their identity, their signing key, their hooks.
 
+use crate::context::FleetRepo;
 use crate::error::CommandError;
+use crate::write;
 use asm_shared::authoring::FileEdit;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The user's Git in one working tree.
-pub(super) struct Git<'a> {
+pub(crate) struct Git<'a> {
     root: &'a Path,
 }
 
@@ -20,7 +22,7 @@ const UNFINISHED: [(&str, &str); 5] = [
 ];
 
 impl<'a> Git<'a> {
-    pub(super) fn new(root: &'a Path) -> Self {
+    pub(crate) fn new(root: &'a Path) -> Self {
         Self { root }
     }
 
@@ -46,10 +48,9 @@ impl<'a> Git<'a> {
     }
 
     /// Refuses a tree in which a commit would take more along than is meant, or would stand in the middle of something.
-    pub(super) fn ensure_clean(&self) -> Result<(), CommandError> {
-        let folder = self
-            .ask("commit steps: the fleet is in no Git repository", &["rev-parse", "--absolute-git-dir"])
-            .map_err(|error| error.hinted("leave --steps out to change the file only"))?;
+    pub(crate) fn ensure_clean(&self) -> Result<(), CommandError> {
+        let folder =
+            self.ask("commit steps: the fleet is in no Git repository", &["rev-parse", "--absolute-git-dir"])?;
         let folder = PathBuf::from(folder.trim());
         if let Some((_, what)) = UNFINISHED.iter().find(|(file, _)| folder.join(file).exists()) {
             return Err(CommandError::input(format!("a {what} is going on in this repository: nothing was written"))
@@ -84,16 +85,42 @@ impl<'a> Git<'a> {
                 list(&dirty),
                 if dirty.len() == 1 { "is" } else { "are" }
             ))
-            .hinted("commit or stash that first, or leave --steps out"));
+            .hinted("commit or stash that first"));
         }
         Ok(())
     }
 
-    /// Commits the edits, and nothing else. Returns the commit's short ID.
-    pub(super) fn commit(&self, edits: &[FileEdit], message: &str) -> Result<String, CommandError> {
+    /// Refuses a detached HEAD, for commits that people are told to push.
+    pub(crate) fn ensure_branch(&self) -> Result<String, CommandError> {
+        let branch = self.ask("find the branch", &["symbolic-ref", "--quiet", "--short", "HEAD"]);
+        branch.map(|branch| branch.trim().to_owned()).map_err(|_| {
+            CommandError::input("the repository is on no branch (detached HEAD, perhaps amid a rebase)")
+                .hinted("choose a branch with: git switch BRANCH")
+        })
+    }
+
+    /// Writes the edits and commits them, and nothing else. When the commit fails (a hook, no identity), the files are as
+    /// they were before. Returns the commit's short ID.
+    pub(crate) fn write_and_commit(
+        &self,
+        repo: &FleetRepo,
+        edits: &[FileEdit],
+        message: &str,
+    ) -> Result<String, CommandError> {
+        write::write_files(&repo.root, &edits.iter().collect::<Vec<_>>())?;
+        self.commit(edits, message).map_err(|error| {
+            let back: Vec<_> = edits.iter().map(back).collect();
+            match write::write_files(&repo.root, &back.iter().collect::<Vec<_>>()) {
+                Ok(()) => error.hinted("the files are as they were; mend this and run the command again"),
+                Err(lost) => error.because(format!("and the files could not be put back: {lost}")),
+            }
+        })
+    }
+
+    fn commit(&self, edits: &[FileEdit], message: &str) -> Result<String, CommandError> {
         let paths: Vec<_> = edits.iter().map(|edit| edit.path.as_str()).collect();
         let commit = || {
-            self.ask("stage the step", &[&["add", "--"], &paths[..]].concat())?;
+            self.ask("stage the step", &[&["add", "--all", "--"], &paths[..]].concat())?;
             self.ask("commit the step", &[&["commit", "--quiet", "-m", message, "--"], &paths[..]].concat())
         };
         commit().inspect_err(|_| {
@@ -102,4 +129,8 @@ impl<'a> Git<'a> {
         })?;
         Ok(self.ask("ask Git for the commit", &["rev-parse", "--short", "HEAD"])?.trim().to_owned())
     }
+}
+
+fn back(edit: &FileEdit) -> FileEdit {
+    FileEdit { path: edit.path.clone(), before: edit.after.clone(), after: edit.before.clone() }
 }
