@@ -3,9 +3,10 @@
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use asm_shared::authoring::{Action, FileEdit, Plan, new_problems, objects_of};
 use clap::{Args, ValueEnum};
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::TextDiff;
 use std::io::Write as _;
@@ -40,14 +41,31 @@ impl WriteArgs {
     }
 }
 
+/// What a command wrote, or would write.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EditList<'a> {
+    /// Was nothing written?
+    dry_run: bool,
+    /// One per file; none when the files say so already.
+    items: Vec<EditItem<'a>>,
+}
+
+impl Document for EditList<'_> {
+    const KIND: &'static str = "EditList";
+}
+
 /// One edit as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct EditItem<'a> {
+    /// Path inside the fleet repository.
     path: &'a str,
+    /// What is done to the file.
     action: Action,
     /// `resource/name` of every object that the file has afterwards, or had when it is deleted.
     objects: Vec<String>,
+    /// A unified diff; with --dry-run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
 }
@@ -107,7 +125,7 @@ fn report(context: &Context, format: OutputFormat, edits: &[&FileEdit], args: Wr
     let suffix = if args.is_dry_run() { " (dry run)" } else { "" };
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
-            let items: Vec<_> = edits
+            let items = edits
                 .iter()
                 .map(|edit| EditItem {
                     path: &edit.path,
@@ -116,8 +134,8 @@ fn report(context: &Context, format: OutputFormat, edits: &[&FileEdit], args: Wr
                     diff: args.is_dry_run().then(|| unified_diff(edit)),
                 })
                 .collect();
-            let body = serde_json::json!({ "dryRun": args.is_dry_run(), "items": items });
-            output::print(ui, format, &output::document("EditList", body)?)?;
+            let list = EditList { dry_run: args.is_dry_run(), items };
+            output::print(ui, format, &output::of(&list)?)?;
         }
         OutputFormat::Name => {
             for name in edits.iter().flat_map(|edit| objects_of(edit)) {

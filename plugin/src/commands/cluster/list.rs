@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use asm_shared::fleet::{Cluster, Fleet, FleetState, Target};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Lists the member clusters of the fleet, with the number of objects that Git has for each.
@@ -20,13 +21,27 @@ Output formats: wide, json, yaml, name"
 )]
 pub struct ListArgs {}
 
+/// The member clusters of the fleet.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ClusterList<'a> {
+    /// In the order of fleet.yaml.
+    items: Vec<Item<'a>>,
+}
+
+impl Document for ClusterList<'_> {
+    const KIND: &'static str = "ClusterList";
+}
+
 /// A cluster as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Item<'a> {
     #[serde(flatten)]
     cluster: &'a Cluster,
+    /// Groups that it is in.
     groups: Vec<&'a str>,
+    /// Objects that Git has for it.
     objects: usize,
+    /// Problems in files that concern it.
     problems: usize,
 }
 
@@ -39,7 +54,7 @@ pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
     let items: Vec<_> = fleet.spec.clusters.iter().map(|cluster| item(fleet, &repo.state, cluster)).collect();
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::list("Cluster", items)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&ClusterList { items })?)?,
         Name => items.iter().for_each(|item| ui.line(&format!("cluster/{}", item.cluster.name))),
         Human | Wide if items.is_empty() => {
             ui.status(&format!("No clusters found in fleet {}.", fleet.metadata.name));
