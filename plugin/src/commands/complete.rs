@@ -46,10 +46,13 @@ pub fn run(context: &Context, args: CompleteArgs) -> Result<Exit, CommandError> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Names {
     Clusters,
+    /// The mesh and the clusters.
+    Targets,
     Groups,
     Gateways,
     IstioGateways,
     Routes,
+    Services,
     Namespaces,
     Contexts,
 }
@@ -64,10 +67,15 @@ fn names(context: &Context, what: Names) -> Vec<String> {
     let fleet = state.fleet.iter();
     match what {
         Names::Clusters => fleet.flat_map(|fleet| &fleet.spec.clusters).map(|cluster| cluster.name.clone()).collect(),
+        Names::Targets => state.targets().iter().map(|target| target.name().to_owned()).collect(),
         Names::Groups => fleet.flat_map(|fleet| &fleet.spec.groups).map(|group| group.name.clone()).collect(),
         Names::Gateways => objects(state, ISTIO_NETWORKING, "Gateway"),
         Names::IstioGateways => objects(state, ASM, "IstioGateway"),
         Names::Routes => objects(state, ISTIO_NETWORKING, "VirtualService"),
+        Names::Services => {
+            let services = state.manifests.iter().filter(|manifest| manifest.group_kind().is("", "Service"));
+            services.map(|manifest| manifest.id.name.to_string()).collect()
+        }
         Names::Namespaces => {
             state.manifests.iter().filter_map(|manifest| manifest.id.namespace.as_deref()).map(str::to_owned).collect()
         }
@@ -165,9 +173,13 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "namespace") => Names::Namespaces,
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
-        (["route", "add"], "gateways") => Names::Gateways,
-        (["route", "set" | "weight"], "name") => Names::Routes,
-        (["gateway", verb], "name") if *verb != "create" => Names::IstioGateways,
+        (["diff"], "targets") => Names::Targets,
+        (["route", ..], "gateway" | "gateways") => Names::Gateways,
+        (["route", "add"], "name") => return Some(Vec::new()),
+        (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,
+        (["route", ..], "host") => Names::Services,
+        (["gateway", "create"], "name") => return Some(Vec::new()),
+        (["gateway", ..], "name" | "names") | (["gateway" | "clb", ..], "gateway" | "gateways") => Names::IstioGateways,
         (_, "output") => {
             let formats = ["json", "yaml", "name", "wide"];
             return Some(formats.map(|format| (format.to_owned(), String::new())).into());

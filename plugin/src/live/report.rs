@@ -48,6 +48,9 @@ impl<K: JsonSchema + Resource<DynamicType = ()>> JsonSchema for Shown<K> {
             "additionalProperties": true,
         });
         output::with_type(&mut schema, &K::api_version(&()), &K::kind(&()));
+        // Of the whole, only a derived name is known; what it is, its spec says.
+        let about = schema.pointer("/properties/spec/description").cloned();
+        schema.insert("description".to_owned(), about.unwrap_or_default());
         if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
             properties.insert("metadata".to_owned(), metadata);
         }

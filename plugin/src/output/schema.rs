@@ -13,7 +13,7 @@ use crate::write::EditList;
 use asm_shared::api::FleetSync;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Kind and JSON schema (draft 2020-12) of every document that a command prints. A new kind needs a line here.
 pub fn schemas() -> Vec<(&'static str, Value)> {
@@ -54,6 +54,24 @@ pub(crate) fn with_type(schema: &mut Schema, api_version: &str, kind: &str) {
     }
 }
 
+/// Says of fields that may be missing that they are not null: they are left out instead.
+fn without_null(map: &mut Map<String, Value>) {
+    let required = map.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|found| found == name));
+    let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) else { return };
+    for (_, field) in properties.iter_mut().filter(|(name, _)| !is_required(name)) {
+        if let Some(types) = field.get_mut("type").and_then(Value::as_array_mut) {
+            types.retain(|kind| kind != "null");
+            if let [only] = &types[..] {
+                field["type"] = only.clone();
+            }
+        }
+        if let Some(kinds) = field.get_mut("anyOf").and_then(Value::as_array_mut) {
+            kinds.retain(|kind| *kind != json!({ "type": "null" }));
+        }
+    }
+}
+
 /// Lets objects have more fields: types that are also read from files forbid them there.
 fn open(schema: &mut Value) {
     match schema {
@@ -62,6 +80,7 @@ fn open(schema: &mut Value) {
                 map.remove("additionalProperties");
             }
             map.remove("unevaluatedProperties");
+            without_null(map);
             map.values_mut().for_each(open);
         }
         Value::Array(list) => list.iter_mut().for_each(open),

@@ -1,0 +1,1 @@
+//! Writing that cannot be finished leaves the repository as it was.
