@@ -1,11 +1,15 @@
 //! Writing authored edits: checked first, then all files or none, then told in kubectl's verbs.
 
+mod journal;
+
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, Document, OutputFormat};
+use crate::ui::Ui;
 use asm_shared::authoring::{Action, FileEdit, Plan, new_problems, objects_of};
 use clap::{Args, ValueEnum};
+use journal::Journal;
 use schemars::JsonSchema;
 use serde::Serialize;
 use similar::TextDiff;
@@ -187,12 +191,18 @@ struct Staged<'a> {
 /// Writes all files or none: every new content is in a temporary file beside its target before the first rename, and a
 /// rename that fails takes the earlier ones back.
 pub(crate) fn write_files(root: &Path, edits: &[&FileEdit]) -> Result<(), CommandError> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let journal = Journal::start(root, edits)?;
     let mut made_directories = Vec::new();
+    let mut is_whole = true;
     let staged: Result<Vec<_>, _> = edits.iter().map(|edit| stage(root, edit, &mut made_directories)).collect();
     let result = staged.and_then(|mut staged| {
         for index in 0..staged.len() {
             if let Err(error) = staged[index].put() {
                 let lost: Vec<_> = staged[..index].iter().filter_map(|done| done.take_back().err()).collect();
+                is_whole = lost.is_empty();
                 return Err(lost.into_iter().fold(error, CommandError::because));
             }
         }
@@ -205,7 +215,18 @@ pub(crate) fn write_files(root: &Path, edits: &[&FileEdit]) -> Result<(), Comman
             let _ = std::fs::remove_dir(directory);
         }
     }
+    if is_whole {
+        journal.close();
+    }
     result
+}
+
+/// Takes back what a command that was killed has left half done in the repository.
+pub fn recover(ui: &Ui, root: &Path) -> Result<(), CommandError> {
+    if let Some(files) = journal::recover(root)? {
+        ui.warning(&format!("a command was interrupted while it wrote; taken back: {}", files.join(", ")));
+    }
+    Ok(())
 }
 
 /// Removes the folders that a removed file leaves empty, as Git does.
@@ -236,9 +257,7 @@ fn stage<'a>(root: &Path, edit: &'a FileEdit, made: &mut Vec<PathBuf>) -> Result
         std::fs::create_dir(missing).map_err(|error| failed("make the directory of", &error))?;
         made.push(missing.to_path_buf());
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".kubectl-asm-");
-    let mut temp = builder.tempfile_in(directory).map_err(|error| failed("write", &error))?;
+    let mut temp = journal::temporary(directory).map_err(|error| failed("write", &error))?;
     temp.write_all(content.as_bytes())
         .and_then(|()| temp.as_file().sync_all())
         .and_then(|()| copy_permissions(&target, temp.path()))
@@ -316,5 +335,13 @@ mod tests {
         let error = write_files(directory.path(), &[&edit("a", Some("old"), Some("new"))]).unwrap_err();
         assert!(error.to_string().contains("has changed since it was read"), "{error}");
         assert_eq!(std::fs::read_to_string(directory.path().join("a")).unwrap(), "theirs");
+        // Gone, or there although it was not.
+        let (gone, new) = (edit("b", Some("old"), Some("new")), edit("a", None, Some("new")));
+        let good = edit("c", None, Some("new"));
+        for changed in [&gone, &new] {
+            let error = write_files(directory.path(), &[&good, changed]).unwrap_err();
+            assert!(error.to_string().contains("has changed since it was read"), "{error}");
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
     }
 }

@@ -47,6 +47,7 @@ pub fn run(context: &Context, args: InitArgs) -> Result<Exit, CommandError> {
     context.output(&write::FORMATS)?;
     let root = real_path(&args.dir)
         .map_err(|error| CommandError::input(format!("cannot use {}", args.dir.display())).caused_by(&error))?;
+    write::recover(ui, &root)?;
     if let Some(existing) = find_root(&root) {
         let what = if existing == root { "is a fleet repository already" } else { "is inside a fleet repository" };
         return Err(CommandError::input(format!(

@@ -1,6 +1,7 @@
 //! Exit codes, streams and flags: what scripts rely on.
 
 mod completion;
+#[cfg(unix)]
 mod failures;
 mod flags;
 mod outcomes;
