@@ -231,7 +231,8 @@ impl Invocation {
             args.push("kubectl-asm".into());
         }
         let command = command(&args[0]).color(requested_color(&args));
-        Self { command, args: hoist_repeatable(args) }
+        let args = sink_cluster(&command, hoist_repeatable(args));
+        Self { command, args }
     }
 
     /// Parses the arguments.
@@ -247,7 +248,7 @@ impl Invocation {
             let Some(found) = command.find_subcommand(name) else { return false };
             (command, matches) = (found, inner);
         }
-        command.get_arguments().any(|arg| arg.get_id() == "cluster" && !arg.is_global_set())
+        has_own_cluster_flag(command)
     }
 }
 
@@ -288,6 +289,44 @@ fn hoist_repeatable(args: Vec<OsString>) -> Vec<OsString> {
     }
     front.append(&mut rest);
     front
+}
+
+fn has_own_cluster_flag(command: &clap::Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_id() == "cluster" && !arg.is_global_set())
+}
+
+/// Moves `--cluster` behind a verb that gives it a meaning of its own. clap would take it, before the verb, for kubectl's,
+/// and then hand its value to the verb without the verb's checks.
+fn sink_cluster(root: &clap::Command, args: Vec<OsString>) -> Vec<OsString> {
+    let takes_value = |word: &str| {
+        let is_it = |arg: &&clap::Arg| match word.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => word.chars().eq(arg.get_short().into_iter().flat_map(|short| ['-', short])),
+        };
+        let found = root.get_arguments().find(is_it);
+        found.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
+    };
+    let (mut command, mut kept, mut moved) = (root, Vec::new(), Vec::new());
+    let mut rest = args.iter().skip(1);
+    while command.has_subcommands() {
+        let Some(arg) = rest.next() else { return args };
+        let word = arg.to_string_lossy();
+        let to = if word == "--cluster" || word.starts_with("--cluster=") { &mut moved } else { &mut kept };
+        to.push(arg.clone());
+        if word.starts_with('-') {
+            if takes_value(&word) {
+                to.extend(rest.next().cloned());
+            }
+        } else if let Some(found) = command.find_subcommand(word.as_ref()) {
+            command = found;
+        } else {
+            return args;
+        }
+    }
+    if moved.is_empty() || !has_own_cluster_flag(command) {
+        return args;
+    }
+    args.iter().take(1).chain(&kept).chain(&moved).chain(rest).cloned().collect()
 }
 
 /// The colour choice for clap's own messages, which are printed before the arguments are understood.

@@ -74,6 +74,9 @@ impl ApiServer {
     }
 }
 
+/// An address at which nobody listens. A free port would soon be that of another test's server.
+pub(crate) const NOBODY: &str = "http://127.0.0.1:1";
+
 /// A kubeconfig with one context per API server; the first one is current.
 pub(crate) fn kubeconfig(servers: &[(&str, &str)]) -> String {
     let each =

@@ -99,3 +99,32 @@ fn table(items: &[Item<'_>], wide: bool) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asm_shared::fleet::MemoryTree;
+
+    #[test]
+    fn the_same_files_give_the_same_bytes() {
+        let fleet = "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {name: shop}\nspec:\n  mesh: {}\n  \
+                     clusters: [{name: m1c2}, {name: m1c1}]\n  groups: [{name: b, clusters: [m1c1, m1c2]}, {name: a, clusters: [m1c1]}]\n";
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: default}\n";
+        let tree: MemoryTree =
+            [("fleet.yaml", fleet), ("groups/b/a.yaml", account), ("clusters/m1c1/b.yaml", "kind: [")]
+                .into_iter()
+                .collect();
+        let printed = || {
+            let state = FleetState::read(&tree);
+            let fleet = state.fleet.as_ref().unwrap();
+            let items: Vec<_> = fleet.spec.clusters.iter().map(|cluster| item(fleet, &state, cluster)).collect();
+            let table = table(&items, true).render(false);
+            let document = output::of(&ClusterList { items }).unwrap();
+            (table, serde_json::to_string(&document).unwrap(), asm_shared::yaml::write(&document))
+        };
+        let first = printed();
+        for _ in 1..100 {
+            assert_eq!(printed(), first);
+        }
+    }
+}

@@ -159,14 +159,22 @@ fn a_switch_may_be_false() {
     }
 }
 
-/// Behind the verb `--cluster` names clusters of the fleet where the verb says so; before it, it is kubectl's.
+/// `--cluster` names clusters of the fleet where the verb says so, wherever it stands.
 #[test]
 fn a_verb_with_its_own_cluster_flag_keeps_it() {
-    for line in ["gateway create x --cluster m1c1", "gateway create --cluster=m1c1 x"] {
+    for (line, clusters) in [
+        ("gateway create x --cluster m1c1", "cluster: [\"m1c1\"]"),
+        ("gateway create --cluster=m1c1 x", "cluster: [\"m1c1\"]"),
+        ("--cluster m1c1 gateway create x", "cluster: [\"m1c1\"]"),
+        ("gateway -n istio-system --cluster=m1c1 create x", "cluster: [\"m1c1\"]"),
+        ("--cluster m1c1 gateway --no-headers create x --cluster m1c2", "cluster: [\"m1c1\", \"m1c2\"]"),
+    ] {
         let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
         let (_, command) = understood(&words).unwrap();
-        assert!(command.contains("[\"m1c1\"]"), "{line}: {command}");
+        assert!(command.contains(clusters), "{line}: {command}");
     }
+    let words: Vec<_> = "--cluster m1c1 gateway create x --serverless".split(' ').map(str::to_owned).collect();
+    assert!(understood(&words).unwrap_err().contains("cannot be used with"));
 }
 
 /// The table against the kubectl of this machine, where there is one.

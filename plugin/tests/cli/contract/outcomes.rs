@@ -10,8 +10,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
+/// The arguments that bring an outcome about.
+type CaseOf = fn(&Verb) -> &Case;
+
 /// What a verb can come to.
-const OUTCOMES: [(&str, i32, fn(&Verb) -> &Case); 4] = [
+const OUTCOMES: [(&str, i32, CaseOf); 4] = [
     ("clean", 0, |verb| &verb.clean),
     ("findings", 1, |verb| &verb.findings),
     ("input", 2, |verb| &verb.input),
@@ -211,13 +214,14 @@ fn usage_errors_are_2_in_every_format() {
 fn the_same_state_gives_the_same_bytes() {
     let mut tries = Vec::new();
     for verb in VERBS.iter().filter(|verb| verb.repeatable) {
-        for (outcome, _, case) in OUTCOMES {
+        // Errors are told after the work is done, in the order of the data.
+        for (_, _, case) in &OUTCOMES[..2] {
             for format in verb.formats.iter().copied().map(Some).chain([None]) {
-                tries.push((verb, outcome, case(verb), format));
+                tries.push((verb, case(verb), format));
             }
         }
     }
-    all(&tries, |(verb, outcome, case, format)| {
+    all(&tries, |(verb, case, format)| {
         let (prepare, args) = match case {
             Case::Never(_) => return Ok(()),
             Case::Args(args) => (None, *args),
@@ -226,9 +230,6 @@ fn the_same_state_gives_the_same_bytes() {
         let stage = Stage::new();
         if let Some(prepare) = prepare {
             prepare(&stage);
-        }
-        if *outcome == "unreachable" {
-            stage.cut_off();
         }
         let mut words = verb.words();
         words.extend(args.split_whitespace());

@@ -1,10 +1,9 @@
 //! Every verb of the command line with arguments for each way in which it can end: the data that the tests of this folder
 //! go through. A new verb gets a row in [`VERBS`]; `every_verb_is_in_the_table` says which one is missing.
 
-use crate::api_server::{ApiServer, kubeconfig};
+use crate::api_server::{ApiServer, NOBODY, kubeconfig};
 use crate::world::World;
 use serde_json::{Value, json};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -230,8 +229,7 @@ impl Stage {
 
     /// Nobody listens any more.
     pub(crate) fn cut_off(&self) {
-        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        self.connect(&format!("http://{nobody}"));
+        self.connect(NOBODY);
     }
 
     fn connect(&self, url: &str) {
