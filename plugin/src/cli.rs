@@ -50,7 +50,8 @@ pub struct GlobalArgs {
     pub namespace: Option<String>,
 
     /// Objects of all namespaces
-    #[arg(long, short = 'A', global = true, conflicts_with = "namespace", help_heading = GLOBAL)]
+    #[arg(long, short = 'A', global = true, conflicts_with = "namespace", num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL", hide_default_value = true, hide_possible_values = true, help_heading = GLOBAL)]
     pub all_namespaces: bool,
 
     /// Output format; each command says which ones it has
@@ -58,7 +59,8 @@ pub struct GlobalArgs {
     pub output: Option<String>,
 
     /// Leave the header line of tables out
-    #[arg(long, global = true, help_heading = GLOBAL, hide_short_help = true)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL", hide_default_value = true, hide_possible_values = true, help_heading = GLOBAL, hide_short_help = true)]
     pub no_headers: bool,
 
     /// When to use colour
@@ -66,11 +68,37 @@ pub struct GlobalArgs {
     pub color: Color,
 
     /// Never start a pager
-    #[arg(long, global = true, help_heading = GLOBAL, hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL",
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = GLOBAL,
+        hide_short_help = true
+    )]
     pub no_pager: bool,
 
     /// Never ask; fail instead
-    #[arg(long, global = true, help_heading = GLOBAL, hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        num_args = 0..=1,
+        require_equals = true,
+        action = ArgAction::Set,
+        default_value = "false",
+        default_missing_value = "true",
+        value_name = "BOOL",
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = GLOBAL,
+        hide_short_help = true
+    )]
     pub no_input: bool,
 
     /// Log level, 0 to 9
@@ -114,6 +142,14 @@ pub struct GlobalArgs {
     #[arg(long, short, global = true, value_name = "URL", help_heading = CONNECTION, hide_short_help = true)]
     pub server: Option<String>,
 
+    /// User name for basic authentication
+    #[arg(long, global = true, value_name = "NAME", help_heading = CONNECTION, hide_short_help = true)]
+    pub username: Option<String>,
+
+    /// Password for basic authentication
+    #[arg(long, global = true, value_name = "PASSWORD", help_heading = CONNECTION, hide_short_help = true)]
+    pub password: Option<String>,
+
     /// Bearer token
     #[arg(long, global = true, value_name = "TOKEN", help_heading = CONNECTION, hide_short_help = true)]
     pub token: Option<String>,
@@ -131,7 +167,8 @@ pub struct GlobalArgs {
     pub client_key: Option<PathBuf>,
 
     /// Do not check the API server's certificate
-    #[arg(long, global = true, help_heading = CONNECTION, hide_short_help = true)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL", hide_default_value = true, hide_possible_values = true, help_heading = CONNECTION, hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
 
     /// Name to expect in the API server's certificate
@@ -139,12 +176,43 @@ pub struct GlobalArgs {
     pub tls_server_name: Option<String>,
 
     /// Ask the API server not to compress answers
-    #[arg(long, global = true, help_heading = CONNECTION, hide_short_help = true)]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL", hide_default_value = true, hide_possible_values = true, help_heading = CONNECTION, hide_short_help = true)]
     pub disable_compression: bool,
 
     /// Accepted for kubectl's sake; nothing is cached
     #[arg(long, global = true, value_name = "DIR", help_heading = CONNECTION, hide_short_help = true)]
     pub cache_dir: Option<PathBuf>,
+
+    /// Flags of kubectl that mean nothing here.
+    #[command(flatten)]
+    pub without_effect: WithoutEffect,
+}
+
+/// Flags that kubectl takes with every command and that mean nothing here: whoever has them in a script or an alias is
+/// not refused.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WithoutEffect {
+    /// How often kubectl writes its log.
+    #[arg(long, global = true, hide = true)]
+    pub log_flush_frequency: Option<String>,
+    /// kubectl compares its version with the server's.
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL")]
+    pub match_server_version: bool,
+    /// kubectl measures itself.
+    #[arg(long, global = true, hide = true)]
+    pub profile: Option<String>,
+    /// Where kubectl puts what it measured.
+    #[arg(long, global = true, hide = true)]
+    pub profile_output: Option<String>,
+    /// Log levels of kubectl's source files.
+    #[arg(long, global = true, hide = true)]
+    pub vmodule: Option<String>,
+    /// kubectl fails on warnings of the API server, which are not shown here.
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, action = ArgAction::Set, default_value = "false",
+          default_missing_value = "true", value_name = "BOOL")]
+    pub warnings_as_errors: bool,
 }
 
 /// A command line before it is understood.
@@ -163,7 +231,8 @@ impl Invocation {
             args.push("kubectl-asm".into());
         }
         let command = command(&args[0]).color(requested_color(&args));
-        Self { command, args: hoist_repeatable(args) }
+        let args = sink_cluster(&command, hoist_repeatable(args));
+        Self { command, args }
     }
 
     /// Parses the arguments.
@@ -179,7 +248,7 @@ impl Invocation {
             let Some(found) = command.find_subcommand(name) else { return false };
             (command, matches) = (found, inner);
         }
-        command.get_arguments().any(|arg| arg.get_id() == "cluster" && !arg.is_global_set())
+        has_own_cluster_flag(command)
     }
 }
 
@@ -220,6 +289,44 @@ fn hoist_repeatable(args: Vec<OsString>) -> Vec<OsString> {
     }
     front.append(&mut rest);
     front
+}
+
+fn has_own_cluster_flag(command: &clap::Command) -> bool {
+    command.get_arguments().any(|arg| arg.get_id() == "cluster" && !arg.is_global_set())
+}
+
+/// Moves `--cluster` behind a verb that gives it a meaning of its own. clap would take it, before the verb, for kubectl's,
+/// and then hand its value to the verb without the verb's checks.
+fn sink_cluster(root: &clap::Command, args: Vec<OsString>) -> Vec<OsString> {
+    let takes_value = |word: &str| {
+        let is_it = |arg: &&clap::Arg| match word.strip_prefix("--") {
+            Some(long) => arg.get_long() == Some(long),
+            None => word.chars().eq(arg.get_short().into_iter().flat_map(|short| ['-', short])),
+        };
+        let found = root.get_arguments().find(is_it);
+        found.is_some_and(|arg| arg.get_action().takes_values() && !arg.is_require_equals_set())
+    };
+    let (mut command, mut kept, mut moved) = (root, Vec::new(), Vec::new());
+    let mut rest = args.iter().skip(1);
+    while command.has_subcommands() {
+        let Some(arg) = rest.next() else { return args };
+        let word = arg.to_string_lossy();
+        let to = if word == "--cluster" || word.starts_with("--cluster=") { &mut moved } else { &mut kept };
+        to.push(arg.clone());
+        if word.starts_with('-') {
+            if takes_value(&word) {
+                to.extend(rest.next().cloned());
+            }
+        } else if let Some(found) = command.find_subcommand(word.as_ref()) {
+            command = found;
+        } else {
+            return args;
+        }
+    }
+    if moved.is_empty() || !has_own_cluster_flag(command) {
+        return args;
+    }
+    args.iter().take(1).chain(&kept).chain(&moved).chain(rest).cloned().collect()
 }
 
 /// The colour choice for clap's own messages, which are printed before the arguments are understood.

@@ -4,6 +4,7 @@ use crate::cli::GlobalArgs;
 use crate::error::CommandError;
 use crate::output::OutputFormat;
 use crate::ui::Ui;
+use crate::write;
 use asm_io::tree::DirTree;
 use asm_shared::fleet::{Fleet, FleetState};
 use std::path::{Path, PathBuf};
@@ -48,6 +49,7 @@ impl Context {
     pub fn repo_root(&self) -> Result<PathBuf, CommandError> {
         if let Some(root) = &self.globals.repo {
             return if root.join("fleet.yaml").is_file() {
+                write::recover(&self.ui, root)?;
                 Ok(root.clone())
             } else {
                 Err(CommandError::input(format!("{} is not a fleet repository: it has no fleet.yaml", root.display()))
@@ -56,13 +58,15 @@ impl Context {
         }
         let here = std::env::current_dir()
             .map_err(|error| CommandError::input("cannot tell the current directory").caused_by(&error))?;
-        find_root(&here).ok_or_else(|| {
+        let root = find_root(&here).ok_or_else(|| {
             CommandError::input(format!(
                 "no fleet repository here: neither {} nor a directory above it has a fleet.yaml",
                 here.display()
             ))
             .hinted("start one with: kubectl asm init, or name one with --repo DIR")
-        })
+        })?;
+        write::recover(&self.ui, &root)?;
+        Ok(root)
     }
 
     /// Runs asynchronous work to its end.

@@ -109,6 +109,14 @@ fn apply_flags(config: &mut Config, flags: &GlobalArgs) -> Result<(), CommandErr
         (auth.token_file, auth.exec, auth.auth_provider) = (None, None, None);
         (auth.username, auth.password) = (None, None);
     }
+    if flags.username.is_some() || flags.password.is_some() {
+        if flags.token.is_some() {
+            return Err(CommandError::usage("--token and --username say two different things: leave one out"));
+        }
+        (auth.token, auth.token_file, auth.exec, auth.auth_provider) = (None, None, None, None);
+        auth.username = flags.username.clone().or_else(|| auth.username.take());
+        auth.password = flags.password.clone().map(Into::into).or_else(|| auth.password.take());
+    }
     if let Some(file) = &flags.client_certificate {
         (auth.client_certificate, auth.client_certificate_data) = (Some(path(file)), None);
     }

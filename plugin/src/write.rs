@@ -1,11 +1,16 @@
 //! Writing authored edits: checked first, then all files or none, then told in kubectl's verbs.
 
+mod journal;
+
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
+use crate::ui::Ui;
 use asm_shared::authoring::{Action, FileEdit, Plan, new_problems, objects_of};
 use clap::{Args, ValueEnum};
+use journal::Journal;
+use schemars::JsonSchema;
 use serde::Serialize;
 use similar::TextDiff;
 use std::io::Write as _;
@@ -40,14 +45,31 @@ impl WriteArgs {
     }
 }
 
+/// What a command wrote, or would write.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EditList<'a> {
+    /// Was nothing written?
+    dry_run: bool,
+    /// One per file; none when the files say so already.
+    items: Vec<EditItem<'a>>,
+}
+
+impl Document for EditList<'_> {
+    const KIND: &'static str = "EditList";
+}
+
 /// One edit as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct EditItem<'a> {
+    /// Path inside the fleet repository.
     path: &'a str,
+    /// What is done to the file.
     action: Action,
     /// `resource/name` of every object that the file has afterwards, or had when it is deleted.
     objects: Vec<String>,
+    /// A unified diff; with --dry-run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
 }
@@ -114,7 +136,7 @@ pub(crate) fn report(
     let suffix = if args.is_dry_run() { " (dry run)" } else { "" };
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
-            let items: Vec<_> = edits
+            let items = edits
                 .iter()
                 .map(|edit| EditItem {
                     path: &edit.path,
@@ -123,8 +145,8 @@ pub(crate) fn report(
                     diff: args.is_dry_run().then(|| unified_diff(edit)),
                 })
                 .collect();
-            let body = serde_json::json!({ "dryRun": args.is_dry_run(), "items": items });
-            output::print(ui, format, &output::document("EditList", body)?)?;
+            let list = EditList { dry_run: args.is_dry_run(), items };
+            output::print(ui, format, &output::of(&list)?)?;
         }
         OutputFormat::Name => {
             for name in edits.iter().flat_map(|edit| objects_of(edit)) {
@@ -177,12 +199,18 @@ struct Staged<'a> {
 /// Writes all files or none: every new content is in a temporary file beside its target before the first rename, and a
 /// rename that fails takes the earlier ones back.
 pub(crate) fn write_files(root: &Path, edits: &[&FileEdit]) -> Result<(), CommandError> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    let journal = Journal::start(root, edits)?;
     let mut made_directories = Vec::new();
+    let mut is_whole = true;
     let staged: Result<Vec<_>, _> = edits.iter().map(|edit| stage(root, edit, &mut made_directories)).collect();
     let result = staged.and_then(|mut staged| {
         for index in 0..staged.len() {
             if let Err(error) = staged[index].put() {
                 let lost: Vec<_> = staged[..index].iter().filter_map(|done| done.take_back().err()).collect();
+                is_whole = lost.is_empty();
                 return Err(lost.into_iter().fold(error, CommandError::because));
             }
         }
@@ -195,7 +223,18 @@ pub(crate) fn write_files(root: &Path, edits: &[&FileEdit]) -> Result<(), Comman
             let _ = std::fs::remove_dir(directory);
         }
     }
+    if is_whole {
+        journal.close();
+    }
     result
+}
+
+/// Takes back what a command that was killed has left half done in the repository.
+pub fn recover(ui: &Ui, root: &Path) -> Result<(), CommandError> {
+    if let Some(files) = journal::recover(root)? {
+        ui.warning(&format!("a command was interrupted while it wrote; taken back: {}", files.join(", ")));
+    }
+    Ok(())
 }
 
 /// Removes the folders that a removed file leaves empty, as Git does.
@@ -226,9 +265,7 @@ fn stage<'a>(root: &Path, edit: &'a FileEdit, made: &mut Vec<PathBuf>) -> Result
         std::fs::create_dir(missing).map_err(|error| failed("make the directory of", &error))?;
         made.push(missing.to_path_buf());
     }
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".kubectl-asm-");
-    let mut temp = builder.tempfile_in(directory).map_err(|error| failed("write", &error))?;
+    let mut temp = journal::temporary(directory).map_err(|error| failed("write", &error))?;
     temp.write_all(content.as_bytes())
         .and_then(|()| temp.as_file().sync_all())
         .and_then(|()| copy_permissions(&target, temp.path()))
@@ -306,5 +343,13 @@ mod tests {
         let error = write_files(directory.path(), &[&edit("a", Some("old"), Some("new"))]).unwrap_err();
         assert!(error.to_string().contains("has changed since it was read"), "{error}");
         assert_eq!(std::fs::read_to_string(directory.path().join("a")).unwrap(), "theirs");
+        // Gone, or there although it was not.
+        let (gone, new) = (edit("b", Some("old"), Some("new")), edit("a", None, Some("new")));
+        let good = edit("c", None, Some("new"));
+        for changed in [&gone, &new] {
+            let error = write_files(directory.path(), &[&good, changed]).unwrap_err();
+            assert!(error.to_string().contains("has changed since it was read"), "{error}");
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        }
     }
 }

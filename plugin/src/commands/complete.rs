@@ -47,10 +47,13 @@ pub fn run(context: &Context, args: CompleteArgs) -> Result<Exit, CommandError> 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Names {
     Clusters,
+    /// The mesh and the clusters.
+    Targets,
     Groups,
     Gateways,
     IstioGateways,
     Routes,
+    Services,
     Namespaces,
     Contexts,
     LoadBalancers,
@@ -66,10 +69,15 @@ fn names(context: &Context, what: Names) -> Vec<String> {
     let fleet = state.fleet.iter();
     match what {
         Names::Clusters => fleet.flat_map(|fleet| &fleet.spec.clusters).map(|cluster| cluster.name.clone()).collect(),
+        Names::Targets => state.targets().iter().map(|target| target.name().to_owned()).collect(),
         Names::Groups => fleet.flat_map(|fleet| &fleet.spec.groups).map(|group| group.name.clone()).collect(),
         Names::Gateways => objects(state, ISTIO_NETWORKING, "Gateway"),
         Names::IstioGateways => objects(state, ASM, "IstioGateway"),
         Names::Routes => objects(state, ISTIO_NETWORKING, "VirtualService"),
+        Names::Services => {
+            let services = state.manifests.iter().filter(|manifest| manifest.group_kind().is("", "Service"));
+            services.map(|manifest| manifest.id.name.to_string()).collect()
+        }
         Names::Namespaces => {
             state.manifests.iter().filter_map(|manifest| manifest.id.namespace.as_deref()).map(str::to_owned).collect()
         }
@@ -168,14 +176,16 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "namespace") => Names::Namespaces,
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
-        (["route", "add"], "gateways") => Names::Gateways,
-        (["route", verb], "name") if *verb != "add" => Names::Routes,
-        (["gateway", "share"], "gateways") => Names::IstioGateways,
+        (["diff"], "targets") => Names::Targets,
+        (["route", ..], "gateway" | "gateways") => Names::Gateways,
+        (["route", "add"], "name") => return Some(Vec::new()),
+        (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,
+        (["route", ..], "host") => Names::Services,
+        (["gateway", "create"], "name") => return Some(Vec::new()),
         (["gateway", "share"], "gateway") => Names::Gateways,
-        (["gateway", verb], "name") if *verb != "create" => Names::IstioGateways,
         (["clb", "show" | "remove" | "replace"], "name") => Names::LoadBalancers,
-        (["clb", ..], "gateway") => Names::IstioGateways,
         (["clb", ..], "group") => Names::Groups,
+        (["gateway", ..], "name" | "names") | (["gateway" | "clb", ..], "gateway" | "gateways") => Names::IstioGateways,
         (_, "output") => {
             let formats = ["json", "yaml", "name", "wide"];
             return Some(formats.map(|format| (format.to_owned(), String::new())).into());

@@ -48,6 +48,7 @@ exec kubectl-asm __complete \"$@\"
 
 /// Runs it.
 pub fn run(context: &Context, args: CompletionArgs) -> Result<Exit, CommandError> {
+    context.output(&[])?;
     let shell = match args.shell {
         For::Kubectl => {
             context.ui().data(KUBECTL);

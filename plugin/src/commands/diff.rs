@@ -1,6 +1,6 @@
 //! `kubectl asm diff`.
 
-mod document;
+pub(crate) mod document;
 mod render;
 mod sides;
 mod value;

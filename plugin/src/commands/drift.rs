@@ -6,11 +6,13 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::live::host::Host;
-use crate::live::report::{short, shown};
-use crate::output::{self, OutputFormat};
+use crate::live::report::{Shown, short};
+use crate::output::{self, Document, OutputFormat};
 use asm_shared::api::{DriftReport, FleetSync};
 use asm_shared::authoring::did_you_mean;
 use kube::ResourceExt as _;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Shows what differs from Git in the clusters: which field, wanted and found value, who changed it and when.
@@ -34,6 +36,17 @@ pub struct DriftArgs {
     pub targets: Vec<String>,
 }
 
+/// Drift, one report per target.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct DriftReportList {
+    /// The mesh first, then by target. A target without a report has no drift.
+    items: Vec<Shown<DriftReport>>,
+}
+
+impl Document for DriftReportList {
+    const KIND: &'static str = "DriftReportList";
+}
+
 /// Runs it.
 pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
     let format = context.output(&[OutputFormat::Wide, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name])?;
@@ -47,8 +60,8 @@ pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
     reports.retain(|report| args.targets.is_empty() || args.targets.contains(&report.spec.target));
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
-            let items: Vec<_> = reports.iter().map(shown).collect();
-            output::print(context.ui(), format, &output::list("DriftReport", items)?)?;
+            let items = reports.iter().map(Shown::new).collect();
+            output::print(context.ui(), format, &output::of(&DriftReportList { items })?)?;
         }
         OutputFormat::Name => context.ui().data(&rows::names(&reports)),
         OutputFormat::Human | OutputFormat::Wide => {

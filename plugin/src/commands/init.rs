@@ -5,7 +5,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::write::{self, WriteArgs};
 use asm_shared::authoring::InitFleet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 /// Starts a fleet repository: fleet.yaml, mesh/, README.md, and Git if there is none yet.
@@ -43,8 +43,11 @@ pub struct InitArgs {
 /// Runs it.
 pub fn run(context: &Context, args: InitArgs) -> Result<Exit, CommandError> {
     let ui = context.ui();
-    let root = std::path::absolute(&args.dir)
+    // Before the directory is made.
+    context.output(&write::FORMATS)?;
+    let root = real_path(&args.dir)
         .map_err(|error| CommandError::input(format!("cannot use {}", args.dir.display())).caused_by(&error))?;
+    write::recover(ui, &root)?;
     if let Some(existing) = find_root(&root) {
         let what = if existing == root { "is a fleet repository already" } else { "is inside a fleet repository" };
         return Err(CommandError::input(format!(
@@ -81,6 +84,21 @@ pub fn run(context: &Context, args: InitArgs) -> Result<Exit, CommandError> {
         ui.hint(&format!("next: {to}kubectl asm cluster add NAME --id ACK-CLUSTER-ID"));
     }
     Ok(Exit::Clean)
+}
+
+/// Where a directory is that may not be there yet. What is there says where `..` leads; in what is not there it takes
+/// the word before it back.
+fn real_path(directory: &Path) -> std::io::Result<PathBuf> {
+    let absolute = std::path::absolute(directory)?;
+    let existing = absolute.ancestors().find_map(|found| Some((found, found.canonicalize().ok()?)));
+    let Some((found, mut real)) = existing else { return Ok(absolute) };
+    for part in absolute.strip_prefix(found).unwrap_or(Path::new("")).components() {
+        match part {
+            Component::ParentDir => drop(real.pop()),
+            part => real.push(part),
+        }
+    }
+    Ok(real)
 }
 
 /// A fleet name from the directory's name.

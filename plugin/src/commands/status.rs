@@ -7,9 +7,11 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::live::host::{Host, resource_name};
-use crate::live::report::{is_true, shown};
-use crate::output::{self, OutputFormat};
+use crate::live::report::{Shown, is_true};
+use crate::output::{self, Document, OutputFormat};
 use asm_shared::api::{FleetSync, FleetSyncStatus, labels};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Shows what the agent last did: revision, targets, problems, and changes that wait for an approval.
 ///
@@ -27,6 +29,17 @@ pub struct StatusArgs {
     pub name: Option<String>,
 }
 
+/// FleetSyncs, with what the agent says about them.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct FleetSyncList {
+    /// By namespace and name.
+    items: Vec<Shown<FleetSync>>,
+}
+
+impl Document for FleetSyncList {
+    const KIND: &'static str = "FleetSyncList";
+}
+
 /// Runs it.
 pub fn run(context: &Context, args: StatusArgs) -> Result<Exit, CommandError> {
     let format = context.output(&[OutputFormat::Wide, OutputFormat::Json, OutputFormat::Yaml, OutputFormat::Name])?;
@@ -42,8 +55,8 @@ pub fn run(context: &Context, args: StatusArgs) -> Result<Exit, CommandError> {
     })?;
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
-            let items: Vec<_> = syncs.iter().map(shown).collect();
-            output::print(context.ui(), format, &output::list("FleetSync", items)?)?;
+            let items = syncs.iter().map(Shown::new).collect();
+            output::print(context.ui(), format, &output::of(&FleetSyncList { items })?)?;
         }
         OutputFormat::Name => syncs.iter().for_each(|sync| context.ui().line(&resource_name(sync))),
         OutputFormat::Human | OutputFormat::Wide => {

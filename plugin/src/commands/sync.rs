@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::live::host::{Host, resource_name};
-use crate::live::report::{short, shown};
+use crate::live::report::{Shown, short};
 use crate::output::{self, OutputFormat};
 use crate::ui::Progress;
 use asm_io::cluster::ClusterError;
@@ -153,7 +153,7 @@ fn done(
 ) -> Result<Exit, CommandError> {
     let ui = context.ui();
     match (format, &outcome) {
-        (OutputFormat::Json | OutputFormat::Yaml, _) => output::print(ui, format, &shown(sync))?,
+        (OutputFormat::Json | OutputFormat::Yaml, _) => output::print(ui, format, &output::of(&Shown::new(sync))?)?,
         (OutputFormat::Name, _) => ui.line(&resource_name(sync)),
         (_, None) => ui.line(&format!("{} asked to sync", resource_name(sync))),
         (_, Some(outcome)) => {

@@ -3,8 +3,9 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
-use serde_json::json;
+use crate::output::{self, Document, OutputFormat};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Shows the version of this program.
 #[derive(Debug, clap::Args)]
@@ -15,6 +16,32 @@ use serde_json::json;
 Output formats: json, yaml")]
 pub struct VersionArgs {}
 
+/// The version of this program.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Version {
+    client_version: ClientVersion,
+}
+
+/// One program.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ClientVersion {
+    /// `v` and the version.
+    version: &'static str,
+    /// Operating system.
+    os: &'static str,
+    /// Kind of processor.
+    arch: &'static str,
+    /// Commit that it was built from, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    git_commit: Option<&'static str>,
+}
+
+impl Document for Version {
+    const KIND: &'static str = "Version";
+}
+
 /// Runs it.
 pub fn run(context: &Context, _args: VersionArgs) -> Result<Exit, CommandError> {
     let format = context.output(&[OutputFormat::Json, OutputFormat::Yaml])?;
@@ -22,11 +49,9 @@ pub fn run(context: &Context, _args: VersionArgs) -> Result<Exit, CommandError> 
     // Set by whoever builds from a checkout; a source archive has no commit to tell.
     let commit = option_env!("KUBECTL_ASM_GIT_COMMIT");
     if format.is_document() {
-        let mut client = json!({ "version": version, "os": std::env::consts::OS, "arch": std::env::consts::ARCH });
-        if let Some(commit) = commit {
-            client["gitCommit"] = commit.into();
-        }
-        output::print(context.ui(), format, &output::document("Version", json!({ "clientVersion": client }))?)?;
+        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let client_version = ClientVersion { version, os, arch, git_commit: commit };
+        output::print(context.ui(), format, &output::of(&Version { client_version })?)?;
     } else {
         context.ui().line(&format!("Client Version: {version}"));
         if let Some(commit) = commit {

@@ -1,6 +1,6 @@
 //! The host cluster: where the agent keeps its FleetSyncs and DriftReports.
 
-use super::report::shown;
+use super::report::Shown;
 use super::request_failed;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -133,7 +133,9 @@ pub fn set_suspend(context: &Context, name: Option<&str>, suspend: bool) -> Resu
         Ok((host.patch(&sync, doing, &json!({"spec": {"suspend": suspend}})).await?, true))
     })?;
     match format {
-        OutputFormat::Json | OutputFormat::Yaml => output::print(context.ui(), format, &shown(&sync))?,
+        OutputFormat::Json | OutputFormat::Yaml => {
+            output::print(context.ui(), format, &output::of(&Shown::new(&sync))?)?
+        }
         OutputFormat::Name => context.ui().line(&resource_name(&sync)),
         OutputFormat::Human | OutputFormat::Wide => context.ui().line(&said(&sync, suspend, changed)),
     }

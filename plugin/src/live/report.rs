@@ -1,13 +1,68 @@
 //! Small pieces that everything that shows an agent's report needs.
 
+use crate::output::{self, Document};
+use asm_shared::api::FleetSync;
 use asm_shared::object::{FieldPath, ObjectId, redact};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::marker::PhantomData;
 
 /// An object of the agent for machines: without managedFields, and without credentials in URLs.
-pub fn shown(object: &impl Serialize) -> Value {
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Shown<K> {
+    value: Value,
+    #[serde(skip)]
+    of: PhantomData<K>,
+}
+
+impl<K: Serialize> Shown<K> {
+    /// Makes the object fit to be shown.
+    pub fn new(object: &K) -> Self {
+        Self { value: shown(object), of: PhantomData }
+    }
+}
+
+impl<K: JsonSchema + Resource<DynamicType = ()>> JsonSchema for Shown<K> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        K::schema_name()
+    }
+
+    /// The schema of the kind; of the metadata it promises no more than what kubectl shows of every object.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = K::json_schema(generator);
+        let metadata = json!({
+            "description": "Metadata as in every Kubernetes object, without managedFields.",
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string"}, "namespace": {"type": "string"}},
+            "additionalProperties": true,
+        });
+        output::with_type(&mut schema, &K::api_version(&()), &K::kind(&()));
+        // Of the whole, only a derived name is known; what it is, its spec says.
+        let about = schema.pointer("/properties/spec/description").cloned();
+        schema.insert("description".to_owned(), about.unwrap_or_default());
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("metadata".to_owned(), metadata);
+        }
+        schema
+    }
+}
+
+impl Document for Shown<FleetSync> {
+    const KIND: &'static str = "FleetSync";
+}
+
+fn shown(object: &impl Serialize) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.remove("managedFields");

@@ -1,6 +1,6 @@
 //! What the agent says and is told: status, drift, sync, suspend, resume.
 
-use super::api_server::{ApiServer, kubeconfig};
+use super::api_server::{ApiServer, NOBODY, kubeconfig};
 use super::world::World;
 use serde_json::{Value, json};
 
@@ -67,8 +67,7 @@ fn status_of_the_current_context() {
 #[test]
 fn nobody_answers() {
     let mut world = World::new();
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    world.write("../config", &kubeconfig(&[("host", &format!("http://127.0.0.1:{nobody}"))]));
+    world.write("../config", &kubeconfig(&[("host", NOBODY)]));
     world.env.push(("KUBECONFIG".to_owned(), world.root().join("../config").to_string_lossy().into_owned()));
     for command in ["status", "drift", "sync", "suspend", "resume"] {
         let run = world.run(&[command]);

@@ -14,6 +14,8 @@ struct State {
     /// Paths that are answered with 403.
     forbidden: Vec<String>,
     requests: Vec<String>,
+    /// Every header line of every request.
+    headers: Vec<String>,
 }
 
 /// What happens to an object right after it was patched, as an agent would do it.
@@ -62,10 +64,18 @@ impl ApiServer {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// Did a request carry this header line?
+    pub(crate) fn saw_header(&self, line: &str) -> bool {
+        self.state.lock().unwrap().headers.iter().any(|header| header.eq_ignore_ascii_case(line))
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
+
+/// An address at which nobody listens. A free port would soon be that of another test's server.
+pub(crate) const NOBODY: &str = "http://127.0.0.1:1";
 
 /// A kubeconfig with one context per API server; the first one is current.
 pub(crate) fn kubeconfig(servers: &[(&str, &str)]) -> String {
@@ -96,6 +106,7 @@ fn serve(stream: TcpStream, state: &Mutex<State>, reaction: &Reaction) {
             if header.trim().is_empty() {
                 break;
             }
+            state.lock().unwrap().headers.push(header.trim().to_owned());
             if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }

@@ -1,5 +1,12 @@
 //! Exit codes, streams and flags: what scripts rely on.
 
+mod completion;
+#[cfg(unix)]
+mod failures;
+mod flags;
+mod outcomes;
+mod verbs;
+
 use super::world::World;
 use std::io::Read as _;
 use std::process::Stdio;

@@ -3,6 +3,7 @@
 use crate::fleet::{FleetState, Problem, Tree, TreeError};
 use crate::object::ObjectId;
 use crate::yaml;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,7 +21,7 @@ pub struct FileEdit {
 }
 
 /// What an edit does to its file, in kubectl's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// The file is new.

@@ -4,6 +4,7 @@ use super::align;
 use crate::object::defaults::{self, Place};
 use crate::object::list_keys::{self, Equality, Ownership};
 use crate::object::{FieldPath, GroupKind, ObjectId, Segment, equal, fold_string_data, server_owned};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 /// Elements of lists without keys are named by place: a removed one by its place in the old list, an added one by its
 /// place in the new list. A list whose keyed elements only stand in another order is one change at the list's path, with
 /// the names of the elements as values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldChange {
     /// Where.
+    #[schemars(with = "String")]
     pub path: FieldPath,
     /// The old value; `None` when the field was not there.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,12 +4,13 @@ use super::effects::{self, Pair};
 use super::{FieldChange, between, dropped, missing_from};
 use crate::fleet::{FleetState, Manifest, Position, Target};
 use crate::object::{FieldPath, ObjectId, Segment, redact};
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What happens to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Op {
     /// It is made.
@@ -24,10 +25,11 @@ pub enum Op {
 }
 
 /// What happens to one object, on one or more targets in the same way.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct ObjectChange {
     /// Where, mesh first, then clusters by name.
     #[serde(serialize_with = "names")]
+    #[schemars(with = "Vec<String>")]
     pub targets: Vec<Target>,
     /// Which object.
     #[serde(flatten)]
@@ -43,10 +45,11 @@ pub struct ObjectChange {
 }
 
 /// How many objects of a target are concerned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TargetCounts {
     /// The target.
     #[serde(serialize_with = "name")]
+    #[schemars(with = "String")]
     pub target: Target,
     /// Objects that are made.
     pub create: usize,
@@ -108,10 +111,11 @@ impl FleetDiff {
 }
 
 /// An object about which nothing can be said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnknownObject {
     /// Where.
     #[serde(serialize_with = "name")]
+    #[schemars(with = "String")]
     pub target: Target,
     /// Which object.
     #[serde(flatten)]

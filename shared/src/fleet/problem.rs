@@ -1,12 +1,13 @@
 //! What is wrong with a fleet, and where. Reading never stops at the first problem.
 
 use crate::yaml::{Document, YamlError};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 
 /// A place in a file. Lines and columns count from 1; columns count characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Position {
     /// Path inside the fleet repository.
     pub file: Arc<str>,

@@ -1,13 +1,14 @@
 //! The identity of an object: group, kind, namespace, name. The version is not part of it, because one object is served
 //! under several versions (`networking.istio.io/v1alpha3`, `v1beta1`, `v1`).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
 /// API group and kind, for example `networking.istio.io` and `VirtualService`. The core group is the empty string.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct GroupKind {
     /// API group; empty for core/v1.
     pub group: Arc<str>,
@@ -35,7 +36,7 @@ impl fmt::Display for GroupKind {
 }
 
 /// What makes an object the same object inside one API server.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct ObjectId {
     /// Group and kind.
     #[serde(flatten)]

@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use asm_shared::fleet::{Cluster, Fleet, FleetState, Target};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Lists the member clusters of the fleet, with the number of objects that Git has for each.
@@ -20,13 +21,27 @@ Output formats: wide, json, yaml, name"
 )]
 pub struct ListArgs {}
 
+/// The member clusters of the fleet.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ClusterList<'a> {
+    /// In the order of fleet.yaml.
+    items: Vec<Item<'a>>,
+}
+
+impl Document for ClusterList<'_> {
+    const KIND: &'static str = "ClusterList";
+}
+
 /// A cluster as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Item<'a> {
     #[serde(flatten)]
     cluster: &'a Cluster,
+    /// Groups that it is in.
     groups: Vec<&'a str>,
+    /// Objects that Git has for it.
     objects: usize,
+    /// Problems in files that concern it.
     problems: usize,
 }
 
@@ -39,7 +54,7 @@ pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
     let items: Vec<_> = fleet.spec.clusters.iter().map(|cluster| item(fleet, &repo.state, cluster)).collect();
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::list("Cluster", items)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&ClusterList { items })?)?,
         Name => items.iter().for_each(|item| ui.line(&format!("cluster/{}", item.cluster.name))),
         Human | Wide if items.is_empty() => {
             ui.status(&format!("No clusters found in fleet {}.", fleet.metadata.name));
@@ -83,4 +98,33 @@ fn table(items: &[Item<'_>], wide: bool) -> Table {
         table.row(cells);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use asm_shared::fleet::MemoryTree;
+
+    #[test]
+    fn the_same_files_give_the_same_bytes() {
+        let fleet = "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {name: shop}\nspec:\n  mesh: {}\n  \
+                     clusters: [{name: m1c2}, {name: m1c1}]\n  groups: [{name: b, clusters: [m1c1, m1c2]}, {name: a, clusters: [m1c1]}]\n";
+        let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: default}\n";
+        let tree: MemoryTree =
+            [("fleet.yaml", fleet), ("groups/b/a.yaml", account), ("clusters/m1c1/b.yaml", "kind: [")]
+                .into_iter()
+                .collect();
+        let printed = || {
+            let state = FleetState::read(&tree);
+            let fleet = state.fleet.as_ref().unwrap();
+            let items: Vec<_> = fleet.spec.clusters.iter().map(|cluster| item(fleet, &state, cluster)).collect();
+            let table = table(&items, true).render(false);
+            let document = output::of(&ClusterList { items }).unwrap();
+            (table, serde_json::to_string(&document).unwrap(), asm_shared::yaml::write(&document))
+        };
+        let first = printed();
+        for _ in 1..100 {
+            assert_eq!(printed(), first);
+        }
+    }
 }

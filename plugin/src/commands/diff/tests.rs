@@ -143,3 +143,24 @@ fn colours_do_not_change_the_text() {
     assert_ne!(colored, page(&example, false, false));
     assert_eq!(anstream::adapter::strip_str(&colored).to_string(), page(&example, false, false));
 }
+
+/// Maps of the standard library are seeded anew each time: what depends on their order shows here.
+#[test]
+fn the_same_files_give_the_same_bytes() {
+    let printed = || {
+        let example = example();
+        let document = document::of(&example).unwrap();
+        let json = serde_json::to_string_pretty(&document).unwrap();
+        [
+            json,
+            asm_shared::yaml::write(&document),
+            names(&example),
+            page(&example, false, true),
+            page(&example, true, false),
+        ]
+    };
+    let first = printed();
+    for _ in 1..100 {
+        assert_eq!(printed(), first);
+    }
+}

@@ -1,7 +1,13 @@
 //! Output formats (`-o`) and the versioned documents of the machine formats.
 
+mod schema;
+
+pub use schema::schemas;
+pub(crate) use schema::with_type;
+
 use crate::error::CommandError;
 use crate::ui::Ui;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -52,6 +58,17 @@ impl OutputFormat {
     pub fn is_document(self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
+}
+
+/// What a command prints with `-o json`, beside `apiVersion` and `kind`. Its schema is published: see [`schemas`].
+pub trait Document: Serialize + JsonSchema {
+    /// The `kind`.
+    const KIND: &'static str;
+}
+
+/// The document of a body.
+pub fn of<D: Document>(body: &D) -> Result<Value, CommandError> {
+    document(D::KIND, body)
 }
 
 /// A versioned document: `apiVersion`, `kind` and the fields of `body`.

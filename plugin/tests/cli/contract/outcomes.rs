@@ -1,0 +1,255 @@
+//! The way in which a verb ends is the same in every output format, and what it prints for machines is one document that
+//! the published schema describes in full.
+
+use super::verbs::{Case, Stage, VERBS, Verb};
+use crate::world::Run;
+use asm_shared::yaml::Limits;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+/// The arguments that bring an outcome about.
+type CaseOf = fn(&Verb) -> &Case;
+
+/// What a verb can come to.
+const OUTCOMES: [(&str, i32, CaseOf); 4] = [
+    ("clean", 0, |verb| &verb.clean),
+    ("findings", 1, |verb| &verb.findings),
+    ("input", 2, |verb| &verb.input),
+    ("unreachable", 3, |verb| &verb.unreachable),
+];
+
+/// Runs a function for every item, several at a time; all failures are told.
+fn all<T: Sync>(items: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(failure) = check(item) {
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// One run.
+struct Try {
+    verb: &'static Verb,
+    outcome: &'static str,
+    code: i32,
+    case: &'static Case,
+    format: Option<&'static str>,
+    dry_run: bool,
+}
+
+impl Try {
+    fn run(&self) -> Result<(), String> {
+        let (prepare, args) = match self.case {
+            Case::Never(_) => return Ok(()),
+            Case::Args(args) => (None, *args),
+            Case::After(prepare, args) => (Some(*prepare), *args),
+        };
+        let stage = Stage::new();
+        if let Some(prepare) = prepare {
+            prepare(&stage);
+        }
+        if self.outcome == "unreachable" {
+            stage.cut_off();
+        }
+        let mut words = self.verb.words();
+        words.extend(args.split_whitespace());
+        words.extend(self.format.iter().flat_map(|format| ["-o", format]));
+        words.extend(self.dry_run.then_some("--dry-run"));
+        let before = stage.world.files();
+        let run = stage.world.run(&words);
+        let told = |what: &str| {
+            let run: String = run.to_string().lines().take(30).map(|line| format!("{line}\n")).collect();
+            Err(format!("{}: {} ({}): {what}\n{run}", words.join(" "), self.outcome, self.code))
+        };
+        if run.code != Some(self.code) {
+            return told("ends with another code");
+        }
+        if (self.code >= 2 || self.dry_run) && stage.world.files() != before {
+            return told("files have changed");
+        }
+        if self.code >= 2 && !run.stderr.starts_with("error: ") && !run.stderr.contains("\nerror: ") {
+            return told("no error on stderr");
+        }
+        match self.printed(&run) {
+            Ok(()) => Ok(()),
+            Err(what) => told(&what),
+        }
+    }
+
+    /// What stands on stdout.
+    fn printed(&self, run: &Run) -> Result<(), String> {
+        if self.code == 2 && run.stdout.is_empty() {
+            return Ok(());
+        }
+        match self.format {
+            Some("json" | "yaml") if run.stdout.is_empty() && self.code == 3 => Ok(()),
+            Some("json") => {
+                let document =
+                    serde_json::from_str(&run.stdout).map_err(|error| format!("not one JSON document: {error}"))?;
+                judge(&document)
+            }
+            Some("yaml") => {
+                let documents = asm_shared::yaml::read(run.stdout.as_bytes(), &Limits::default())
+                    .map_err(|error| format!("not YAML: {error:?}"))?;
+                let [document] = &documents[..] else { return Err("not one YAML document".to_owned()) };
+                judge(&document.value)
+            }
+            Some("name") => match run.stdout.lines().find(|line| !line.contains('/') || line.contains(' ')) {
+                None => Ok(()),
+                Some(line) => Err(format!("`{line}` is not resource/name")),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Does the published schema of its kind describe a document, and all of its fields?
+fn judge(document: &Value) -> Result<(), String> {
+    static VALIDATORS: OnceLock<BTreeMap<String, jsonschema::Validator>> = OnceLock::new();
+    let validators = VALIDATORS.get_or_init(|| {
+        published()
+            .into_iter()
+            .map(|(kind, schema)| (kind, jsonschema::validator_for(&closed(schema)).unwrap()))
+            .collect()
+    });
+    let kind = document["kind"].as_str().ok_or("the document has no kind")?;
+    let validator = validators.get(kind).ok_or_else(|| {
+        format!(
+            "docs/schemas/output/{}.json is missing: serialise a type with `impl Document` (see plugin/src/output/mod.rs), \
+             add it to schemas() in plugin/src/output/schema.rs and run `cargo xtask gen`",
+            kind.to_lowercase()
+        )
+    })?;
+    let errors: Vec<_> =
+        validator.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    if errors.is_empty() { Ok(()) } else { Err(format!("not what the schema of {kind} says: {}", errors.join("; "))) }
+}
+
+/// The files under `docs/schemas/output/`, by kind.
+fn published() -> BTreeMap<String, Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas/output");
+    let files =
+        std::fs::read_dir(&folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let schemas = files.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    schemas.map(|schema| (schema["title"].as_str().unwrap().to_owned(), schema)).collect()
+}
+
+/// The schema with all objects closed: what it does not describe is a failure of the test, not of a reader.
+fn closed(mut schema: Value) -> Value {
+    fn close(schema: &mut Value) {
+        match schema {
+            Value::Object(map) => {
+                map.values_mut().for_each(close);
+                if map.get("properties").is_some_and(Value::is_object) && !map.contains_key("additionalProperties") {
+                    map.insert("unevaluatedProperties".to_owned(), false.into());
+                }
+            }
+            Value::Array(list) => list.iter_mut().for_each(close),
+            _ => {}
+        }
+    }
+    close(&mut schema);
+    schema
+}
+
+#[test]
+fn one_code_in_every_format_and_what_the_schema_says() {
+    let mut tries = Vec::new();
+    for verb in VERBS {
+        for (outcome, code, case) in OUTCOMES {
+            for format in verb.formats.iter().copied().map(Some).chain([None]) {
+                tries.push(Try { verb, outcome, code, case: case(verb), format, dry_run: false });
+                if verb.has_dry_run() {
+                    tries.push(Try { verb, outcome, code, case: case(verb), format, dry_run: true });
+                }
+            }
+        }
+    }
+    all(&tries, Try::run);
+}
+
+/// A wrong flag, and a format that the verb does not have.
+#[test]
+fn usage_errors_are_2_in_every_format() {
+    let mut lines = Vec::new();
+    for verb in VERBS {
+        let Case::Args(args) = verb.clean else { panic!("{}: `clean` takes arguments only", verb.path) };
+        let words = || verb.words().into_iter().chain(args.split_whitespace());
+        for format in verb.formats {
+            lines.push(words().chain(["-o", format, "--no-such-flag"]).collect::<Vec<_>>());
+        }
+        lines.push(words().chain(["--no-such-flag"]).collect());
+        for format in ["wide", "json", "yaml", "name", "toml"].iter().filter(|format| !verb.formats.contains(format)) {
+            lines.push(words().chain(["-o", format]).collect());
+        }
+    }
+    all(&lines, |words| {
+        let stage = Stage::new();
+        let before = stage.world.files();
+        let run = stage.world.run(words);
+        if run.code != Some(2) || !run.stdout.is_empty() || !run.stderr.starts_with("error: ") {
+            let told = run.to_string().lines().take(5).collect::<Vec<_>>().join("\n");
+            return Err(format!("{}: not a usage error\n{told}", words.join(" ")));
+        }
+        if stage.world.files() != before || stage.world.root().join("../new").exists() {
+            return Err(format!("{}: something was written\n{run}", words.join(" ")));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_same_state_gives_the_same_bytes() {
+    let mut tries = Vec::new();
+    for verb in VERBS.iter().filter(|verb| verb.repeatable) {
+        // Errors are told after the work is done, in the order of the data.
+        for (_, _, case) in &OUTCOMES[..2] {
+            for format in verb.formats.iter().copied().map(Some).chain([None]) {
+                tries.push((verb, case(verb), format));
+            }
+        }
+    }
+    all(&tries, |(verb, case, format)| {
+        let (prepare, args) = match case {
+            Case::Never(_) => return Ok(()),
+            Case::Args(args) => (None, *args),
+            Case::After(prepare, args) => (Some(prepare), *args),
+        };
+        let stage = Stage::new();
+        if let Some(prepare) = prepare {
+            prepare(&stage);
+        }
+        let mut words = verb.words();
+        words.extend(args.split_whitespace());
+        words.extend(format.iter().flat_map(|format| ["-o", format]));
+        let first = stage.world.run(&words).to_string();
+        for _ in 1..10 {
+            let again = stage.world.run(&words).to_string();
+            if again != first {
+                return Err(format!("{}: first\n{first}\nthen\n{again}", words.join(" ")));
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn every_published_schema_is_made_by_the_program() {
+    let made: Vec<_> =
+        kubectl_asm::output::schemas().into_iter().map(|(kind, schema)| (kind.to_owned(), schema)).collect();
+    let published: Vec<_> = published().into_iter().collect();
+    let stale: Vec<_> = made.iter().filter(|schema| !published.contains(schema)).map(|(kind, _)| kind).collect();
+    assert!(stale.is_empty() && made.len() == published.len(), "not up to date: {stale:?}; run `cargo xtask gen`");
+}
