@@ -240,8 +240,11 @@ pub fn recover(ui: &Ui, root: &Path) -> Result<(), CommandError> {
 /// Removes the folders that a removed file leaves empty, as Git does.
 fn remove_empty(file: &Path, root: &Path) {
     for directory in file.ancestors().skip(1).take_while(|directory| *directory != root) {
-        if std::fs::remove_dir(directory).is_err() {
-            return;
+        match std::fs::remove_dir(directory) {
+            Ok(()) => {}
+            // A run that was killed while it made the folders has made only the upper ones.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => return,
         }
     }
 }
