@@ -77,8 +77,6 @@ impl From<&ClusterError> for ApplyOutcome {
 pub enum PruneOutcome {
     /// It was deleted.
     Deleted,
-    /// It was let go: labels taken off, the object left.
-    Released,
     /// It waits for an approval or the prune budget.
     Held,
     /// It could not be deleted.
@@ -280,12 +278,6 @@ impl Metrics {
         self.applied.get_or_create(&ApplyLabels { target: TargetKind::of(target), outcome: outcome.into() }).inc();
     }
 
-    /// One object was not applied, because of an answer of the target's API server or for want of one.
-    pub fn apply_failed(&self, target: &str, error: &ClusterError) {
-        self.applied(target, error);
-        self.api_error(TargetKind::of(target), error);
-    }
-
     /// One object that has left Git was dealt with.
     pub fn pruned(&self, target: &str, outcome: PruneOutcome) {
         self.pruned.get_or_create(&PruneLabels { target: TargetKind::of(target), outcome }).inc();
@@ -385,10 +377,9 @@ mod tests {
     #[test]
     fn api_errors_are_counted_by_kind() {
         let metrics = Metrics::default();
-        metrics.apply_failed("m1c1", &ClusterError::new(ErrorKind::Forbidden, "secret words"));
+        metrics.api_error(TargetKind::Member, &ClusterError::new(ErrorKind::Forbidden, "secret words"));
         let text = metrics.encode().unwrap();
         assert!(text.contains("asm_agent_api_errors_total{target=\"Member\",kind=\"Forbidden\"} 1"), "{text}");
-        assert!(text.contains("asm_agent_objects_applied_total{target=\"Member\",outcome=\"Error\"} 1"), "{text}");
         assert!(!text.contains("secret words"));
     }
 }

@@ -7,6 +7,7 @@ use super::progress::Progress;
 use super::status::StatusWriter;
 use super::worker::{self, Order, Setting, TargetReport, Word};
 use crate::context::FleetContext;
+use crate::metrics::SyncOutcome;
 use crate::source::{self, Fetched, Source};
 use asm_shared::api::{FleetSync, FleetSyncStatus, SourceStatus, SyncProblem, labels};
 use asm_shared::fleet::{FleetState, Problem, Target};
@@ -58,6 +59,8 @@ struct Supervisor {
     events: Events,
     /// The wish that is being fulfilled.
     request: Option<Arc<str>>,
+    /// Since when the present commit is being synced; none once that was counted.
+    syncing_since: Option<Instant>,
 }
 
 /// Follows one FleetSync until its channel closes or the agent ends.
@@ -128,6 +131,7 @@ impl Supervisor {
             events: Events::new(&context, sync.object_ref(&())),
             last_status: previous,
             request: None,
+            syncing_since: None,
             context,
             sync,
         };
@@ -246,6 +250,7 @@ impl Supervisor {
             self.events.publish(EventType::Warning, "FilesWrong", "Read", note).await;
         }
         path.clone_into(&mut self.path);
+        self.syncing_since = Some(Instant::now());
         self.state = Some((revision, Arc::new(state)));
         self.make_orders();
     }
@@ -360,9 +365,33 @@ impl Supervisor {
         }
     }
 
+    /// Counts how a commit went, once, when every target has ended its pass for it.
+    fn count_sync(&mut self) {
+        let Some(since) = self.syncing_since else { return };
+        let revision = self.state.as_ref().map(|(revision, _)| revision);
+        let reports: Vec<&TargetReport> = self.targets.values().filter_map(|running| running.report.as_ref()).collect();
+        let ended = |report: &&TargetReport| report.settled && Some(&report.wanted) == revision;
+        if reports.is_empty() || reports.len() < self.targets.len() || !reports.iter().all(ended) {
+            return;
+        }
+        let synced = reports.iter().filter(|report| report.is_synced()).count();
+        let outcome = if synced == reports.len() {
+            SyncOutcome::Synced
+        } else if reports.iter().any(|report| !report.held.is_empty() || report.hold.is_some()) {
+            SyncOutcome::Held
+        } else if synced > 0 {
+            SyncOutcome::Partial
+        } else {
+            SyncOutcome::Failed
+        };
+        self.context.metrics.synced(outcome, since.elapsed());
+        self.syncing_since = None;
+    }
+
     /// Writes status and drift reports. Gives back after which time to write again, if it failed.
     async fn write(&mut self, snapshots: Option<&Snapshots>) -> Option<Duration> {
         self.settle_request();
+        self.count_sync();
         let report_of = |target: &Target| self.targets.get(target).and_then(|running| running.report.clone());
         self.known.targets =
             self.order_of_targets.iter().map(|target| (target.name().to_owned(), report_of(target))).collect();

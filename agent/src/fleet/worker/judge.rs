@@ -42,6 +42,7 @@ impl Worker {
                 Err(error) => {
                     // Asked again with the next event, or when the watch has recovered.
                     tracing::warn!(target = %self.target(), object = %id, "cannot be read: {}", error.message);
+                    self.count_error(&error);
                     if suspects.contains(&id) {
                         self.state.suspects.insert(id);
                         self.look_later = true;

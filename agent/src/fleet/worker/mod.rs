@@ -16,13 +16,15 @@ pub(super) use report::TargetReport;
 use super::inventory::InventoryStore;
 use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
+use crate::metrics::TargetKind;
+use asm_io::cluster::ClusterError;
 use asm_shared::api::{Change, DriftMode, KeyReference, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, PruneLimits};
 use pass::PassEnd;
 use resources::Resources;
-use state::{TargetState, WatchedKind};
+use state::{Seen, TargetState, WatchedKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -247,9 +249,9 @@ impl Worker {
                 }
                 (kind, seen) = self.watches.next() => {
                     let failed = self.state.is_failing();
-                    self.state.see(&kind, seen);
+                    self.see(&kind, seen);
                     while let Some((kind, seen)) = self.watches.ready() {
-                        self.state.see(&kind, seen);
+                        self.see(&kind, seen);
                     }
                     if let Some(why) = self.state.unauthorized() {
                         return Ended::Credentials(why);
@@ -305,6 +307,19 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Takes in what a watch saw.
+    fn see(&mut self, kind: &WatchedKind, seen: Seen) {
+        if matches!(seen, Seen::Broken(_)) {
+            self.context.metrics.watch_restarted(TargetKind::of(self.target()));
+        }
+        self.state.see(kind, seen);
+    }
+
+    /// An API server said no, or nothing.
+    fn count_error(&self, error: &ClusterError) {
+        self.context.metrics.api_error(TargetKind::of(self.target()), error);
     }
 
     /// Watches what the present order needs. Gives back until when a pass waits for the lists.

@@ -221,6 +221,7 @@ impl Worker {
             }
             Err(error) => {
                 self.context.metrics.pruned(self.target(), PruneOutcome::Error);
+                self.count_error(&error);
                 end.retry_soon |= error.is_transient();
                 end.failed |= !error.is_transient();
                 self.problem(id.to_string(), format!("{id} could not be removed: {}", error.message));

@@ -101,6 +101,9 @@ impl Worker {
                     end.retry_soon |= refusal.is_passing();
                     end.failed |= !refusal.is_passing();
                     self.context.metrics.applied(self.target(), refusal.outcome());
+                    if let Refusal::Cluster(error) = &refusal {
+                        self.count_error(error);
+                    }
                     let at = desired.objects.get(id).map_or(id.to_string(), |object| object.position.to_string());
                     self.problem(at, format!("{id}: {}", refusal.message()));
                     result.failed.push(id.clone());
