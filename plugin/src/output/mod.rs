@@ -82,11 +82,6 @@ pub fn document(kind: &str, body: impl Serialize) -> Result<Value, CommandError>
     Ok(document)
 }
 
-/// A versioned list: `apiVersion`, `kind: <item>List` and `items`.
-pub fn list(item_kind: &str, items: impl Serialize) -> Result<Value, CommandError> {
-    document(&format!("{item_kind}List"), json!({ "items": serde_json::to_value(items).unwrap_or_default() }))
-}
-
 /// Prints a document as JSON or YAML; does nothing for the formats for people.
 pub fn print(ui: &Ui, format: OutputFormat, document: &Value) -> Result<(), CommandError> {
     match format {

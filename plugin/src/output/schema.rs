@@ -3,9 +3,14 @@
 //! `cargo xtask gen` writes them to `docs/schemas/output/`. They do not close objects: a later version may add fields.
 
 use super::{API_VERSION, Document};
+use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
+use crate::commands::gateway::list::IngressGatewayList;
+use crate::commands::gateway::show::IngressGateway;
+use crate::commands::route::steps::StepList;
+use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
 use crate::commands::version::Version;
 use crate::live::report::Shown;
@@ -24,6 +29,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<FleetDiff<'_>>(),
         schema::<Shown<FleetSync>>(),
         schema::<FleetSyncList>(),
+        schema::<IngressGateway<'_>>(),
+        schema::<IngressGatewayList<'_>>(),
+        schema::<LoadBalancerList<'_>>(),
+        schema::<Route>(),
+        schema::<RouteList<'_>>(),
+        schema::<StepList<'_>>(),
         schema::<Version>(),
     ]
 }

@@ -3,11 +3,12 @@
 use super::{gateway, usage};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 /// A gateway on one page.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GatewayOverview {
     /// Name.
@@ -44,7 +45,7 @@ pub struct GatewayOverview {
 }
 
 /// A gateway in one cluster.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPart {
     /// Name in the fleet; the ID when the fleet does not know it.
@@ -60,7 +61,7 @@ pub struct ClusterPart {
 }
 
 /// An object and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
     /// Name.

@@ -4,9 +4,10 @@ use super::live::{self, Answers, Key, Live};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use asm_shared::authoring::{LoadBalancerPort, LoadBalancerService, did_you_mean};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 /// Lists the load balancers of the fleet: every LoadBalancer Service of every cluster.
@@ -39,14 +40,31 @@ pub struct ListArgs {
     live: bool,
 }
 
+/// Load balancers of the fleet, one item for each cluster that has the Service.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct LoadBalancerList<'a> {
+    /// Clusters in the order of fleet.yaml, Services by namespace and name.
+    pub(super) items: &'a [Item<'a>],
+}
+
+impl Document for LoadBalancerList<'_> {
+    const KIND: &'static str = "LoadBalancerList";
+}
+
 /// A load balancer as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Item<'a> {
     #[serde(flatten)]
     pub(super) service: &'a LoadBalancerService,
     /// With `--live`: what the cluster says; null when it has no such Service.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "live_or_null")]
     pub(super) live: Option<&'a Option<Live>>,
+}
+
+/// Unlike with other fields, null is an answer here: `oneOf` keeps it in the published schema.
+fn live_or_null(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "oneOf": [generator.subschema_for::<Live>(), { "type": "null" }] })
 }
 
 /// Runs it.
@@ -66,7 +84,7 @@ pub fn run(context: &Context, args: ListArgs) -> Result<Exit, CommandError> {
     let items: Vec<Item<'_>> = found.iter().map(|service| item(service, answers.as_ref())).collect();
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::list("LoadBalancer", &items)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&LoadBalancerList { items: &items })?)?,
         Name => items.iter().for_each(|item| ui.line(&format!("service/{}", item.service.name))),
         Human | Wide if items.is_empty() => {
             ui.status("No load balancers found.");

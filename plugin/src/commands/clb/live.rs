@@ -10,6 +10,7 @@ use asm_shared::fleet::Fleet;
 use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use kube::api::Api;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,7 @@ const CLUSTERS_AT_ONCE: usize = 8;
 pub(super) type Key = (String, String, String);
 
 /// What a cluster says about a Service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Live {
     /// UID.

@@ -45,6 +45,8 @@ pub struct RemoveArgs {
 
 /// Runs it.
 pub fn run(context: &Context, args: RemoveArgs) -> Result<Exit, CommandError> {
+    // A wrong format is said before a cluster is asked, and before the name is.
+    context.output(&write::FORMATS)?;
     let repo = context.repo()?;
     let mut intent = RemoveClb {
         name: args.name,

@@ -66,6 +66,8 @@ pub struct ReplaceArgs {
 
 /// Runs it.
 pub fn run(context: &Context, args: ReplaceArgs) -> Result<Exit, CommandError> {
+    // A wrong format is said before a cluster is asked, and before the name is.
+    context.output(&write::FORMATS)?;
     let repo = context.repo()?;
     if !args.write.is_dry_run() {
         let git = Git::new(&repo.root);

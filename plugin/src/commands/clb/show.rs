@@ -1,6 +1,6 @@
 //! `kubectl asm clb show`.
 
-use super::list::{Item, address, check_clusters, item, keys};
+use super::list::{Item, LoadBalancerList, address, check_clusters, item, keys};
 use super::live::{self, Answers};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: ShowArgs) -> Result<Exit, CommandError> {
     let answers = if args.live { Some(live::read(context, fleet, &keys(&found))?) } else { None };
     let items: Vec<Item<'_>> = found.iter().map(|service| item(service, answers.as_ref())).collect();
     match format {
-        Json | Yaml => output::print(context.ui(), format, &output::list("LoadBalancer", &items)?)?,
+        Json | Yaml => output::print(context.ui(), format, &output::of(&LoadBalancerList { items: &items })?)?,
         Name => items.iter().for_each(|item| context.ui().line(&format!("service/{}", item.service.name))),
         Human | Wide => {
             let pages: Vec<String> = items.iter().map(|item| page(item, args.live)).collect();

@@ -50,6 +50,8 @@ pub struct DeleteArgs {
 /// Runs it.
 pub fn run(context: &Context, args: DeleteArgs) -> Result<Exit, CommandError> {
     super::check_namespace(context)?;
+    // A wrong format is said before a cluster is asked, and before the name is.
+    context.output(&write::FORMATS)?;
     let repo = context.repo()?;
     let mut intent = DeleteGateway { name: args.name, addresses: args.addresses, ..DeleteGateway::default() };
     // A name that is not there is said before any cluster is asked.

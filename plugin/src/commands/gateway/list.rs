@@ -3,9 +3,11 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use asm_shared::asm::overview::{self, GatewayOverview};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Lists the gateways of the fleet, as its files have them.
 #[derive(Debug, clap::Args)]
@@ -19,6 +21,17 @@ Output formats: wide, json, yaml, name"
 )]
 pub struct ListArgs {}
 
+/// The gateways of the fleet.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct IngressGatewayList<'a> {
+    /// As the files have them.
+    items: &'a [GatewayOverview],
+}
+
+impl Document for IngressGatewayList<'_> {
+    const KIND: &'static str = "IngressGatewayList";
+}
+
 /// Runs it.
 pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
     use OutputFormat::{Human, Json, Name, Wide, Yaml};
@@ -28,7 +41,7 @@ pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
     let items: Vec<_> = overview::gateways(&repo.state).map(|manifest| overview::of(&repo.state, manifest)).collect();
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::list("IngressGateway", items)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&IngressGatewayList { items: &items })?)?,
         Name => items.iter().for_each(|item| ui.line(&format!("istiogateway.istio.alibabacloud.com/{}", item.name))),
         Human | Wide if items.is_empty() => {
             ui.status(&format!("No gateways found in fleet {}.", fleet.metadata.name));

@@ -11,13 +11,14 @@ use asm_shared::object::GroupKind;
 use asm_shared::object::kinds::ASM;
 use futures::stream::{self, StreamExt as _};
 use kube::api::{DynamicObject, ListParams};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 const NAMESPACE: &str = "istio-system";
 
 /// What runs of a gateway.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LiveGateway {
     /// Is the object in the mesh? Not known when the mesh could not be read.
@@ -39,31 +40,42 @@ pub(super) struct LiveGateway {
 }
 
 /// What runs of it in one cluster.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LiveCluster {
+    /// Name in the fleet.
     pub(super) cluster: String,
+    /// Services in front of the pods; the one that ASM made comes first.
     pub(super) services: Vec<LiveService>,
+    /// Pods of the gateway.
     pub(super) pods: Vec<LivePod>,
 }
 
 /// A Service in front of the pods.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LiveService {
+    /// Name.
     pub(super) name: String,
+    /// Its type, for example `LoadBalancer`.
     pub(super) service_type: String,
+    /// IPs or host names.
     pub(super) addresses: Vec<String>,
+    /// Its ports.
     pub(super) ports: Vec<String>,
 }
 
 /// A pod.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct LivePod {
+    /// Name.
     pub(super) name: String,
+    /// Its phase, for example `Running`.
     pub(super) phase: String,
+    /// Is it ready?
     pub(super) ready: bool,
+    /// Name of the node that it runs on; empty before it has one.
     pub(super) node: String,
 }
 

@@ -5,10 +5,11 @@ use super::live::{self, LiveGateway};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use asm_shared::asm::overview::{self, GatewayOverview, Place};
 use asm_shared::authoring::did_you_mean;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -35,12 +36,18 @@ pub struct ShowArgs {
     live: bool,
 }
 
-#[derive(Serialize)]
-struct Page<'a> {
+/// A gateway: what it is, who uses it, its Services in each cluster.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct IngressGateway<'a> {
     #[serde(flatten)]
     overview: &'a GatewayOverview,
+    /// With `--live`: what runs of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     live: Option<&'a LiveGateway>,
+}
+
+impl Document for IngressGateway<'_> {
+    const KIND: &'static str = "IngressGateway";
 }
 
 /// Runs it.
@@ -61,8 +68,8 @@ pub fn run(context: &Context, args: ShowArgs) -> Result<Exit, CommandError> {
     let mut live = if args.live { Some(live::read(context, fleet, manifest)?) } else { None };
     match format {
         Json | Yaml => {
-            let page = Page { overview: &overview, live: live.as_ref() };
-            output::print(context.ui(), format, &output::document("IngressGateway", page)?)?;
+            let page = IngressGateway { overview: &overview, live: live.as_ref() };
+            output::print(context.ui(), format, &output::of(&page)?)?;
         }
         Name => context.ui().line(&format!("istiogateway.istio.alibabacloud.com/{}", overview.name)),
         _ => context.ui().data(&page(&overview, live.as_ref())),

@@ -1,6 +1,6 @@
 //! `kubectl asm route list`.
 
-use super::view::{self, Route};
+use super::view::{self, Route, RouteList};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -32,7 +32,7 @@ pub fn run(context: &Context, _args: ListArgs) -> Result<Exit, CommandError> {
         .collect();
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::list("Route", &routes)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&RouteList { items: &routes })?)?,
         Name => {
             routes.iter().for_each(|route| ui.line(&format!("virtualservice.networking.istio.io/{}", route.name)));
         }

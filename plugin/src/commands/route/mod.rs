@@ -12,8 +12,8 @@ pub mod rewrite;
 pub mod set;
 pub mod show;
 pub mod split;
-mod steps;
-mod view;
+pub(crate) mod steps;
+pub(crate) mod view;
 pub mod weight;
 
 use crate::context::Context;

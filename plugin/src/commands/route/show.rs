@@ -41,7 +41,7 @@ pub fn run(context: &Context, args: ShowArgs) -> Result<Exit, CommandError> {
     let route = Route::read(found);
     let ui = context.ui();
     match format {
-        Json | Yaml => output::print(ui, format, &output::document("Route", &route)?)?,
+        Json | Yaml => output::print(ui, format, &output::of(&route)?)?,
         Name => ui.line(&format!("virtualservice.networking.istio.io/{}", route.name)),
         Human | Wide => ui.data(&page(&route)),
     }

@@ -4,19 +4,38 @@ use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::git::Git;
-use crate::output::{self, OutputFormat};
+use crate::output::{self, Document, OutputFormat};
 use crate::write::{self, WriteArgs};
 use asm_shared::authoring::{Step, objects_of};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+/// What `--steps` wrote and committed, or would.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StepList<'a> {
+    /// Was nothing written?
+    dry_run: bool,
+    /// One per commit, in their order; none when the files say so already.
+    items: &'a [Item<'a>],
+}
+
+impl Document for StepList<'_> {
+    const KIND: &'static str = "StepList";
+}
+
 /// A step as the machine formats tell it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Item<'a> {
+    /// Subject of the commit.
     message: &'a str,
+    /// ID of the commit; not with --dry-run.
     #[serde(skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
+    /// Files inside the fleet repository.
     paths: Vec<&'a str>,
+    /// A unified diff; with --dry-run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
 }
@@ -64,8 +83,8 @@ pub(super) fn run(context: &Context, repo: &FleetRepo, steps: &[Step], args: Wri
         });
     }
     if format.is_document() {
-        let body = serde_json::json!({ "dryRun": args.is_dry_run(), "items": items });
-        output::print(ui, format, &output::document("StepList", body)?)?;
+        let steps = StepList { dry_run: args.is_dry_run(), items: &items };
+        output::print(ui, format, &output::of(&steps)?)?;
     }
     if items.is_empty() {
         ui.status("unchanged: the files say so already");

@@ -1,37 +1,48 @@
 //! A route as the commands show it.
 
+use crate::output::Document;
 use asm_shared::fleet::{FleetState, Manifest, Position, Target};
 use asm_shared::istio::{HttpAction, HttpRule, VirtualService};
 use asm_shared::object::kinds::ISTIO_NETWORKING;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A route.
-#[derive(Serialize)]
+/// A route (VirtualService): its rules in the order in which they are tried.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Route {
+pub(crate) struct Route {
+    /// Name.
     pub(super) name: String,
+    /// Namespace; `default` when Git does not say it.
     pub(super) namespace: String,
     #[serde(flatten)]
     pub(super) position: Position,
+    /// File of the patch that changes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) patched_by: Option<String>,
+    /// Hosts that it is for.
     pub(super) hosts: Vec<String>,
+    /// Gateways (Istio) that it is bound to.
     pub(super) gateways: Vec<String>,
+    /// The first one that matches a request decides.
     pub(super) rules: Vec<Rule>,
 }
 
 /// A rule.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Rule {
     /// From 1.
     pub(super) number: usize,
+    /// Name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     #[serde(flatten)]
     pub(super) position: Position,
+    /// Requests that it is for, one of these; all when there is none.
     pub(super) matches: Vec<String>,
+    /// Where the requests go.
     pub(super) destinations: Vec<Destination>,
     /// The action of a rule without destinations, `redirect`, `directResponse` or `delegate`, and what the rule does
     /// besides: `mirror`, `fault`, `timeout`, …
@@ -39,18 +50,36 @@ pub(super) struct Rule {
 }
 
 /// A destination.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Destination {
+    /// Host of the service.
     pub(super) host: String,
+    /// Port of the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) port: Option<u16>,
+    /// Subset of a DestinationRule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) subset: Option<String>,
     /// Percent of the requests; what is not written is said.
     pub(super) weight: u32,
     #[serde(skip)]
     pub(super) shown: String,
+}
+
+/// Routes of the fleet.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RouteList<'a> {
+    /// Those of one namespace, or of all.
+    pub(super) items: &'a [Route],
+}
+
+impl Document for Route {
+    const KIND: &'static str = "Route";
+}
+
+impl Document for RouteList<'_> {
+    const KIND: &'static str = "RouteList";
 }
 
 /// The VirtualServices of the fleet.

@@ -55,7 +55,9 @@ fn expected(path: &str, arg: &clap::Arg) -> Option<&'static str> {
     match (group, arg.get_id().as_str()) {
         (_, "cluster" | "clusters") if !arg.is_global_set() => Some("m1c1"),
         ("cluster", "name") if !makes_it => Some("m1c1"),
-        ("gateway", "name" | "names" | "gateway" | "gateways") if !makes_it => Some("ingressgateway"),
+        ("gateway", "name" | "names") if !makes_it => Some("ingressgateway"),
+        // A Gateway of Istio, not one of ASM.
+        ("gateway", "gateway") => Some("bookinfo-gateway"),
         ("route", "name" | "route" | "routes") if !makes_it => Some("reviews"),
         ("route", "host") => Some("reviews"),
         ("route", "gateways" | "gateway") => Some("bookinfo-gateway"),

@@ -4,7 +4,7 @@
 use super::verbs::{Case, Stage, VERBS, Verb};
 use crate::world::Run;
 use asm_shared::yaml::Limits;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -178,6 +178,49 @@ fn one_code_in_every_format_and_what_the_schema_says() {
         }
     }
     all(&tries, Try::run);
+}
+
+/// What verbs print with flags that no row of the table has.
+#[test]
+fn documents_of_other_flags_are_what_the_schema_says() {
+    let lines = [
+        ("StepList", "route weight reviews v3=100 --steps 10,100 --dry-run"),
+        ("StepList", "route weight reviews v3=100 --steps 10,100"),
+        ("RouteList", "route list --all-namespaces"),
+        // One Service is there, the other is not: null.
+        ("LoadBalancerList", "clb list --live"),
+        ("IngressGateway", "gateway show edge --live"),
+    ];
+    all(&lines, |(kind, line)| {
+        let stage = Stage::new();
+        stage.host.put(
+            "services",
+            json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {
+                    "name": "istio-edge-2", "namespace": "istio-system", "uid": "1",
+                    "labels": {"service.k8s.alibaba/loadbalancer-id": "lb-1"}
+                },
+                "spec": {"type": "LoadBalancer", "selector": {"app": "istio-edge", "istio": "edge"}},
+                "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}
+            }),
+        );
+        stage.host.put(
+            "pods",
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "istio-edge-0", "namespace": "istio-system", "labels": {"applyset.kubernetes.io/part-of": "x"}},
+                "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}
+            }),
+        );
+        let words: Vec<_> = line.split(' ').chain(["-o", "json"]).collect();
+        let run = stage.world.run(&words);
+        let document: Value = serde_json::from_str(&run.stdout).map_err(|error| format!("{line}: {error}\n{run}"))?;
+        if run.code != Some(0) || document["kind"] != **kind {
+            return Err(format!("{line}: no {kind}\n{run}"));
+        }
+        judge(&document).map_err(|what| format!("{line}: {what}\n{run}"))
+    });
 }
 
 /// A wrong flag, and a format that the verb does not have.

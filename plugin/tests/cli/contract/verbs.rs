@@ -62,11 +62,112 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     writing("cluster remove", "spare", "m1c9"),
     writing("gateway create", "second --serverless", "ingressgateway --serverless"),
+    Verb {
+        path: "gateway list",
+        formats: LISTS,
+        repeatable: true,
+        clean: Args(""),
+        findings: NO_FINDINGS,
+        input: Args("--repo ../elsewhere"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
+        path: "gateway show",
+        formats: WRITES,
+        repeatable: true,
+        clean: Args("ingressgateway"),
+        findings: NO_FINDINGS,
+        input: Args("ingresgateway"),
+        unreachable: Args("ingressgateway --live"),
+    },
+    Verb {
+        unreachable: Args("edge --address-type internet --allow-address-loss --live"),
+        ..writing("gateway edit", "ingressgateway --replicas 3", "ingresgateway --replicas 3")
+    },
+    Verb {
+        unreachable: Args("edge --live --confirm edge"),
+        ..writing(
+            "gateway delete",
+            "edge --address 198.51.100.7 --confirm edge",
+            "edg --address 198.51.100.7 --confirm edg",
+        )
+    },
+    writing(
+        "gateway share",
+        "ingressgateway edge --label team=shop --gateway bookinfo-gateway",
+        "ingressgateway nobody --label team=shop --gateway bookinfo-gateway",
+    ),
+    writing("clb add", "--gateway edge --internet", "--gateway nobody --internet"),
+    Verb {
+        path: "clb list",
+        formats: LISTS,
+        repeatable: true,
+        clean: Args(""),
+        findings: NO_FINDINGS,
+        input: Args("--cluster m1c9"),
+        unreachable: Args("--live"),
+    },
+    Verb {
+        path: "clb show",
+        formats: WRITES,
+        repeatable: true,
+        clean: Args("istio-edge-2"),
+        findings: NO_FINDINGS,
+        input: Args("istio-edge-9"),
+        unreachable: Args("istio-edge-2 --live"),
+    },
+    Verb {
+        unreachable: Args("istio-edge-2 --live --confirm istio-edge-2"),
+        ..writing(
+            "clb remove",
+            "istio-edge-2 --address 198.51.100.7 --confirm istio-edge-2",
+            "istio-edge-9 --address 198.51.100.7 --confirm istio-edge-9",
+        )
+    },
+    Verb {
+        unreachable: After(begin_replacement, "istio-edge-2 --finish --live --confirm istio-edge-2"),
+        ..writing("clb replace", "istio-edge-2 --internet", "istio-edge-9 --internet")
+    },
     writing("app add", "bookinfo --preset single --clusters spare", "bookinfo --preset split --clusters m1c1,m1c9"),
+    writing("app place", "reviews-v3=spare", "reviews-v3=m1c9"),
+    writing("app move", "reviews-v3 --to spare", "reviews-v9 --to spare"),
+    writing("app remove", "reviews-v3", "reviews-v9"),
+    Verb {
+        path: "route list",
+        formats: LISTS,
+        repeatable: true,
+        clean: Args(""),
+        findings: NO_FINDINGS,
+        input: Args("--repo ../elsewhere"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
+        path: "route show",
+        formats: WRITES,
+        repeatable: true,
+        clean: Args("reviews"),
+        findings: NO_FINDINGS,
+        input: Args("revews"),
+        unreachable: NO_SERVER,
+    },
     writing("route add", "second --host ratings --to ratings:9080", "reviews --to nobody:9080"),
     writing("route set", "reviews --to reviews@v3", "revews --to reviews@v3"),
     writing("route weight", "reviews v1=90 v2=10", "reviews v1=90 v2=20"),
     writing("route split", "reviews --to v1=10,v2=90", "nobody --to v1=10,v2=90"),
+    writing("route mirror", "reviews --to reviews@v3", "reviews --to reviews@v9"),
+    writing("route fault", "reviews --delay 5s", "revews --delay 5s"),
+    writing(
+        "route redirect",
+        "details --rule-name old --first --match exact:/books --to-path /productpage",
+        "details --rule gamma --to-path /productpage",
+    ),
+    writing(
+        "route rewrite",
+        "details --rule alpha --authority shop.internal",
+        "details --rule gamma --authority shop.internal",
+    ),
+    writing("route move", "details beta --first", "details gamma --first"),
+    writing("route remove", "details --rule alpha", "details --rule gamma"),
     Verb {
         path: "diff",
         formats: WRITES,
@@ -208,7 +309,9 @@ pub(crate) struct Stage {
 
 impl Stage {
     /// Clusters m1c1, m1c2 and spare; a serverless gateway ingressgateway, the Gateway bookinfo-gateway; bookinfo in both
-    /// clusters; the routes bookinfo and reviews (v1 and v2). All of it is committed. The agent's FleetSync shop is ready.
+    /// clusters; the routes bookinfo and reviews (v1 and v2); the gateway edge in m1c1 with the further CLB istio-edge-2; the
+    /// route details with the rules alpha and beta before an unnamed one. All of it is committed. The agent's FleetSync shop
+    /// is ready.
     pub(crate) fn new() -> Self {
         static FLEET: OnceLock<World> = OnceLock::new();
         let template = FLEET.get_or_init(make_fleet);
@@ -222,6 +325,11 @@ impl Stage {
         host.put("fleetsyncs", fleet_sync("True", "Ready", "1 targets are at 4f1c2aa"));
         let config = world.root().join("../config").to_string_lossy().into_owned();
         world.env.push(("KUBECONFIG".to_owned(), config));
+        // `clb replace` commits as who runs it.
+        for role in ["AUTHOR", "COMMITTER"] {
+            world.env.push((format!("GIT_{role}_NAME"), "An Engineer".to_owned()));
+            world.env.push((format!("GIT_{role}_EMAIL"), "engineer@example.com".to_owned()));
+        }
         let stage = Self { world, host };
         stage.connect(&stage.host.url());
         stage
@@ -246,6 +354,11 @@ fn make_fleet() -> World {
         "app add bookinfo --preset split",
         "route add bookinfo --gateway bookinfo-gateway --create-gateway --host * --match prefix:/ --to productpage:9080",
         "route split reviews --subset v1,v2,v3 --to v1=50,v2=50",
+        "gateway create edge --cluster m1c1 --address-type intranet",
+        "clb add istio-edge-2 --gateway edge --cluster m1c1 --internal",
+        "route add details --to details:9080",
+        "route add details --rule-name beta --first --match header:end-user=exact:b --to details:9080",
+        "route add details --rule-name alpha --first --match header:end-user=exact:a --to details:9080",
     ] {
         world.ok(&line.split(' ').collect::<Vec<_>>());
     }
@@ -320,4 +433,8 @@ fn report_drift(stage: &Stage) {
 fn change_files(stage: &Stage) {
     stage.world.ok(&["route", "weight", "reviews", "v1=90", "v2=10"]);
     stage.world.ok(&["gateway", "create", "second", "--cluster", "m1c1,m1c2"]);
+}
+
+fn begin_replacement(stage: &Stage) {
+    stage.world.ok(&["clb", "replace", "istio-edge-2", "--internet"]);
 }

@@ -6,11 +6,12 @@ use crate::asm::gateway::{cluster_ids, generated_name, is_serverless, wants_load
 use crate::authoring::fleet_view::namespace;
 use crate::fleet::{FleetState, Manifest, Position, Target};
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// A Service of type LoadBalancer in one cluster, as Git wants it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerService {
     /// Name of the member cluster.
@@ -51,7 +52,7 @@ pub struct LoadBalancerService {
 }
 
 /// A port of a load balancer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerPort {
     /// Name.
