@@ -115,3 +115,11 @@ fn follow(context: &FleetContext, running: &mut BTreeMap<String, Running>, sync:
     let task = tokio::spawn(supervisor::run(context.clone(), receiver, None));
     running.insert(name, Running { specs, _task: AbortOnDropHandle::new(task) });
 }
+
+/// Sleeps until a time; for ever when there is none.
+async fn at(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,5 +1,6 @@
 //! One FleetSync: looks at the branch, turns a commit into orders for the targets, and gathers what they say.
 
+use super::at;
 use super::conditions::{Known, short, status};
 use super::events::Events;
 use super::inventory::InventoryStore;
@@ -101,13 +102,6 @@ pub(super) async fn run(
                 write_at = supervisor.write(snapshots.as_ref()).await.map(|delay| Instant::now() + delay);
             }
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

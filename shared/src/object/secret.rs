@@ -12,19 +12,27 @@ pub fn fold_string_data(object: &Value) -> Cow<'_, Value> {
     if !is_secret || object.get("stringData").is_none() {
         return Cow::Borrowed(object);
     }
-    let Value::Object(map) = object else { return Cow::Borrowed(object) };
-    let mut folded = map.clone();
-    let plain = folded.remove("stringData");
-    let mut data = match folded.remove("data") {
-        Some(Value::Object(data)) => data,
-        _ => Map::new(),
-    };
-    for (key, value) in plain.as_ref().and_then(Value::as_object).into_iter().flatten() {
-        let text = value.as_str().unwrap_or_default();
-        data.insert(key.clone(), base64::engine::general_purpose::STANDARD.encode(text).into());
+    let mut folded = object.clone();
+    fold_in_place(&mut folded);
+    Cow::Owned(folded)
+}
+
+/// Turns `stringData` of a Secret into `data`. What the API server would refuse is left for it to refuse in its own words.
+pub(crate) fn fold_in_place(secret: &mut Value) {
+    let Some(secret) = secret.as_object_mut() else { return };
+    let Some(Value::Object(texts)) = secret.remove("stringData") else { return };
+    let data = secret.entry("data").or_insert_with(|| Value::Object(Map::new()));
+    if data.is_null() {
+        *data = Value::Object(Map::new());
     }
-    folded.insert("data".to_owned(), Value::Object(data));
-    Cow::Owned(Value::Object(folded))
+    let Some(data) = data.as_object_mut() else { return };
+    for (key, text) in texts {
+        let value = match text {
+            Value::String(text) => Value::from(base64::engine::general_purpose::STANDARD.encode(text)),
+            other => other,
+        };
+        data.insert(key, value);
+    }
 }
 
 #[cfg(test)]

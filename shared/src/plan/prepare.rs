@@ -1,8 +1,7 @@
 //! What is really sent: Git's object with the set's label, and a Secret's `stringData` turned into `data`.
 
 use crate::api::labels;
-use crate::object::GroupKind;
-use base64::Engine as _;
+use crate::object::{GroupKind, fold_in_place};
 use serde_json::{Map, Value};
 
 /// Makes the object that is applied for a manifest.
@@ -15,7 +14,7 @@ pub(super) fn prepare(group_kind: &GroupKind, object: &Value, set: &str) -> Valu
         labels.insert(labels::PART_OF.to_owned(), Value::from(set));
     }
     if group_kind.is("", "Secret") {
-        string_data_to_data(&mut object);
+        fold_in_place(&mut object);
     }
     object
 }
@@ -28,24 +27,6 @@ fn labels_of(object: &mut Value) -> Option<&mut Map<String, Value>> {
         *labels = Value::Object(Map::new());
     }
     labels.as_object_mut()
-}
-
-fn string_data_to_data(object: &mut Value) {
-    let Some(secret) = object.as_object_mut() else { return };
-    let Some(Value::Object(texts)) = secret.remove("stringData") else { return };
-    let data = secret.entry("data").or_insert_with(|| Value::Object(Map::new()));
-    if data.is_null() {
-        *data = Value::Object(Map::new());
-    }
-    let Some(data) = data.as_object_mut() else { return };
-    for (key, text) in texts {
-        // A value that is no string is left for the API server to refuse with its own words.
-        let value = match text {
-            Value::String(text) => Value::from(base64::engine::general_purpose::STANDARD.encode(text)),
-            other => other,
-        };
-        data.insert(key, value);
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod watch;
 
 pub(super) use report::TargetReport;
 
+use super::at;
 use super::inventory::InventoryStore;
 use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
@@ -354,14 +355,6 @@ impl Worker {
             self.report = next.clone();
             let _ = self.words.send(Word::Report(Box::new(next))).await;
         }
-    }
-}
-
-/// Sleeps until a time; for ever when there is none.
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 
