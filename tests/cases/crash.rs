@@ -44,9 +44,28 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
         AgentProcess::spawn(&lab, args)
     };
 
-    // The first sync, killed at call after call: each new agent goes on where the last one was stopped.
-    let (mut runs, mut turn) = (0, 0_usize);
+    // Killed when its removal was answered, and Git wants the object again when the next agent starts.
     let mut revision = first;
+    for proxy in [&proxies[1], &proxies[3]] {
+        let mut agent = start()?;
+        story.wait_ready(&revision).await?;
+        agent.kill()?;
+        extras(&story, &["two"])?;
+        let without = story.commit_and_push("without one of the extras")?;
+        let agent = start()?;
+        let killed = kill_at_removal(proxy, &agent);
+        ensure!(wait_killed_or_ready(&story, agent, &killed, &without).await? == Ended::Killed, "nothing was removed");
+        proxy.clear_hooks();
+        extras(&story, &["one", "two"])?;
+        revision = story.commit_and_push("with it again")?;
+        let mut agent = start()?;
+        story.wait_ready(&revision).await.with_context(|| agent.log())?;
+        check(&story, &revision).await.with_context(|| format!("removed, killed, wanted again:\n{}", agent.log()))?;
+        agent.kill()?;
+    }
+
+    // The next syncs, killed at call after call: each new agent goes on where the last one was stopped.
+    let (mut runs, mut turn) = (0, 0_usize);
     for when in [When::Before, When::After] {
         let mut n = 1;
         loop {
@@ -65,7 +84,8 @@ async fn killed_at_any_call_it_comes_to_the_same_end() -> Result<()> {
             let mut agent = start()?;
             let ready = story.wait_ready(&revision).await;
             ready.with_context(|| format!("after the kill at call {n} ({when:?}):\n{}", agent.log()))?;
-            check(&story, &revision).await.with_context(|| format!("after the kill at call {n} ({when:?})"))?;
+            let checked = check(&story, &revision).await;
+            checked.with_context(|| format!("after the kill at call {n} ({when:?}):\n{}", agent.log()))?;
             agent.kill()?;
             revision = next(&story, &mut turn)?;
             n += stride();
@@ -116,6 +136,21 @@ fn kill_at(proxies: &[ApiProxy], agent: &AgentProcess, n: u64, when: When) -> Ar
             When::After => proxy.on_response(move |_, _| hit()),
         }
     }
+    killed
+}
+
+/// Kills the agent when the removal of an object was answered and it does not know yet.
+fn kill_at_removal(proxy: &ApiProxy, agent: &AgentProcess) -> Arc<AtomicU64> {
+    let killed = Arc::new(AtomicU64::new(0));
+    let (seen, kill) = (killed.clone(), agent.killer());
+    proxy.on_response(move |request, _| {
+        if request.method != "DELETE" {
+            return Verdict::Pass;
+        }
+        seen.store(1, Ordering::SeqCst);
+        kill();
+        Verdict::Reset
+    });
     killed
 }
 

@@ -80,7 +80,9 @@ async fn a_second_one_comes_and_goes() -> Result<()> {
         .await?;
     let told = condition(&sync, "HeldBack").and_then(|c| c["message"].as_str()).unwrap_or_default().to_owned();
     ensure!(told.contains(SECOND) && told.contains(&second.address), "{told}");
-    ensure!(cloud.load_balancers() == [first.clone(), second.clone()], "{:?}", cloud.load_balancers());
+    // Which of the two was made first is the cloud's business.
+    let kept = cloud.load_balancers();
+    ensure!(kept.len() == 2 && kept.contains(&first) && kept.contains(&second), "{kept:?}");
     story.git(&["revert", "--no-edit", "HEAD"])?;
     let revision = story.commit_and_push("with it again")?;
     story.wait_ready(&revision).await?;

@@ -67,7 +67,7 @@ pub struct Applied {
     pub api_version: Arc<str>,
     /// UID; empty when it was about to be created and the answer is not known (the agent ended in between).
     pub uid: Arc<str>,
-    /// Hash of what was applied; 0 when unknown.
+    /// Hash of what was applied; 0 when that is not known, or was about to be removed.
     pub hash: u64,
     /// What its metadata looked like afterwards.
     pub fingerprint: Fingerprint,
@@ -91,7 +91,7 @@ pub enum Reason {
     New,
     /// Git wants something else than was applied last.
     Changed,
-    /// It was left half-applied, or its UID is not known.
+    /// It was left half-applied or half-removed, or its UID is not known.
     Unfinished,
 }
 

@@ -183,6 +183,15 @@ impl Worker {
         if wrote_routes {
             tokio::time::sleep(PROPAGATION).await;
         }
+        // Written down first: an agent that ends in between must not take its own removal for somebody's.
+        for prune in &plan.prune {
+            self.dirty |= self.state.about_to_remove(&prune.id);
+        }
+        if let Err(error) = self.save().await {
+            self.problem("inventory".to_owned(), error.to_string());
+            end.retry_soon = true;
+            return;
+        }
         for prune in &plan.prune {
             if !self.context.may_write() {
                 end.retry_soon = true;

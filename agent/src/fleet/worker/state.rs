@@ -226,17 +226,6 @@ impl TargetState {
         TargetPlan::make(desired, &self.inventory, &self.observed, unlisted, limits)
     }
 
-    /// Remembers that an object was applied.
-    pub(crate) fn applied(&mut self, id: &ObjectId, api_version: &Arc<str>, hash: u64, live: Observed) {
-        let applied =
-            Applied { api_version: api_version.clone(), uid: live.uid.clone(), hash, fingerprint: live.fingerprint };
-        self.inventory.insert(id.clone(), applied);
-        self.observed.insert(id.clone(), live);
-        self.drift.remove(id);
-        self.suspects.remove(id);
-        self.leaving.remove(id);
-    }
-
     /// Remembers that an object is about to be created. `true` when that is news, to be saved before the creation.
     pub(crate) fn about_to_create(&mut self, id: &ObjectId, api_version: &Arc<str>) -> bool {
         if self.inventory.contains_key(id) {
@@ -246,6 +235,30 @@ impl TargetState {
         let applied = Applied { api_version: api_version.clone(), uid: "".into(), hash: 0, fingerprint };
         self.inventory.insert(id.clone(), applied);
         true
+    }
+
+    /// Remembers that an object is about to be removed: should Git want it again, it is made anew, whatever became of the
+    /// removal. `true` when that is news, to be saved before the removal.
+    pub(crate) fn about_to_remove(&mut self, id: &ObjectId) -> bool {
+        self.inventory.get_mut(id).is_some_and(|applied| std::mem::take(&mut applied.hash) != 0)
+    }
+
+    /// Remembers that an object was applied.
+    ///
+    /// One that is on its way out is not what Git wants, whatever was applied to it: it is made anew once it is gone.
+    pub(crate) fn applied(&mut self, id: &ObjectId, api_version: &Arc<str>, hash: u64, live: Observed) {
+        let hash = if live.deleting { 0 } else { hash };
+        if live.deleting {
+            self.leaving.insert(id.clone());
+        } else {
+            self.leaving.remove(id);
+        }
+        let applied =
+            Applied { api_version: api_version.clone(), uid: live.uid.clone(), hash, fingerprint: live.fingerprint };
+        self.inventory.insert(id.clone(), applied);
+        self.observed.insert(id.clone(), live);
+        self.drift.remove(id);
+        self.suspects.remove(id);
     }
 
     /// Remembers that an object is gone for good.
@@ -304,6 +317,17 @@ mod tests {
             state.see(&kind(), seen);
             assert_eq!(state.suspects.iter().collect::<Vec<_>>(), [&id("a")]);
         }
+    }
+
+    #[test]
+    fn what_is_applied_to_an_object_on_its_way_out_is_applied_again_when_it_is_gone() {
+        let mut state = synced();
+        assert!(state.about_to_remove(&id("a")) && !state.about_to_remove(&id("a")));
+        assert_eq!(state.inventory[&id("a")].hash, 0);
+        state.applied(&id("a"), &"v1".into(), 7, Observed { deleting: true, ..live("a", 1) });
+        assert_eq!((state.inventory[&id("a")].hash, state.leaving.len()), (0, 1));
+        state.applied(&id("a"), &"v1".into(), 7, live("z", 1));
+        assert_eq!((state.inventory[&id("a")].hash, state.leaving.len()), (7, 0));
     }
 
     #[test]
