@@ -1,6 +1,7 @@
 //! `kubectl asm diff`.
 
 pub(crate) mod document;
+mod markdown;
 mod render;
 mod sides;
 mod value;
@@ -16,6 +17,7 @@ use asm_shared::diff::{FleetDiff, diff, diff_live};
 use asm_shared::fleet::{FleetState, Problem};
 use futures::stream::{self, StreamExt as _};
 use sides::Range;
+use std::path::Path;
 
 /// API servers read at the same time.
 const TARGETS_AT_ONCE: usize = 4;
@@ -76,6 +78,26 @@ pub(crate) struct Comparison {
     after: String,
     diff: FleetDiff,
     unreached: Vec<Unreached>,
+}
+
+#[expect(dead_code, reason = "for pull requests")]
+impl Comparison {
+    /// Two states of Git, one of them perhaps the working tree.
+    pub(crate) fn of_git(root: &Path, from: &str, to: Option<&str>) -> Result<Self, CommandError> {
+        let range = match to {
+            Some(to) => Range::Between(from.to_owned(), to.to_owned()),
+            None => Range::WorkingTree(from.to_owned()),
+        };
+        let (before, after) = sides::read(root, &range)?;
+        let (before, before_label) = before.map(|side| (side.state, side.label)).unwrap_or_default();
+        let diff = diff(&before, &after.state);
+        Ok(Self { before: before_label, after: after.label, diff, unreached: Vec::new() })
+    }
+
+    /// As Markdown for a pull request, of at most `budget` characters.
+    pub(crate) fn markdown(&self, budget: usize) -> String {
+        markdown::page(self, budget)
+    }
 }
 
 /// Runs it.
