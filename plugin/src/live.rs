@@ -1,5 +1,6 @@
 //! The live side of a fleet: mesh and member clusters by their kubeconfig contexts.
 
+pub mod frozen;
 pub mod host;
 pub mod objects;
 pub mod report;

@@ -1,7 +1,7 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
 use super::worker::TargetReport;
-use asm_shared::api::{FleetSyncStatus, HeldChange, SourceStatus, SyncProblem, TargetStatus, labels};
+use asm_shared::api::{FleetSyncStatus, HeldChange, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
 
@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) suspended: bool,
     /// The wish that was fulfilled last.
     pub(super) handled: Option<String>,
+    /// The wish to put Git's values back that was carried out last.
+    pub(super) reverted: Option<RevertStatus>,
 }
 
 struct Verdict {
@@ -59,6 +61,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
         .map(|(name, report)| target_status(name, report.as_ref(), old_targets.get(name.as_str()).copied(), known, now))
         .collect();
     let drifted = targets.iter().map(|target| target.drifted).sum();
+    let frozen = targets.iter().map(|target| target.frozen).sum();
     let held_back = targets.iter().map(|target| target.held_back).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
@@ -69,10 +72,12 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
         source: known.source.clone(),
         targets,
         drifted,
+        frozen,
         held_back,
         problems: shown(&known.problems),
         problem_count: count(known.problems.len()),
         last_handled_reconcile_at: known.handled.clone(),
+        last_handled_revert: known.reverted.clone(),
     }
 }
 
@@ -333,6 +338,7 @@ fn target_status(
         conditions: conditions(verdicts, old, known.generation, now),
         objects: count(report.objects),
         drifted: count(report.drift.len()),
+        frozen: count(report.frozen.len()),
         unhealthy: count(report.unhealthy.len()),
         held: report.held.iter().take(share.entries).map(held).collect(),
         held_back: count(report.held.len()),

@@ -32,6 +32,10 @@ impl Events {
                 )
                 .await;
             }
+            News::Reverted { object } => {
+                let note = format!("{target}: {object} put back to what Git says, on request");
+                self.publish(EventType::Normal, "DriftReverted", "Apply", note).await;
+            }
             News::Corrected { object } => {
                 let note = format!("{target}: {object} put back to what Git says");
                 self.publish(EventType::Normal, "DriftCorrected", "Apply", note).await;

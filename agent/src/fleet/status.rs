@@ -3,9 +3,9 @@
 use super::worker::TargetReport;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{
-    DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, labels,
+    DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, FrozenReport, labels,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference, Time};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -99,9 +99,20 @@ fn drift_status(report: &TargetReport) -> DriftReportStatus {
         more_fields: u32::try_from(drift.fields.len().saturating_sub(MOST_FIELDS)).unwrap_or(u32::MAX),
         note: drift.note.clone(),
     });
+    let frozen = report.frozen.iter().take(MOST_OBJECTS).map(|(id, field)| FrozenReport {
+        kind: id.group_kind.to_string(),
+        namespace: id.namespace.as_deref().map(str::to_owned),
+        name: id.name.to_string(),
+        path: field.path.to_string(),
+        reason: field.reason.clone(),
+        until: field.until.map(Time),
+        declared_at: field.position.to_string(),
+    });
     DriftReportStatus {
         revision: Some(report.wanted.to_string()),
         total: u32::try_from(report.drift.len()).unwrap_or(u32::MAX),
         objects: objects.collect(),
+        frozen_total: u32::try_from(report.frozen.len()).unwrap_or(u32::MAX),
+        frozen: frozen.collect(),
     }
 }

@@ -10,7 +10,10 @@ use super::worker::{self, Order, Setting, TargetReport, Word};
 use crate::context::FleetContext;
 use crate::metrics::SyncOutcome;
 use crate::source::{self, Fetched, Source};
-use asm_shared::api::{FleetSync, FleetSyncStatus, SourceStatus, SyncProblem, labels};
+use asm_shared::api::{
+    FleetSync, FleetSyncStatus, RevertOutcome, RevertRequest, RevertResult, RevertStatus, SourceStatus, SyncProblem,
+    labels,
+};
 use asm_shared::fleet::{FleetState, Problem, Target};
 use asm_shared::plan::{Desired, PruneLimits};
 use jiff::Timestamp;
@@ -28,6 +31,8 @@ use tokio_util::task::AbortOnDropHandle;
 const GATHER: Duration = Duration::from_millis(100);
 /// A status that could not be written is tried again after this.
 const STATUS_RETRY: Duration = Duration::from_secs(2);
+/// Objects that one wish may name; the answer stands in the status, which stays small.
+const MOST_REVERTS: usize = 100;
 /// Reports on their way.
 const IN_FLIGHT: usize = 256;
 
@@ -60,6 +65,8 @@ struct Supervisor {
     events: Events,
     /// The wish that is being fulfilled.
     request: Option<Arc<str>>,
+    /// The wish to put Git's values back that is being carried out.
+    revert: Option<Arc<RevertRequest>>,
     /// Since when the present commit is being synced; none once that was counted.
     syncing_since: Option<Instant>,
 }
@@ -119,12 +126,17 @@ impl Supervisor {
             order_of_targets: Vec::new(),
             state: None,
             path: String::new(),
-            known: Known { handled: previous.last_handled_reconcile_at.clone(), ..Known::default() },
+            known: Known {
+                handled: previous.last_handled_reconcile_at.clone(),
+                reverted: previous.last_handled_revert.clone(),
+                ..Known::default()
+            },
             writer: StatusWriter::new(context.client.clone(), &context.namespace, &name, owner),
             stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
             last_status: previous,
             request: None,
+            revert: None,
             syncing_since: None,
             context,
             sync,
@@ -138,6 +150,18 @@ impl Supervisor {
         self.known.suspended = self.sync.spec.suspend;
         let request = self.sync.annotations().get(labels::RECONCILE_AT);
         self.request = request.filter(|at| Some(*at) != self.known.handled.as_ref()).map(|at| at.as_str().into());
+        self.revert = self.sync.annotations().get(labels::REVERT).and_then(|text| {
+            let request = serde_json::from_str::<RevertRequest>(text).inspect_err(|error| {
+                tracing::warn!(
+                    fleetsync = self.sync.name_any(),
+                    "annotation {} is not understood: {error}",
+                    labels::REVERT
+                );
+            });
+            let request = request.ok().filter(|request| request.objects.len() <= MOST_REVERTS)?;
+            let is_done = self.known.reverted.as_ref().is_some_and(|done| done.id == request.id);
+            (!is_done).then(|| Arc::new(request))
+        });
     }
 
     /// Takes in a changed FleetSync. `true` when the branch is to be looked at now.
@@ -291,6 +315,8 @@ impl Supervisor {
             let same = order.mode == last.mode
                 && order.suspended == last.suspended
                 && order.request == last.request
+                // That there is no wish any more is no order.
+                && (order.revert.is_none() || order.revert == last.revert)
                 && order.kubeconfig == last.kubeconfig
                 && order.limits == last.limits;
             if !same {
@@ -317,6 +343,7 @@ impl Supervisor {
             },
             suspended: self.sync.spec.suspend,
             request: self.request.clone(),
+            revert: self.revert.clone(),
             kubeconfig: self.sync.spec.kubeconfig_of(target.name()),
         }
     }
@@ -385,6 +412,7 @@ impl Supervisor {
     /// Writes status and drift reports. Gives back after which time to write again, if it failed.
     async fn write(&mut self, snapshots: Option<&Snapshots>) -> Option<Duration> {
         self.settle_request();
+        self.settle_revert();
         self.count_sync();
         let report_of = |target: &Target| self.targets.get(target).and_then(|running| running.report.clone());
         self.known.targets =
@@ -436,6 +464,36 @@ impl Supervisor {
             self.known.handled = Some(request.to_string());
             self.request = None;
         }
+    }
+
+    /// A wish to put values back is carried out when every target that it names has answered.
+    fn settle_revert(&mut self) {
+        let Some(request) = self.revert.clone() else { return };
+        // Before the first commit is read nothing is known of the targets.
+        if self.targets.is_empty() {
+            return;
+        }
+        let mut results: Vec<RevertResult> = Vec::new();
+        for object in &request.objects {
+            let target = self.targets.iter().find(|(target, _)| target.name() == object.target);
+            let Some((_, running)) = target else {
+                let message = Some(format!("the fleet has no target {}", object.target));
+                results.push(RevertResult { object: object.clone(), outcome: RevertOutcome::NotInGit, message });
+                continue;
+            };
+            let answer = running.report.as_ref().and_then(|report| report.reverted.as_deref());
+            let Some(answer) = answer.filter(|answer| answer.id == request.id) else { return };
+            results.extend(answer.results.iter().find(|result| result.object == *object).cloned());
+        }
+        for running in self.targets.values() {
+            // A target that starts anew must not carry it out again.
+            running.orders.send_if_modified(|order| {
+                order.revert = None;
+                false
+            });
+        }
+        self.known.reverted = Some(RevertStatus { id: request.id.clone(), results });
+        self.revert = None;
     }
 }
 

@@ -125,7 +125,8 @@ pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
             for seen in &seen {
                 gaps.extend(seen.gaps.iter().map(|gap| format!("{}: {}: {}", seen.live.target, gap.what, gap.why)));
             }
-            let live: Vec<_> = seen.into_iter().map(|seen| seen.live).collect();
+            let mut live: Vec<_> = seen.into_iter().map(|seen| seen.live).collect();
+            live::frozen::leave_out(&mut live, &after.state, jiff::Timestamp::now());
             let diff = diff_live(&live, &after.state);
             Comparison { before: "live".to_owned(), after: after.label.clone(), diff, unreached }
         }

@@ -66,7 +66,8 @@ pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
         OutputFormat::Name => context.ui().data(&rows::names(&reports)),
         OutputFormat::Human | OutputFormat::Wide => {
             context.ui().table(&rows::table(&reports, jiff::Timestamp::now(), format == OutputFormat::Wide));
-            rows::notes(&reports).iter().for_each(|note| context.ui().status(note));
+            let now = jiff::Timestamp::now();
+            rows::notes(&reports).iter().chain(&rows::frozen(&reports, now)).for_each(|note| context.ui().status(note));
         }
     }
     for warning in warnings(&sync, &reports) {
@@ -80,6 +81,12 @@ pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
             context.ui().status(&format!("no drift in {}", counted(count, "target")));
         }
         return Ok(Exit::Clean);
+    }
+    if !format.is_document() {
+        let name = reports.iter().flat_map(rows::selector).next().unwrap_or_default();
+        context.ui().hint(&format!(
+            "what to do with it: kubectl asm adopt {name} (into Git), revert {name} (Git's value back), freeze {name} (leave it alone)"
+        ));
     }
     Ok(Exit::Findings)
 }

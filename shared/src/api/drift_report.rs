@@ -44,6 +44,34 @@ pub struct DriftReportStatus {
     /// The drifted objects, in order of kind, namespace, name.
     #[serde(default)]
     pub objects: Vec<DriftedObject>,
+    /// Fields that are left alone in all; `frozen` may hold fewer.
+    #[serde(default)]
+    pub frozen_total: u32,
+    /// Fields that Git says to leave alone (`ignoreDifferences` of `fleet.yaml`), whatever they hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<FrozenReport>,
+}
+
+/// A field that is left alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FrozenReport {
+    /// `Kind.group`.
+    pub kind: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// The field.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Where Git says so: `file:line:column`.
+    pub declared_at: String,
 }
 
 /// One drifted object.

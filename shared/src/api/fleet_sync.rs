@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats the struct in a place of its own, where pub reaches nobody")]
 
+use super::RevertStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -204,6 +205,9 @@ pub struct FleetSyncStatus {
     /// Drifted objects over all targets.
     #[serde(default)]
     pub drifted: u32,
+    /// Fields that are left alone, over all targets.
+    #[serde(default)]
+    pub frozen: u32,
     /// Changes that wait for an approval, over all targets.
     #[serde(default)]
     pub held_back: u32,
@@ -216,6 +220,9 @@ pub struct FleetSyncStatus {
     /// Value of the annotation `kubectl-asm.io/reconcile-at` that was handled last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The request to put Git's values back that was carried out last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_revert: Option<RevertStatus>,
 }
 
 /// The commit at hand.
@@ -255,6 +262,9 @@ pub struct TargetStatus {
     /// Objects that differ from Git.
     #[serde(default)]
     pub drifted: u32,
+    /// Fields that are left alone.
+    #[serde(default)]
+    pub frozen: u32,
     /// Objects that are not healthy yet.
     #[serde(default)]
     pub unhealthy: u32,

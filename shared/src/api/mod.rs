@@ -5,9 +5,13 @@
 mod drift_report;
 mod fleet_sync;
 pub mod labels;
+mod revert;
 
-pub use drift_report::{Change, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject};
+pub use drift_report::{
+    Change, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject, FrozenReport,
+};
 pub use fleet_sync::{
     ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, KeyReference, PruneSpec,
     SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
 };
+pub use revert::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};

@@ -50,6 +50,35 @@ fn walk(before: &Value, after: &Value, direction: Direction) -> Vec<FieldChange>
     walk.changes
 }
 
+/// Which elements of two lists at a path stand for each other, by their places; an element without a partner is alone.
+pub(crate) fn pairs(
+    kind: &GroupKind,
+    path: &FieldPath,
+    a: &[Value],
+    b: &[Value],
+) -> Vec<(Option<usize>, Option<usize>)> {
+    let walk = Walk::new(kind, Direction::Both, path.clone());
+    let pairs = match list_keys::equality(kind, path) {
+        Equality::Keyed(keys) => {
+            if let (Some(a_keys), Some(b_keys)) = (list_keys::keys_of(a, keys), list_keys::keys_of(b, keys)) {
+                let partner = |key: &Segment, keys: &[Segment]| keys.iter().position(|other| other == key);
+                let both = a_keys.iter().enumerate().map(|(place, key)| (Some(place), partner(key, &b_keys)));
+                let new = b_keys.iter().enumerate().filter(|(_, key)| !a_keys.contains(key));
+                return both.chain(new.map(|(place, _)| (None, Some(place)))).collect();
+            }
+            align::ordered(a, b, &walk.cost(a, b))
+        }
+        Equality::Ordered => align::ordered(a, b, &walk.cost(a, b)),
+        Equality::Unordered => align::unordered(a, b, &walk.cost(a, b)),
+    };
+    let places = |pair| match pair {
+        align::Pair::Both(before, after) => (Some(before), Some(after)),
+        align::Pair::Before(before) => (Some(before), None),
+        align::Pair::After(after) => (None, Some(after)),
+    };
+    pairs.into_iter().map(places).collect()
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     /// What the left side has and the right side lacks.

@@ -18,5 +18,6 @@ mod object;
 mod tests;
 
 pub use dropped::dropped;
+pub(crate) use field::pairs;
 pub use field::{FieldChange, between, missing_from};
 pub use object::{FleetDiff, LiveObject, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject, diff, diff_live};

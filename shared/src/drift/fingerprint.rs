@@ -35,6 +35,14 @@ impl Fingerprint {
         Self { entry, generation: metadata.generation.unwrap_or_default() }
     }
 
+    /// The same, marked so that it equals nothing that is read from an object. An object that is as Git wants it only
+    /// because fields of it are left alone is remembered so: it is judged anew whenever the reason may have gone, also by
+    /// an agent that was not there when it went.
+    #[must_use]
+    pub fn provisional(self) -> Self {
+        Self { generation: if self.generation < 0 { self.generation } else { -1 - self.generation }, ..self }
+    }
+
     /// Do we have an entry at all? Without one the object was made anew or its managedFields were reset.
     pub fn is_owned(&self) -> bool {
         self.entry != 0

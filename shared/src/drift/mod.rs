@@ -7,10 +7,12 @@
 
 mod fields_v1;
 mod fingerprint;
+mod frozen;
 mod managers;
 mod verdict;
 
 pub use fields_v1::{Author, author_of, owns};
 pub use fingerprint::{Fingerprint, desired_hash};
+pub use frozen::{frozen, thawed};
 pub use managers::{ManagerClass, class_of};
 pub use verdict::{Verdict, judge};

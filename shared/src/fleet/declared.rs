@@ -1,11 +1,12 @@
 //! `fleet.yaml`: what it declares, and what a schema cannot say about it.
 
-use super::{FileError, Fleet, own, suggest, typed};
+use super::{FileError, Fleet, Freeze, frozen, own, suggest, typed};
 use crate::yaml::{Document, Limits, read};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Reads the fleet file.
-pub(super) fn parse(text: &[u8]) -> Result<Fleet, Vec<FileError>> {
+/// Reads the fleet file, and what it says about single fields of objects.
+pub(super) fn parse(text: &[u8], file: &Arc<str>) -> Result<(Fleet, Vec<Freeze>), Vec<FileError>> {
     let documents = read(text, &Limits::default()).map_err(|error| vec![FileError::from(error)])?;
     let (Some(document), rest) = (documents.first(), documents.get(1..).unwrap_or_default()) else {
         let message = "fleet.yaml is empty".to_owned();
@@ -22,7 +23,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Fleet, Vec<FileError>> {
     match own::read::<Fleet>(document, "Fleet") {
         Ok(fleet) => {
             check(&fleet, document, &mut errors);
-            if errors.is_empty() { Ok(fleet) } else { Err(errors) }
+            let frozen = frozen::read(&fleet.spec.ignore_differences, document, file);
+            if errors.is_empty() { Ok((fleet, frozen)) } else { Err(errors) }
         }
         Err(more) => {
             errors.extend(more);
@@ -112,6 +114,8 @@ fn check(fleet: &Fleet, document: &Document, errors: &mut Vec<FileError>) {
             }
         }
     }
+    let names: Vec<&str> = names.into_keys().collect();
+    frozen::check(&fleet.spec.ignore_differences, &names, document, errors);
 }
 
 /// A DNS label (RFC 1123), as Kubernetes wants names that become part of host names.

@@ -1,5 +1,6 @@
 //! `fleet.yaml`: the mesh, its member clusters and the groups they form.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ pub struct FleetSpec {
     /// Groups of member clusters; `groups/<name>/` goes to each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<Group>,
+    /// Fields that are left alone, whatever they hold in a cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_differences: Vec<IgnoredDifference>,
 }
 
 /// The mesh control plane.
@@ -94,4 +98,29 @@ pub struct Group {
     pub name: String,
     /// Names of the clusters in it.
     pub clusters: Vec<String>,
+}
+
+/// A field that is left alone: whatever it holds in a cluster, it is neither reported as drift nor written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IgnoredDifference {
+    /// `mesh` or names of clusters; every target that has the object when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+    /// Kind of the object, with its group where two groups have the kind: `Service`, `VirtualService.networking.istio.io`.
+    pub kind: String,
+    /// Namespace of the object; `default` when absent and the kind has namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name of the object.
+    pub name: String,
+    /// Paths of the fields as `kubectl asm drift` prints them: `spec.http[0].route[1].weight`. Elements of lists without
+    /// keys are counted as in Git's file.
+    pub fields: Vec<String>,
+    /// Why, for who reads it next year.
+    pub reason: String,
+    /// After this time the entry counts no more: the fields are drift again (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
 }

@@ -7,7 +7,7 @@
 use super::apply_patches::{self, PatchSource};
 use super::manifests::{self, Source};
 use super::{
-    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, objects, own,
+    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, frozen, objects, own,
 };
 use super::{paths, suggest};
 use crate::yaml::{self, Document, Limits};
@@ -119,6 +119,8 @@ impl Reading<'_> {
         self.twins();
         if known {
             self.manifests(&sources, &patches);
+            let idle = frozen::idle(&self.state);
+            self.state.problems.extend(idle);
         }
     }
 
@@ -132,11 +134,12 @@ impl Reading<'_> {
             return self.whole(format!("there is no {FLEET_FILE}, so no target is known"), Some(hint));
         };
         let parsed = match self.tree.read(path) {
-            Ok(text) => declared::parse(&text),
+            Ok(text) => declared::parse(&text, path),
             Err(error) => Err(vec![FileError { line: 1, column: 1, message: error.reason, hint: None }]),
         };
         match parsed {
-            Ok(fleet) => {
+            Ok((fleet, frozen)) => {
+                self.state.frozen = frozen;
                 self.members = Members::new(&fleet);
                 self.state.fleet = Some(fleet);
             }

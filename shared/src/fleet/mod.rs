@@ -4,6 +4,7 @@ mod apply_patches;
 mod approval;
 mod declared;
 mod file;
+mod frozen;
 pub mod layout;
 mod manifests;
 mod objects;
@@ -19,7 +20,8 @@ mod tree;
 mod typed;
 
 pub use approval::{Approval, ApprovalAction, ApprovalSpec};
-pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, Mesh, Metadata};
+pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, Mesh, Metadata};
+pub use frozen::Freeze;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};

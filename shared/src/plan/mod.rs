@@ -14,5 +14,7 @@ pub use approval::consent;
 pub use danger::{Danger, of_change, of_delete, wants_look};
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, subsets_of};
-pub use target::{Applied, Desired, DesiredObject, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan};
+pub use target::{
+    Applied, Desired, DesiredObject, FrozenField, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan,
+};
 pub use union::union_subsets;

@@ -3,8 +3,9 @@
 use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
 use crate::drift::{Fingerprint, desired_hash};
-use crate::fleet::{Approval, FleetState, Position, Target};
-use crate::object::{GroupKind, ObjectId};
+use crate::fleet::{Approval, FleetState, Freeze, Position, Target};
+use crate::object::{FieldPath, GroupKind, ObjectId};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,9 +35,43 @@ pub struct DesiredObject {
     pub hash: u64,
     /// Where Git declares it.
     pub position: Position,
+    /// Fields that are left alone. Not part of the hash: that a field is left alone, or not any more, is no reason to apply.
+    pub frozen: Vec<FrozenField>,
+}
+
+/// A field that is left alone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrozenField {
+    /// The field.
+    pub path: FieldPath,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// Where Git says so.
+    pub position: Position,
+}
+
+impl DesiredObject {
+    /// The fields that are left alone at a time.
+    pub fn frozen_at(&self, now: Timestamp) -> Vec<FieldPath> {
+        let counts = self.frozen.iter().filter(|field| field.until.is_none_or(|until| now < until));
+        counts.map(|field| field.path.clone()).collect()
+    }
 }
 
 impl Desired {
+    /// Every field that is left alone at a time, with its object.
+    pub fn frozen_at(&self, now: Timestamp) -> impl Iterator<Item = (&ObjectId, &FrozenField)> {
+        let all = self.objects.iter().flat_map(|(id, object)| object.frozen.iter().map(move |field| (id, field)));
+        all.filter(move |(_, field)| field.until.is_none_or(|until| now < until))
+    }
+
+    /// When the next field is no longer left alone.
+    pub fn next_thaw(&self, now: Timestamp) -> Option<Timestamp> {
+        self.frozen_at(now).filter_map(|(_, field)| field.until).min()
+    }
+
     /// Takes a target's part out of a fleet and puts the set's label on each object.
     pub fn of(state: &FleetState, target: &Target, revision: &Arc<str>, set: &str) -> Self {
         let objects = state
@@ -44,7 +79,8 @@ impl Desired {
             .map(|manifest| {
                 let object = prepare(&manifest.id.group_kind, &manifest.object, set);
                 let hash = desired_hash(&object);
-                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone() })
+                let frozen = state.frozen_of(manifest).flat_map(frozen_fields).collect();
+                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone(), frozen })
             })
             .collect();
         Self {
@@ -55,6 +91,15 @@ impl Desired {
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
         }
     }
+}
+
+fn frozen_fields(freeze: &Freeze) -> impl Iterator<Item = FrozenField> {
+    freeze.paths.iter().map(|path| FrozenField {
+        path: path.clone(),
+        reason: freeze.entry.reason.clone(),
+        until: freeze.entry.until,
+        position: freeze.position.clone(),
+    })
 }
 
 /// What is remembered of each object that was applied: its UID and what it looked like afterwards.

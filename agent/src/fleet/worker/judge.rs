@@ -1,10 +1,10 @@
 //! Judging what somebody touched: fetch it, compare it with Git, name the author; in `Correct` mode put Git's value back.
 
 use super::Worker;
-use super::apply::apply;
 use super::resources::Resources;
 use super::stage::{api_version, live};
 use super::state::Drift;
+use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{Change, DriftMode, labels};
@@ -141,7 +141,7 @@ impl Worker {
         let metadata = metadata_of(found);
         let now = observed(&metadata);
         let remade = now.uid != applied.uid;
-        match judge(&id.group_kind, &wanted.object, found) {
+        match judge(&id.group_kind, &expected(wanted, found), found) {
             Verdict::InSync if remade => self.drifted(id, Change::Replaced, Vec::new(), Some(REMADE)),
             Verdict::InSync => {
                 self.state.drift.remove(id);
@@ -152,8 +152,12 @@ impl Worker {
                     return self.take_back(desired, id, wanted).await;
                 }
                 self.state.observed.insert(id.clone(), now.clone());
-                if let Some(applied) = self.state.inventory.get_mut(id) {
-                    applied.fingerprint = now.fingerprint;
+                let seen = now.fingerprint;
+                let seen = if is_provisional(wanted, found) { seen.provisional() } else { seen };
+                if let Some(applied) = self.state.inventory.get_mut(id)
+                    && applied.fingerprint != seen
+                {
+                    applied.fingerprint = seen;
                     self.dirty = true;
                 }
                 return false;
@@ -209,7 +213,7 @@ impl Worker {
         if !self.context.may_write() {
             return false;
         }
-        match apply(&self.resources, id, &wanted.object).await {
+        match apply_wanted(&self.resources, id, wanted, &wanted.object).await {
             Ok(live) => {
                 let healed = self.state.drift.contains_key(id);
                 self.take_in(desired, id, &live, wanted.hash);

@@ -7,8 +7,10 @@ mod pass;
 mod remove;
 mod report;
 mod resources;
+mod revert;
 mod stage;
 mod state;
+mod wanted;
 mod watch;
 
 pub(super) use report::TargetReport;
@@ -19,10 +21,11 @@ use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
 use crate::metrics::TargetKind;
 use asm_io::cluster::ClusterError;
-use asm_shared::api::{Change, DriftMode, KeyReference, SyncProblem};
+use asm_shared::api::{Change, DriftMode, KeyReference, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, PruneLimits};
+use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
 use state::{Seen, TargetState, WatchedKind};
@@ -45,6 +48,9 @@ const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// Back-off after something that only a change elsewhere can mend (a missing CRD, a refused object): first and last.
 const LATER: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
 
+/// A field that is left alone until some day is looked at this often at least, whatever the clocks do meanwhile.
+const THAW_LOOK: Duration = Duration::from_secs(24 * 3600);
+
 /// What a target is told to do.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -60,6 +66,8 @@ pub(super) struct Order {
     pub(super) suspended: bool,
     /// Wish to sync now (annotation value).
     pub(super) request: Option<Arc<str>>,
+    /// Wish to put Git's values back now.
+    pub(super) revert: Option<Arc<RevertRequest>>,
     /// Secret with the kubeconfig.
     pub(super) kubeconfig: KeyReference,
 }
@@ -80,6 +88,11 @@ pub(super) enum News {
     },
     /// Git's value was put back.
     Corrected {
+        /// The object.
+        object: String,
+    },
+    /// Git's value was put back because somebody asked for it.
+    Reverted {
         /// The object.
         object: String,
     },
@@ -134,6 +147,7 @@ pub(super) async fn run(setting: Setting) {
         report.objects = order.desired.objects.len();
         setting.progress.reached(&order.desired.target, &order.desired.revision, Reached::Failed);
         tracing::warn!(target = %order.desired.target, "cannot be worked on: {why}");
+        report.reverted = revert::unavailable(&order, &why);
         report.blocked = Some(why);
         report.settled = true;
         report.request.clone_from(&order.request);
@@ -230,6 +244,7 @@ impl Worker {
         let mut list_deadline = self.follow();
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
+        let mut thaw_at = self.thaw_at();
         loop {
             let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
@@ -247,6 +262,13 @@ impl Worker {
                     list_deadline = self.follow();
                     backoff = Backoff::default();
                     pass_at = Some(Instant::now());
+                    thaw_at = self.thaw_at();
+                }
+                () = at(thaw_at) => {
+                    self.state.suspect_frozen(&self.order.desired);
+                    thaw_at = self.thaw_at();
+                    look_at = Some(Instant::now());
+                    self.tell().await;
                 }
                 (kind, seen) = self.watches.next() => {
                     let failed = self.state.is_failing();
@@ -298,6 +320,7 @@ impl Worker {
                         self.report.settled = !waits_for_mesh;
                         self.report.request.clone_from(&self.order.request);
                     }
+                    self.revert().await;
                     look_at.get_or_insert_with(Instant::now);
                     self.tell().await;
                 }
@@ -323,6 +346,14 @@ impl Worker {
         self.context.metrics.api_error(TargetKind::of(self.target()), error);
     }
 
+    /// When a field is no longer left alone.
+    fn thaw_at(&self) -> Option<Instant> {
+        let now = Timestamp::now();
+        let until = self.order.desired.next_thaw(now)?;
+        let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+        Some(Instant::now() + wait.min(THAW_LOOK))
+    }
+
     /// Watches what the present order needs. Gives back until when a pass waits for the lists.
     fn follow(&mut self) -> Instant {
         self.kinds = self.state.kinds_for(&self.order.desired);
@@ -344,8 +375,14 @@ impl Worker {
         next.wanted = desired.revision.clone();
         next.objects = desired.objects.len();
         next.fill(&self.state, declared_at);
+        let frozen = desired.frozen_at(Timestamp::now()).map(|(id, field)| (id.clone(), field.clone()));
+        next.frozen = frozen.collect();
         next.blocked = self.state.unreachable().map(|failure| failure.message.clone());
-        if next.blocked.is_some() {
+        if let Some(why) = &next.blocked {
+            let asked = self.order.revert.as_ref().map(|request| &request.id);
+            if asked.is_some() && next.reverted.as_ref().map(|done| &done.id) != asked {
+                next.reverted = revert::unavailable(&self.order, why);
+            }
             self.progress.reached(&desired.target, &desired.revision, Reached::Failed);
             next.settled = true;
             next.request.clone_from(&self.order.request);

@@ -1,9 +1,10 @@
 //! What a target tells about itself.
 
 use super::state::{Drift, TargetState};
-use asm_shared::api::{HeldChange, SyncProblem};
+use asm_shared::api::{HeldChange, RevertStatus, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
+use asm_shared::plan::FrozenField;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -34,6 +35,10 @@ pub(crate) struct TargetReport {
     pub(crate) leaving: usize,
     /// The wish to sync (annotation value) that was fulfilled last.
     pub(crate) request: Option<Arc<str>>,
+    /// Fields that are left alone.
+    pub(crate) frozen: Vec<(ObjectId, FrozenField)>,
+    /// The request to put Git's values back that was carried out last, as far as it concerned this target.
+    pub(crate) reverted: Option<Arc<RevertStatus>>,
     /// The last pass over this commit ended.
     pub(crate) settled: bool,
     /// It was sent before, so an equal one need not be.
@@ -55,6 +60,8 @@ impl TargetReport {
             hold: None,
             leaving: 0,
             request: None,
+            frozen: Vec::new(),
+            reverted: None,
             settled: false,
             told: false,
         }

@@ -1,10 +1,11 @@
 //! One stage of a pass: its objects do not depend on each other and are applied side by side.
 
 use super::Worker;
-use super::apply::{Refusal, apply};
+use super::apply::Refusal;
 use super::pass::PassEnd;
 use super::remove::held;
 use super::resources::Resources;
+use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
 use crate::context::FleetContext;
 use crate::metrics::ApplyOutcome;
@@ -45,7 +46,7 @@ pub(super) struct StageEnd {
 }
 
 /// What came of one object.
-enum Done {
+pub(super) enum Done {
     /// Stored; with the hash of Git's object, or 0 when a union was applied in its place.
     Applied(Box<DynamicObject>, u64),
     Held(HeldChange),
@@ -131,6 +132,9 @@ impl Worker {
         self.state.applied(id, &api_version(&object.object), hash, now);
         self.dirty = true;
         if let Ok(live) = serde_json::to_value(live) {
+            if is_provisional(object, &live) {
+                self.state.accept_provisionally(id);
+            }
             self.judge_health(id, &live);
         }
         wrote
@@ -159,7 +163,7 @@ pub(super) fn api_version(object: &Value) -> Arc<str> {
 }
 
 /// Applies one object if this replica may still write. Owns what it uses, so that many of them can be in flight.
-async fn guarded(
+pub(super) async fn guarded(
     context: FleetContext,
     resources: Resources,
     desired: Arc<Desired>,
@@ -187,18 +191,19 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
             Err(error) => return Done::Refused(Refusal::Cluster(error)),
         };
         if let Some(live) = live {
-            if let Some(danger) = of_change(&id.group_kind, &wanted.object, &live)
+            let object = expected(wanted, &live);
+            if let Some(danger) = of_change(&id.group_kind, &object, &live)
                 && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, Timestamp::now())
             {
                 return Done::Held(held(&danger, &desired.target, id, &why));
             }
             if is_rule {
-                union = union_subsets(&wanted.object, &live);
+                union = union_subsets(&object, &live);
             }
         }
     }
     let (object, hash) = union.as_ref().map_or((&wanted.object, wanted.hash), |union| (union, 0));
-    match apply(resources, id, object).await {
+    match apply_wanted(resources, id, wanted, object).await {
         Ok(live) => Done::Applied(Box::new(live), hash),
         Err(refusal) => Done::Refused(refusal),
     }

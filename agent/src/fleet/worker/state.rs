@@ -261,6 +261,20 @@ impl TargetState {
         self.suspects.remove(id);
     }
 
+    /// Remembers that an object is as Git wants it only because fields of it are left alone.
+    pub(crate) fn accept_provisionally(&mut self, id: &ObjectId) {
+        if let Some(applied) = self.inventory.get_mut(id) {
+            applied.fingerprint = applied.fingerprint.provisional();
+        }
+    }
+
+    /// Has everything judged anew of which fields are, or were, left alone.
+    pub(crate) fn suspect_frozen(&mut self, desired: &Desired) {
+        let frozen = desired.objects.iter().filter(|(_, object)| !object.frozen.is_empty()).map(|(id, _)| id);
+        let known: Vec<ObjectId> = frozen.filter(|id| self.inventory.contains_key(*id)).cloned().collect();
+        self.suspects.extend(known);
+    }
+
     /// Remembers that an object is gone for good.
     pub(crate) fn forget(&mut self, id: &ObjectId) {
         self.inventory.remove(id);
@@ -328,6 +342,18 @@ mod tests {
         assert_eq!((state.inventory[&id("a")].hash, state.leaving.len()), (0, 1));
         state.applied(&id("a"), &"v1".into(), 7, live("z", 1));
         assert_eq!((state.inventory[&id("a")].hash, state.leaving.len()), (7, 0));
+    }
+
+    #[test]
+    fn what_is_accepted_only_for_its_frozen_fields_stays_a_suspect() {
+        let mut state = synced();
+        state.accept_provisionally(&id("a"));
+        state.see(&kind(), Seen::Changed(id("a"), live("a", 1)));
+        assert_eq!(state.suspects.iter().collect::<Vec<_>>(), [&id("a")]);
+        // Our own entry is still told from another one.
+        assert_eq!(state.inventory[&id("a")].fingerprint.entry, 1);
+        let marked = state.inventory[&id("a")].fingerprint;
+        assert_eq!(marked.provisional(), marked);
     }
 
     #[test]

@@ -85,6 +85,33 @@ pub(super) fn notes(reports: &[DriftReport]) -> Vec<String> {
     notes
 }
 
+/// What is left alone, one line per field: it is no drift, and yet not what Git says.
+pub(super) fn frozen(reports: &[DriftReport], now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
+    for report in reports {
+        let Some(status) = &report.status else { continue };
+        for field in &status.frozen {
+            let kind = field.kind.split('.').next().unwrap_or_default();
+            let namespace = field.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+            let until = field.until.as_ref().map(|until| format!(", until {} (in {})", until.0, age(now, until.0)));
+            lines.push(format!(
+                "{} {kind} {namespace}{}: {} is left alone{} ({}; {})",
+                report.spec.target,
+                field.name,
+                printable(&field.path),
+                until.unwrap_or_default(),
+                printable(&field.reason),
+                printable(&field.declared_at)
+            ));
+        }
+        let listed = u32::try_from(status.frozen.len()).unwrap_or(u32::MAX);
+        if status.frozen_total > listed {
+            lines.push(format!("{}: {} more fields are left alone", report.spec.target, status.frozen_total - listed));
+        }
+    }
+    lines
+}
+
 /// `target/namespace/kind.group/name`, one line per object.
 pub(super) fn names(reports: &[DriftReport]) -> String {
     let mut text = String::new();
@@ -94,6 +121,14 @@ pub(super) fn names(reports: &[DriftReport]) -> String {
         let _ = writeln!(text, "{}/{namespace}{}/{}", report.spec.target, object.kind.to_lowercase(), object.name);
     }
     text
+}
+
+/// The first object of a report, as other commands take it.
+pub(super) fn selector(report: &DriftReport) -> Option<String> {
+    let object = report.status.as_ref()?.objects.first()?;
+    let kind = object.kind.split('.').next().unwrap_or_default();
+    let namespace = object.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    Some(format!("{}/{kind}/{namespace}{}", report.spec.target, object.name))
 }
 
 fn objects(reports: &[DriftReport]) -> impl Iterator<Item = (&DriftReport, &DriftedObject)> {

@@ -101,6 +101,13 @@ fn facts(text: &mut String, sync: &FleetSync, now: Timestamp, wide: bool) {
     if !is_current(sync, status) {
         line("", "this is about an older spec; the agent has not looked at the newest one yet");
     }
+    if status.frozen > 0 {
+        let fields = if status.frozen == 1 { "field is" } else { "fields are" };
+        line(
+            "Frozen",
+            &format!("{} {fields} left alone by fleet.yaml; which and why: kubectl asm drift", status.frozen),
+        );
+    }
     if sync.spec.suspend {
         line("Suspended", "nothing is applied, drift is still reported");
     }

@@ -14,7 +14,10 @@ fn desired(names: &[&str]) -> Desired {
         .iter()
         .map(|name| {
             let position = Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
-            (id(name), DesiredObject { object: json!({"metadata": {"name": name}}), hash: 7, position })
+            (
+                id(name),
+                DesiredObject { object: json!({"metadata": {"name": name}}), hash: 7, position, frozen: Vec::new() },
+            )
         })
         .collect();
     Desired { target: Target::Mesh, revision: "r".into(), objects, complete: true, approvals: Arc::new([]) }
