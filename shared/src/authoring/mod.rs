@@ -4,6 +4,7 @@
 //! are written with the comments that a person would write; existing files are edited in place and keep every byte that
 //! the change does not need.
 
+mod adopt;
 mod app;
 mod bookinfo;
 mod clb;
@@ -11,6 +12,7 @@ mod cluster;
 mod edit;
 mod error;
 mod fleet_view;
+mod freeze;
 mod gateway;
 mod init;
 mod placement;
@@ -19,6 +21,7 @@ mod suggest;
 mod text;
 mod workspace;
 
+pub use adopt::{AdoptDrift, AdoptObject, Difference, LiveChange, differences};
 pub use app::{AddApp, AddBookinfo, MoveApp, PlaceApp, RemoveApp, ServiceAnnotation};
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use clb::{
@@ -28,6 +31,7 @@ pub use clb::{
 pub use cluster::{AddCluster, RemoveCluster};
 pub use edit::{Action, FileEdit, new_problems, objects_of};
 pub use error::AuthoringError;
+pub use freeze::{FreezeFields, UnfreezeFields};
 pub use gateway::{
     Assignment, CreateGateway, DeleteGateway, Deletion, EditGateway, Entry, Flag, GatewayPath, GatewayPort,
     GatewaySettings, Hosting, LoadBalancer, NewSharedGateway, Override, Reuse, SHARING_RISKS, ShareGateway, Toleration,

@@ -59,9 +59,14 @@ impl<'a> Workspace<'a> {
         if !document.pointer.is_empty() {
             return self.change_document(path, document.index, &[Change::Remove(document.pointer.clone())]);
         }
+        self.remove_document(path, document.index)
+    }
+
+    /// Takes one document out of its file; a file that holds nothing else goes with it.
+    pub(super) fn remove_document(&mut self, path: &str, document: usize) -> Result<(), AuthoringError> {
         let text = self.open(path)?.after.clone().unwrap_or_default();
         let is_only = Editor::open(text).is_ok_and(|editor| editor.documents().len() == 1);
-        if is_only { self.delete(path) } else { self.edit(path, |editor| editor.remove_document(document.index)) }
+        if is_only { self.delete(path) } else { self.edit(path, |editor| editor.remove_document(document)) }
     }
 
     /// Changes an object where it stands. Changes are made in order: pointers are those after the change before.

@@ -15,7 +15,7 @@ mod field;
 mod object;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use dropped::dropped;
 pub(crate) use field::pairs;

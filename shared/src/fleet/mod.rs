@@ -22,6 +22,7 @@ mod typed;
 pub use approval::{Approval, ApprovalAction, ApprovalSpec};
 pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, Mesh, Metadata};
 pub use frozen::Freeze;
+pub(crate) use frozen::path as frozen_path;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};

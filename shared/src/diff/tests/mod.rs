@@ -3,4 +3,4 @@
 mod apply;
 mod fields;
 mod fleets;
-mod properties;
+pub(crate) mod properties;

@@ -15,7 +15,7 @@ fn object() -> impl Strategy<Value = Value> {
 }
 
 /// Two objects of one kind.
-fn two_objects() -> impl Strategy<Value = (Value, Value)> {
+pub(crate) fn two_objects() -> impl Strategy<Value = (Value, Value)> {
     (object(), object(), any::<bool>()).prop_map(|(a, b, _)| {
         let mut b = b;
         b["apiVersion"] = a["apiVersion"].clone();
