@@ -81,7 +81,7 @@ impl<'a> Git<'a> {
         }
         if !dirty.is_empty() {
             return Err(CommandError::input(format!(
-                "{} {} not committed: nothing was written, because each step is a commit of its own",
+                "{} {} not committed: nothing was written, because what is written becomes a commit of its own",
                 list(&dirty),
                 if dirty.len() == 1 { "is" } else { "are" }
             ))
@@ -97,6 +97,29 @@ impl<'a> Git<'a> {
             CommandError::input("the repository is on no branch (detached HEAD, perhaps amid a rebase)")
                 .hinted("choose a branch with: git switch BRANCH")
         })
+    }
+
+    /// Makes a branch here and switches to it. Gives back what was checked out before, for [`Self::abandon_branch`].
+    pub(crate) fn begin_branch(&self, name: &str) -> Result<String, CommandError> {
+        let before = match self.ensure_branch() {
+            Ok(branch) => branch,
+            Err(_) => self.ask("find the commit", &["rev-parse", "--verify", "HEAD"])?.trim().to_owned(),
+        };
+        self.ask(&format!("make the branch {name}"), &["switch", "--quiet", "--create", name])
+            .map_err(|error| error.hinted("choose another name with --branch"))?;
+        Ok(before)
+    }
+
+    /// Goes back to where [`Self::begin_branch`] was called: the branch has nothing of its own.
+    pub(crate) fn abandon_branch(&self, name: &str, before: &str, error: CommandError) -> CommandError {
+        let is_branch = self.run(&["show-ref", "--verify", "--quiet", &format!("refs/heads/{before}")]);
+        let is_branch = is_branch.is_ok_and(|output| output.status.success());
+        let back: &[&str] = if is_branch { &["switch", "--quiet"] } else { &["switch", "--quiet", "--detach"] };
+        let back = self.ask("go back", &[back, &[before]].concat());
+        match back.and_then(|_| self.ask("remove the branch", &["branch", "--quiet", "-D", name])) {
+            Ok(_) => error,
+            Err(lost) => error.because(format!("and the branch {name} is still there: {lost}")),
+        }
     }
 
     /// Writes the edits and commits them, and nothing else. When the commit fails (a hook, no identity), the files are as

@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod commands;
+mod commit;
 pub mod context;
 pub mod error;
 pub mod exit;
@@ -13,6 +14,7 @@ pub mod kubeconfig;
 pub mod live;
 pub mod output;
 pub mod ui;
+mod when;
 pub mod write;
 
 use crate::cli::{Cli, Invocation};

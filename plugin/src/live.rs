@@ -1,9 +1,12 @@
 //! The live side of a fleet: mesh and member clusters by their kubeconfig contexts.
 
+pub mod drifted;
 pub mod frozen;
 pub mod host;
 pub mod objects;
+pub mod one;
 pub mod report;
+pub mod wait;
 
 use crate::context::Context;
 use crate::error::CommandError;

@@ -2,6 +2,7 @@
 
 mod journal;
 
+use crate::commit::Committed;
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -53,6 +54,29 @@ pub(crate) struct EditList<'a> {
     dry_run: bool,
     /// One per file; none when the files say so already.
     items: Vec<EditItem<'a>>,
+    /// ID of the commit; with --commit only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'a str>,
+    /// Branch that the commit is on; with --commit only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    branch: Option<&'a str>,
+}
+
+impl<'a> EditList<'a> {
+    /// What edits do, or would.
+    pub(crate) fn new(edits: &'a [FileEdit], args: WriteArgs) -> Self {
+        let items = edits.iter().map(|edit| EditItem::new(edit, args)).collect();
+        Self { dry_run: args.is_dry_run(), items, commit: None, branch: None }
+    }
+
+    /// The same, with the commit that holds them.
+    pub(crate) fn committed(self, committed: Option<&'a Committed>) -> Self {
+        Self {
+            commit: committed.map(|commit| commit.id.as_str()),
+            branch: committed.map(|commit| commit.branch.as_str()),
+            ..self
+        }
+    }
 }
 
 impl Document for EditList<'_> {
@@ -62,7 +86,7 @@ impl Document for EditList<'_> {
 /// One edit as the machine formats tell it.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct EditItem<'a> {
+pub(crate) struct EditItem<'a> {
     /// Path inside the fleet repository.
     path: &'a str,
     /// What is done to the file.
@@ -72,6 +96,17 @@ struct EditItem<'a> {
     /// A unified diff; with --dry-run only.
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
+}
+
+impl<'a> EditItem<'a> {
+    pub(crate) fn new(edit: &'a FileEdit, args: WriteArgs) -> Self {
+        Self {
+            path: &edit.path,
+            action: edit.action(),
+            objects: objects_of(edit),
+            diff: args.is_dry_run().then(|| unified_diff(edit)),
+        }
+    }
 }
 
 /// Checks the edits, writes them (or shows them with `--dry-run`) and tells what was done.
@@ -107,7 +142,7 @@ pub fn finish(
 }
 
 /// The commands that commit the edits, from where the user stands.
-fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
+pub(crate) fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
     let paths: Vec<_> = edits.iter().map(|edit| edit.path.as_str()).collect();
     let paths = if paths.len() > 4 { "--all .".to_owned() } else { paths.join(" ") };
     let is_here = std::env::current_dir().is_ok_and(|here| root == here || root == Path::new("."));
@@ -136,16 +171,8 @@ pub(crate) fn report(
     let suffix = if args.is_dry_run() { " (dry run)" } else { "" };
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
-            let items = edits
-                .iter()
-                .map(|edit| EditItem {
-                    path: &edit.path,
-                    action: edit.action(),
-                    objects: objects_of(edit),
-                    diff: args.is_dry_run().then(|| unified_diff(edit)),
-                })
-                .collect();
-            let list = EditList { dry_run: args.is_dry_run(), items };
+            let items = edits.iter().map(|edit| EditItem::new(edit, args)).collect();
+            let list = EditList { dry_run: args.is_dry_run(), items, commit: None, branch: None };
             output::print(ui, format, &output::of(&list)?)?;
         }
         OutputFormat::Name => {

@@ -1,6 +1,7 @@
 //! The verbs. One file each; groups of verbs are directories. A file holds `XArgs` (its documentation is the help text)
 //! and `run(context, args)`.
 
+pub mod adopt;
 pub mod app;
 pub mod clb;
 pub mod cluster;
@@ -8,13 +9,16 @@ pub mod complete;
 pub mod completion;
 pub mod diff;
 pub mod drift;
+pub mod freeze;
 pub mod gateway;
 pub mod init;
 pub mod resume;
+pub mod revert;
 pub mod route;
 pub mod status;
 pub mod suspend;
 pub mod sync;
+pub mod unfreeze;
 pub mod version;
 
 use crate::context::Context;
@@ -40,6 +44,10 @@ pub enum Command {
     Diff(diff::DiffArgs),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
+    Adopt(adopt::AdoptArgs),
+    Revert(revert::RevertArgs),
+    Freeze(freeze::FreezeArgs),
+    Unfreeze(unfreeze::UnfreezeArgs),
     Sync(sync::SyncArgs),
     Suspend(suspend::SuspendArgs),
     Resume(resume::ResumeArgs),
@@ -61,6 +69,10 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Diff(args) => diff::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
+        Command::Adopt(args) => adopt::run(context, args),
+        Command::Revert(args) => revert::run(context, args),
+        Command::Freeze(args) => freeze::run(context, args),
+        Command::Unfreeze(args) => unfreeze::run(context, args),
         Command::Sync(args) => sync::run(context, args),
         Command::Suspend(args) => suspend::run(context, args),
         Command::Resume(args) => resume::run(context, args),

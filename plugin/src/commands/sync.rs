@@ -7,13 +7,10 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::live::host::{Host, resource_name};
 use crate::live::report::{Shown, short};
+use crate::live::wait;
 use crate::output::{self, OutputFormat};
-use crate::ui::Progress;
-use asm_io::cluster::ClusterError;
 use asm_shared::api::{FleetSync, labels};
-use futures::{StreamExt as _, TryStreamExt as _};
 use kube::ResourceExt as _;
-use kube::api::{WatchEvent, WatchParams};
 use outcome::{Outcome, outcome};
 use serde_json::json;
 use std::time::Duration;
@@ -67,7 +64,16 @@ pub fn run(context: &Context, args: SyncArgs) -> Result<Exit, CommandError> {
             return done(context, format, &sync, None);
         }
         let progress = context.ui().progress("asked the agent to sync");
-        let waited = tokio::time::timeout(limit, wait(&host, &sync, &wish, &progress)).await;
+        let waited = tokio::time::timeout(
+            limit,
+            wait::until(
+                &host,
+                &sync,
+                |sync| outcome(sync, &wish).is_settled(),
+                |sync| progress.set(&doing(sync, &wish)),
+            ),
+        )
+        .await;
         drop(progress);
         match waited {
             Ok(settled) => {
@@ -86,52 +92,12 @@ pub fn run(context: &Context, args: SyncArgs) -> Result<Exit, CommandError> {
     })
 }
 
-fn timeout(text: &str) -> Result<Duration, CommandError> {
+/// The value of `--timeout`.
+pub(super) fn timeout(text: &str) -> Result<Duration, CommandError> {
     crate::kubeconfig::request_timeout(text).ok().flatten().ok_or_else(|| {
         CommandError::usage(format!("--timeout {text}: not a duration above zero"))
             .hinted("write for example 30s, 2m or 1m30s")
     })
-}
-
-/// Watches the FleetSync until waiting changes nothing more.
-async fn wait(host: &Host, sync: &FleetSync, wish: &str, progress: &Progress) -> Result<FleetSync, CommandError> {
-    let (api, name) = (host.api(sync), sync.name_any());
-    let mut current = sync.clone();
-    loop {
-        if outcome(&current, wish).is_settled() {
-            return Ok(current);
-        }
-        progress.set(&doing(&current, wish));
-        let parameters = WatchParams::default().fields(&format!("metadata.name={name}"));
-        let version = current.resource_version().unwrap_or_default();
-        let mut events = host.answer("watch the FleetSync", api.watch(&parameters, &version).await)?.boxed();
-        // A watch ends when its time is over or its start is too old; both mean: read again, watch again.
-        loop {
-            match events.try_next().await {
-                Ok(Some(WatchEvent::Added(sync) | WatchEvent::Modified(sync))) => {
-                    if outcome(&sync, wish).is_settled() {
-                        return Ok(sync);
-                    }
-                    progress.set(&doing(&sync, wish));
-                }
-                Ok(Some(WatchEvent::Deleted(_))) => {
-                    return Err(CommandError::input(format!("{} was deleted while waiting", resource_name(sync))));
-                }
-                Ok(Some(WatchEvent::Bookmark(_))) => {}
-                Ok(Some(WatchEvent::Error(_)) | None) => break,
-                Err(error) => {
-                    let error = ClusterError::from(error);
-                    if error.is_transient() {
-                        break;
-                    }
-                    return Err(host.failed("watch the FleetSync", &error));
-                }
-            }
-        }
-        // An API server that ends every watch at once must not be asked without pause.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        current = host.answer("read the FleetSync", api.get(&name).await)?;
-    }
 }
 
 /// What the agent is at, for the spinner.

@@ -3,12 +3,14 @@
 //! `cargo xtask gen` writes them to `docs/schemas/output/`. They do not close objects: a later version may add fields.
 
 use super::{API_VERSION, Document};
+use crate::commands::adopt::Adoption;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
@@ -23,6 +25,7 @@ use serde_json::{Map, Value, json};
 /// Kind and JSON schema (draft 2020-12) of every document that a command prints. A new kind needs a line here.
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
+        schema::<Adoption<'_>>(),
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
         schema::<EditList<'_>>(),
@@ -32,6 +35,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<IngressGateway<'_>>(),
         schema::<IngressGatewayList<'_>>(),
         schema::<LoadBalancerList<'_>>(),
+        schema::<RevertList<'_>>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
         schema::<StepList<'_>>(),

@@ -197,6 +197,34 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Args("shop"),
     },
     Verb {
+        // A clean run has nothing to take over.
+        path: "adopt",
+        formats: WRITES,
+        repeatable: false,
+        clean: Args("--all"),
+        findings: NO_FINDINGS,
+        input: Args("mesh/VirtualService/default/nobody"),
+        unreachable: Args("--all"),
+    },
+    Verb {
+        path: "revert",
+        formats: WRITES,
+        repeatable: false,
+        clean: Args("mesh/VirtualService/default/reviews"),
+        findings: Args("mesh/IstioGateway/istio-system/held"),
+        input: Args("mesh/VirtualService/default/nobody"),
+        unreachable: Args("mesh/VirtualService/default/reviews"),
+    },
+    Verb {
+        unreachable: Args("VirtualService/reviews --reason x"),
+        ..writing(
+            "freeze",
+            "mesh/VirtualService/default/reviews --field spec.http[0].timeout --reason slow",
+            "VirtualService/revews --field spec.hosts --reason x",
+        )
+    },
+    writing("unfreeze", "VirtualService/details", "VirtualService/reviews"),
+    Verb {
         path: "sync",
         formats: WRITES,
         repeatable: false,
@@ -310,7 +338,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Clusters m1c1, m1c2 and spare; a serverless gateway ingressgateway, the Gateway bookinfo-gateway; bookinfo in both
     /// clusters; the routes bookinfo and reviews (v1 and v2); the gateway edge in m1c1 with the further CLB istio-edge-2; the
-    /// route details with the rules alpha and beta before an unnamed one. All of it is committed. The agent's FleetSync shop
+    /// route details with the rules alpha and beta before an unnamed one, the timeout of which is frozen. All of it is committed. The agent's FleetSync shop
     /// is ready.
     pub(crate) fn new() -> Self {
         static FLEET: OnceLock<World> = OnceLock::new();
@@ -321,6 +349,7 @@ impl Stage {
         let host = ApiServer::reacting(Box::new(|sync| {
             let wish = sync["metadata"]["annotations"]["kubectl-asm.io/reconcile-at"].clone();
             sync["status"]["lastHandledReconcileAt"] = wish;
+            answer_revert(sync);
         }));
         host.put("fleetsyncs", fleet_sync("True", "Ready", "1 targets are at 4f1c2aa"));
         let config = world.root().join("../config").to_string_lossy().into_owned();
@@ -359,6 +388,7 @@ fn make_fleet() -> World {
         "route add details --to details:9080",
         "route add details --rule-name beta --first --match header:end-user=exact:b --to details:9080",
         "route add details --rule-name alpha --first --match header:end-user=exact:a --to details:9080",
+        "freeze VirtualService/details --field spec.http[2].timeout --reason slow",
     ] {
         world.ok(&line.split(' ').collect::<Vec<_>>());
     }
@@ -399,6 +429,26 @@ fn fleet_sync(status: &str, reason: &str, message: &str) -> Value {
             "targets": [{"name": "mesh", "revision": "4f1c2aa0000", "objects": 3, "conditions": conditions(status, reason, message)}]
         }
     })
+}
+
+/// Answers a request to put values back as an agent would: by the name of the object.
+fn answer_revert(sync: &mut Value) {
+    let Some(text) = sync["metadata"]["annotations"]["kubectl-asm.io/revert"].as_str() else { return };
+    let request: Value = serde_json::from_str(text).unwrap();
+    let results = request["objects"].as_array().unwrap().iter().map(|object| {
+        let mut result = object.clone();
+        let (outcome, message) = match object["name"].as_str().unwrap() {
+            "held" => ("HeldBack", Some("it would lose 198.51.100.7")),
+            "nobody" => ("NotInGit", Some("Git has no such object")),
+            _ => ("Reverted", None),
+        };
+        result["outcome"] = outcome.into();
+        if let Some(message) = message {
+            result["message"] = message.into();
+        }
+        result
+    });
+    sync["status"]["lastHandledRevert"] = json!({"id": request["id"], "results": results.collect::<Vec<_>>()});
 }
 
 fn hold_back(stage: &Stage) {
