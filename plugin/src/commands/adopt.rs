@@ -109,6 +109,9 @@ pub fn run(context: &Context, args: AdoptArgs) -> Result<Exit, CommandError> {
     let all = drifted::all(&reports);
     let chosen = if args.all { all.clone() } else { choose(context, &repo, &all, &args.objects)? };
     warn_of_unlisted(context, &args, &reports);
+    if args.all && chosen.is_empty() {
+        context.ui().status("nothing has drifted: there is nothing to take over");
+    }
     if !fields.is_empty() && chosen.iter().any(|other| chosen[0].id != other.id) {
         return Err(CommandError::usage("--field is for one object").hinted("adopt the objects one after the other"));
     }
@@ -139,9 +142,7 @@ fn finish(
         output::print(ui, format, &output::of(&document)?)?;
     } else {
         told::lines(taken).iter().for_each(|line| ui.status(line));
-        if taken.is_empty() {
-            ui.status("nothing to take over: what drifted is as the files say");
-        } else {
+        if !taken.is_empty() {
             commit::tell(context, format, edits, message, args.write, committed.as_ref())?;
         }
     }

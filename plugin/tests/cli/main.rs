@@ -11,6 +11,7 @@ mod clb_retire;
 mod cluster;
 mod contract;
 mod diff;
+mod drift_ways;
 mod gateway;
 mod kubeconfig;
 mod route_rules;

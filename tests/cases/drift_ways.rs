@@ -1,0 +1,260 @@
+//! What to do about drift: take it into Git, put Git's value back, leave it alone.
+
+use anyhow::{Context as _, Result, ensure};
+use asm_lab::story::{CONSOLE, PATIENCE, Story, api};
+use asm_lab::{HOST, Lab, LabOptions, MESH, users, wait_for};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+
+/// Users of the agent: on the targets, and on its own cluster.
+const AGENTS: [&str; 2] = [users::AGENT, users::AGENT_SERVICE_ACCOUNT];
+
+struct Ways<'lab> {
+    story: Story<'lab>,
+    routes: Api<DynamicObject>,
+    doors: Api<DynamicObject>,
+    workloads: Api<DynamicObject>,
+}
+
+impl Ways<'_> {
+    async fn console_patches(&self, api: &Api<DynamicObject>, name: &str, patch: Patch<Value>) -> Result<()> {
+        let manager = PatchParams { field_manager: Some(CONSOLE.to_owned()), ..PatchParams::default() };
+        api.patch(name, &manager, &patch).await?;
+        Ok(())
+    }
+
+    /// Somebody changes the first weight of the route bookinfo.
+    async fn console_weighs(&self, weight: u32) -> Result<()> {
+        let patch = json!([{"op": "add", "path": "/spec/http/0/route/0/weight", "value": weight}]);
+        self.console_patches(&self.routes, "bookinfo", Patch::Json(serde_json::from_value(patch)?)).await
+    }
+
+    async fn weight(&self) -> Result<Value> {
+        Ok(self.routes.get("bookinfo").await?.data["spec"]["http"][0]["route"][0]["weight"].clone())
+    }
+
+    async fn drifted(&self, count: u32) -> Result<()> {
+        self.story.wait_status(&format!("{count} objects drifted"), |sync| sync["status"]["drifted"] == count).await?;
+        Ok(())
+    }
+
+    /// Runs a command that prints JSON; it may report findings.
+    fn json(&self, args: &[&str]) -> Result<(Option<i32>, Value)> {
+        let output = self.story.plugin(&[args, &["-o", "json"]].concat())?;
+        let told = || {
+            format!("{args:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        };
+        Ok((output.status.code(), serde_json::from_slice(&output.stdout).with_context(told)?))
+    }
+
+    fn push(&self) -> Result<String> {
+        self.story.git(&["push", "--quiet", self.story.url(), "HEAD:refs/heads/main"])?;
+        self.story.git(&["rev-parse", "HEAD"])
+    }
+
+    fn nothing_differs(&self) -> Result<()> {
+        let output = self.story.plugin(&["diff", "--live"])?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.code() == Some(0), "{text}");
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_adopted_reverted_and_frozen() -> Result<()> {
+    let lab = Lab::start(LabOptions::default()).await?;
+    let mut story = Story::begin(&lab)?;
+    story.author()?;
+    story.plugin_ok(&["route", "split", "reviews", "--subset", "v1,v2,v3", "--to", "v1=50,v2=50"])?;
+    let revision = story.commit_and_push("a gateway and Bookinfo in two clusters")?;
+    story.install(json!({})).await?;
+    story.start_agent()?;
+    story.wait_ready(&revision).await?;
+    let ways = Ways {
+        routes: api(&lab, MESH, "networking.istio.io/v1beta1", "VirtualService", "virtualservices", Some("default"))?,
+        doors: api(&lab, "m1c2", "v1", "Service", "services", Some("default"))?,
+        workloads: api(&lab, "m1c1", "apps/v1", "Deployment", "deployments", Some("default"))?,
+        story,
+    };
+    adopt(&lab, &ways).await.context("adopt")?;
+    revert(&lab, &ways).await.context("revert")?;
+    freeze(&lab, &ways).await.context("freeze")?;
+    Ok(())
+}
+
+/// A weight, an annotation and an added route, in one commit that holds exactly that.
+async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
+    ways.console_weighs(50).await?;
+    let route = json!([{"op": "add", "path": "/spec/http/0", "value": {
+        "name": "new", "match": [{"uri": {"prefix": "/new"}}], "route": [{"destination": {"host": "details"}}]
+    }}]);
+    ways.console_patches(&ways.routes, "bookinfo", Patch::Json(serde_json::from_value(route)?)).await?;
+    let owner = json!({"metadata": {"annotations": {"example.com/owner": "somebody"}}});
+    ways.console_patches(&ways.doors, "productpage", Patch::Merge(owner)).await?;
+    ways.drifted(2).await?;
+
+    let before = ways.story.git(&["rev-parse", "HEAD"])?;
+    let (code, told) = ways.json(&["adopt", "--all", "--context", "host", "--dry-run"])?;
+    ensure!(
+        code == Some(0) && told["dryRun"] == true && ways.story.git(&["status", "--porcelain"])?.is_empty(),
+        "{told:#}"
+    );
+    let (code, told) = ways.json(&["adopt", "--all", "--context", "host", "--commit", "--branch", "live-changes"])?;
+    ensure!(
+        code == Some(0) && told["branch"] == "live-changes" && told["objects"].as_array().map(Vec::len) == Some(2),
+        "{told:#}"
+    );
+    for field in
+        told["objects"].as_array().into_iter().flatten().flat_map(|o| o["fields"].as_array().into_iter().flatten())
+    {
+        ensure!(field["manager"] == CONSOLE && field["time"].is_string(), "{field}");
+    }
+    let message = ways.story.git(&["log", "-1", "--format=%B"])?;
+    ensure!(
+        message.starts_with("adopt live changes of 2 objects") && message.contains("by asm-console (Update) at 20"),
+        "{message}"
+    );
+    let diff = ways.story.git(&["diff", "--unified=0", &before, "HEAD"])?;
+    let changed: Vec<&str> = diff.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+    insta::assert_snapshot!(changed.join("\n"), @"
+    --- a/clusters/m1c2/apps/bookinfo.yaml
+    +++ b/clusters/m1c2/apps/bookinfo.yaml
+    -    example.com/owner: web-team
+    +    example.com/owner: somebody
+    --- a/mesh/routes/bookinfo.yaml
+    +++ b/mesh/routes/bookinfo.yaml
+    +    - name: new
+    +      match:
+    +        - uri:
+    +            prefix: /new
+    +      route:
+    +        - destination:
+    +            host: details
+    +          weight: 50
+    ");
+
+    // Merged and synced: the drift is gone, and nothing is left to be written.
+    let revision = ways.push()?;
+    ways.story.wait_ready(&revision).await?;
+    ways.drifted(0).await?;
+    ways.nothing_differs()?;
+    let live = ways.routes.get("bookinfo").await?;
+    ensure!(live.data["spec"]["http"][0]["name"] == "new", "{}", live.data["spec"]);
+    let marks = (lab.audit_mark(MESH).await?, lab.audit_mark("m1c2").await?);
+    ways.story.plugin_ok(&["sync", "--context", "host"])?;
+    for (context, mark) in [(MESH, marks.0), ("m1c2", marks.1)] {
+        let entries = lab.audit_since(context, mark).await?;
+        let writes: Vec<_> = entries.iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write()).collect();
+        ensure!(writes.is_empty(), "{context}: {writes:#?}");
+    }
+    Ok(())
+}
+
+/// In `Report` mode, by request: a weight and a deleted object.
+async fn revert(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
+    let git = ways.weight().await?;
+    ways.console_patches(
+        &ways.routes,
+        "bookinfo",
+        Patch::Json(serde_json::from_value(json!([{"op": "add", "path": "/spec/http/0/timeout", "value": "7s"}]))?),
+    )
+    .await?;
+    ways.workloads.delete("reviews-v3", &DeleteParams::background()).await?;
+    ways.drifted(2).await?;
+    let (code, told) = ways.json(&["revert", "--all", "--context", "host"])?;
+    let outcomes: Vec<&Value> = told["items"].as_array().into_iter().flatten().map(|item| &item["outcome"]).collect();
+    ensure!(code == Some(0) && outcomes == ["Reverted", "Reverted"], "{told:#}");
+    let live = ways.routes.get("bookinfo").await?;
+    ensure!(live.data["spec"]["http"][0]["timeout"].is_null() && ways.weight().await? == git, "{}", live.data["spec"]);
+    wait_for("the workload is there again", PATIENCE, || async {
+        Ok(ways.workloads.get_opt("reviews-v3").await?.map(drop))
+    })
+    .await?;
+    ways.drifted(0).await?;
+
+    // Once more there is nothing to do, and nothing is written.
+    let mark = lab.audit_mark(MESH).await?;
+    let (code, told) = ways.json(&["revert", "mesh/vs/default/bookinfo", "--context", "host"])?;
+    ensure!(code == Some(0) && told["items"][0]["outcome"] == "NotDrifted", "{told:#}");
+    let writes =
+        lab.audit_since(MESH, mark).await?.into_iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write());
+    ensure!(writes.count() == 0);
+    let (code, _) = ways.json(&["revert", "mesh/vs/default/nobody", "--context", "host"])?;
+    ensure!(code == Some(2), "an object that Git does not have: {code:?}");
+    Ok(())
+}
+
+/// A frozen weight is no drift, and outlives a commit that changes something else of the object.
+async fn freeze(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
+    let doors = ways.doors.get("productpage").await?.metadata.annotations.unwrap_or_default();
+    ensure!(doors.get("example.com/owner").map(String::as_str) == Some("somebody"), "{doors:?}");
+    let owner = json!({"metadata": {"annotations": {"example.com/owner": "the night shift"}}});
+    ways.console_patches(&ways.doors, "productpage", Patch::Merge(owner)).await?;
+    ways.console_patches(
+        &ways.routes,
+        "reviews",
+        Patch::Json(serde_json::from_value(
+            json!([{"op": "add", "path": "/spec/http/0/route/0/weight", "value": 41}]),
+        )?),
+    )
+    .await?;
+    ways.drifted(2).await?;
+    let reason = ["--reason", "the night shift plays", "--context", "host", "--commit"];
+    for object in ["mesh/vs/default/reviews", "m1c2/svc/default/productpage"] {
+        ways.story.plugin_ok(&[&["freeze", object], &reason[..]].concat())?;
+    }
+    let mark = lab.audit_mark(MESH).await?;
+    let revision = ways.push()?;
+    ways.story.wait_ready(&revision).await?;
+    ways.drifted(0).await?;
+    let writes =
+        lab.audit_since(MESH, mark).await?.into_iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write());
+    ensure!(writes.count() == 0, "freezing writes nothing");
+    ensure!(ways.story.status().await?["status"]["frozen"] == 2);
+    ways.nothing_differs()?;
+    let drift = ways.story.plugin(&["drift", "--context", "host"])?;
+    let told = String::from_utf8_lossy(&drift.stderr).into_owned();
+    ensure!(
+        drift.status.code() == Some(0) && told.contains("is left alone (the night shift plays; fleet.yaml:"),
+        "{told}"
+    );
+
+    // A commit that changes another field of the same objects.
+    ways.story.plugin_ok(&["route", "set", "reviews", "--timeout", "9s"])?;
+    let file = ways.story.git(&["grep", "--files-with-matches", "example.com/owner", "--", "clusters", "groups"])?;
+    for file in file.lines() {
+        let text = std::fs::read_to_string(ways.story.dir().join(file))?;
+        let text = text.replacen("example.com/owner:", "example.com/pager: '7'\n    example.com/owner:", 1);
+        ways.story.write(file, &text)?;
+    }
+    let revision = ways.story.commit_and_push("a timeout and a pager")?;
+    ways.story.wait_ready(&revision).await?;
+    let live = ways.routes.get("reviews").await?;
+    ensure!(
+        live.data["spec"]["http"][0]["timeout"] == "9s" && live.data["spec"]["http"][0]["route"][0]["weight"] == 41,
+        "{}",
+        live.data["spec"]
+    );
+    let doors = ways.doors.get("productpage").await?.metadata.annotations.unwrap_or_default();
+    let door = |key: &str| doors.get(key).map(String::as_str);
+    ensure!(
+        door("example.com/owner") == Some("the night shift") && door("example.com/pager") == Some("7"),
+        "{doors:?}"
+    );
+    ways.drifted(0).await?;
+
+    // Looked after again, also by an agent that was not there when the entry went: drift, and still nothing written.
+    let agents = api(lab, HOST, "kubectl-asm.io/v1alpha1", "FleetSync", "fleetsyncs", Some("asm-system"))?;
+    ensure!(agents.get("shop").await?.metadata.name.is_some());
+    ways.story.plugin_ok(&["unfreeze", "mesh/vs/default/reviews", "--commit"])?;
+    let mark = lab.audit_mark(MESH).await?;
+    let revision = ways.push()?;
+    ways.story.wait_ready(&revision).await?;
+    ways.drifted(1).await?;
+    let writes =
+        lab.audit_since(MESH, mark).await?.into_iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write());
+    ensure!(writes.count() == 0, "unfreezing writes nothing");
+    ways.story.plugin_ok(&["revert", "vs/reviews", "--context", "host"])?;
+    ways.drifted(0).await?;
+    Ok(())
+}
