@@ -21,6 +21,9 @@ pub fn thawed(live: &Value, wanted: &Value, paths: &[FieldPath]) -> Value {
     copied(&fold_string_data(wanted), live, paths, Into::Live)
 }
 
+/// Where an element stands in one list, and where in the other.
+type Places = (Option<usize>, Option<usize>);
+
 /// Which object gets the other's values.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Into {
@@ -137,7 +140,7 @@ fn element<'v>(
         return (nothing.clone(), nothing);
     }
     // An element that one side lacks would stand behind the element that is before it on the other side.
-    let behind = |place: usize, of: fn(&(Option<usize>, Option<usize>)) -> (Option<usize>, Option<usize>)| {
+    let behind = |place: usize, of: fn(&Places) -> Places| {
         let before = pairs.iter().map(of).filter(|(own, _)| own.is_some_and(|own| own < place));
         before.filter_map(|(_, other)| other).max().map_or(0, |other| other + 1)
     };

@@ -146,14 +146,16 @@ impl Worker {
             Verdict::InSync => {
                 self.state.drift.remove(id);
                 let taken = now.fingerprint.entry != applied.fingerprint.entry;
-                if taken && !self.order.suspended {
+                let provisional = is_provisional(wanted, found);
+                // Whose the frozen fields are does not matter: such an object is judged at every event.
+                if taken && !provisional && !self.order.suspended {
                     // Somebody changed our field and changed it back, or owns it now: the value is Git's, so applying it
                     // changes nothing but makes the field ours again, and its next change visible.
                     return self.take_back(desired, id, wanted).await;
                 }
                 self.state.observed.insert(id.clone(), now.clone());
                 let seen = now.fingerprint;
-                let seen = if is_provisional(wanted, found) { seen.provisional() } else { seen };
+                let seen = if provisional { seen.provisional() } else { seen };
                 if let Some(applied) = self.state.inventory.get_mut(id)
                     && applied.fingerprint != seen
                 {
