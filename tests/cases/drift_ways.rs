@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::story::{CONSOLE, PATIENCE, Story, api};
-use asm_lab::{HOST, Lab, LabOptions, MESH, users, wait_for};
+use asm_lab::{Lab, LabOptions, MESH, users, wait_for};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -76,9 +76,13 @@ async fn drift_is_adopted_reverted_and_frozen() -> Result<()> {
         workloads: api(&lab, "m1c1", "apps/v1", "Deployment", "deployments", Some("default"))?,
         story,
     };
+    let mut ways = ways;
     adopt(&lab, &ways).await.context("adopt")?;
     revert(&lab, &ways).await.context("revert")?;
+    guard(&lab, &ways).await.context("the guard")?;
     freeze(&lab, &ways).await.context("freeze")?;
+    unfreeze(&lab, &mut ways).await.context("unfreeze")?;
+    expire(&ways).await.context("expire")?;
     Ok(())
 }
 
@@ -184,6 +188,29 @@ async fn revert(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Putting back what somebody made a load balancer would lose its address: it waits for consent.
+async fn guard(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
+    let kind = |kind: &str| Patch::Merge(json!({"spec": {"type": kind}}));
+    ways.console_patches(&ways.doors, "details", kind("LoadBalancer")).await?;
+    let cloud = lab.cloud("m1c2");
+    let made = wait_for("the load balancer is there", PATIENCE, || async {
+        let address = ways.doors.get("details").await?.data["status"]["loadBalancer"]["ingress"][0]["ip"].clone();
+        Ok(address.as_str().map(str::to_owned))
+    })
+    .await?;
+    ways.drifted(1).await?;
+    let (code, told) = ways.json(&["revert", "m1c2/svc/details", "--context", "host"])?;
+    let result = &told["items"][0];
+    ensure!(code == Some(1) && result["outcome"] == "HeldBack", "{told:#}");
+    ensure!(result["message"].as_str().is_some_and(|message| message.contains(&made)), "{told:#}");
+    ensure!(
+        cloud.load_balancer_of("default", "details").is_some_and(|lb| lb.address == made) && cloud.deleted().is_empty()
+    );
+    // The person takes it back.
+    ways.console_patches(&ways.doors, "details", kind("ClusterIP")).await?;
+    ways.drifted(0).await
+}
+
 /// A frozen weight is no drift, and outlives a commit that changes something else of the object.
 async fn freeze(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     let doors = ways.doors.get("productpage").await?.metadata.annotations.unwrap_or_default();
@@ -243,12 +270,16 @@ async fn freeze(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     );
     ways.drifted(0).await?;
 
-    // Looked after again, also by an agent that was not there when the entry went: drift, and still nothing written.
-    let agents = api(lab, HOST, "kubectl-asm.io/v1alpha1", "FleetSync", "fleetsyncs", Some("asm-system"))?;
-    ensure!(agents.get("shop").await?.metadata.name.is_some());
+    Ok(())
+}
+
+/// Looked after again, also by an agent that was not there when the entry went: drift, and still nothing written.
+async fn unfreeze(lab: &Lab, ways: &mut Ways<'_>) -> Result<()> {
+    ways.story.agent.take().context("no agent")?.kill()?;
     ways.story.plugin_ok(&["unfreeze", "mesh/vs/default/reviews", "--commit"])?;
     let mark = lab.audit_mark(MESH).await?;
     let revision = ways.push()?;
+    ways.story.start_agent()?;
     ways.story.wait_ready(&revision).await?;
     ways.drifted(1).await?;
     let writes =
@@ -257,4 +288,20 @@ async fn freeze(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     ways.story.plugin_ok(&["revert", "vs/reviews", "--context", "host"])?;
     ways.drifted(0).await?;
     Ok(())
+}
+
+/// An entry with an end: afterwards its fields are drift again, without a commit.
+async fn expire(ways: &Ways<'_>) -> Result<()> {
+    let frozen = |count: u32| move |sync: &Value| sync["status"]["frozen"] == count;
+    ways.story.wait_status("one field is frozen", frozen(1)).await?;
+    let patch = json!([{"op": "add", "path": "/spec/http/0/timeout", "value": "3s"}]);
+    ways.console_patches(&ways.routes, "bookinfo", Patch::Json(serde_json::from_value(patch)?)).await?;
+    ways.drifted(1).await?;
+    let freeze =
+        ["freeze", "mesh/vs/bookinfo", "--reason", "for a moment", "--until", "20s", "--context", "host", "--commit"];
+    ways.story.plugin_ok(&freeze)?;
+    ways.push()?;
+    ways.story.wait_status("two fields are frozen", frozen(2)).await?;
+    ways.story.wait_status("the entry has ended", frozen(1)).await?;
+    ways.drifted(1).await
 }

@@ -4,6 +4,7 @@
 use crate::diff::pairs;
 use crate::object::{FieldPath, GroupKind, ObjectId, Segment, fold_string_data};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Git's object with the live values of the fields at these paths. A field that is gone live is left out, also when Git
@@ -36,8 +37,9 @@ enum Into {
 enum Step {
     Field(Arc<str>),
     Item(usize),
-    /// The list has no such element; it would stand here.
-    Missing(usize),
+    /// The list has no such element; it would stand here. The second number is its place in the other list: of several that
+    /// would stand at one place, the last one is put there first.
+    Missing(usize, usize),
 }
 
 /// A path followed through one object; `steps` is `None` where it cannot be followed, not even to make what is missing.
@@ -55,7 +57,7 @@ impl<'v> Trail<'v> {
     fn follow(self, step: Step, value: Option<&'v Value>) -> Self {
         let steps = self.steps.and_then(|mut steps| {
             // Nothing can be put into an element that is not there.
-            if matches!(steps.last(), Some(Step::Missing(_))) {
+            if matches!(steps.last(), Some(Step::Missing(..))) {
                 return None;
             }
             steps.push(step);
@@ -74,21 +76,24 @@ fn copied(wanted: &Value, live: &Value, paths: &[FieldPath], into: Into) -> Valu
     let kind = kind.unwrap_or_else(|| GroupKind::new("", ""));
     let mut object = if into == Into::Wanted { wanted } else { live }.clone();
     let mut edits: Vec<(Vec<Step>, Option<&Value>)> = Vec::new();
-    for path in paths {
+    // A field inside one that is left alone as a whole is left alone with it.
+    let is_inner = |path: &FieldPath| paths.iter().any(|other| path != other && path.starts_with(other));
+    let mut seen = HashSet::new();
+    for path in paths.iter().filter(|path| !is_inner(path) && seen.insert(*path)) {
         let (to, from) = match (both(&kind, path, wanted, live), into) {
             ((wanted, live), Into::Wanted) => (wanted, live),
             ((wanted, live), Into::Live) => (live, wanted),
         };
         edits.extend(to.steps.map(|steps| (steps, from.value)));
     }
-    // Changes first, while every place is what it was; then what comes and goes, from the end.
+    // Changes first, while every place is what it was; then what comes and goes, inner lists before outer ones and each
+    // from its end.
     let moves = |(steps, value): &(Vec<Step>, Option<&Value>)| match steps.last() {
         Some(Step::Item(_)) => value.is_none(),
-        Some(Step::Missing(_)) => true,
+        Some(Step::Missing(..)) => true,
         _ => false,
     };
-    edits.sort_by(|a, b| moves(a).cmp(&moves(b)).then_with(|| b.0.cmp(&a.0)));
-    edits.dedup();
+    edits.sort_by(|a, b| moves(a).cmp(&moves(b)).then_with(|| (b.0.len(), &b.0).cmp(&(a.0.len(), &a.0))));
     for (steps, value) in edits {
         put(&mut object, &steps, value);
     }
@@ -144,12 +149,15 @@ fn element<'v>(
         let before = pairs.iter().map(of).filter(|(own, _)| own.is_some_and(|own| own < place));
         before.filter_map(|(_, other)| other).max().map_or(0, |other| other + 1)
     };
-    let step = |found: Option<usize>, missing: &dyn Fn() -> usize| match found {
-        Some(place) => Step::Item(place),
-        None => Step::Missing(missing()),
+    let step = |found: Option<usize>, other: Option<usize>, of: fn(&Places) -> Places| match (found, other) {
+        (Some(place), _) => Step::Item(place),
+        (None, other) => {
+            let other = other.unwrap_or_default();
+            Step::Missing(behind(other, of), other)
+        }
     };
-    let wanted_step = step(place, &|| behind(partner.unwrap_or_default(), |(a, b)| (*b, *a)));
-    let live_step = step(partner, &|| behind(place.unwrap_or_default(), |(a, b)| (*a, *b)));
+    let wanted_step = step(place, partner, |(a, b)| (*b, *a));
+    let live_step = step(partner, place, |(a, b)| (*a, *b));
     let wanted_value = place.and_then(|place| a.get(place));
     let live_value = partner.and_then(|place| b.get(place));
     (wanted.follow(wanted_step, wanted_value), live.follow(live_step, live_value))
@@ -179,7 +187,7 @@ fn put(object: &mut Value, steps: &[Step], value: Option<&Value>) {
                 (false, _) => put(&mut list[*place], rest, value),
             }
         }
-        Step::Missing(place) => {
+        Step::Missing(place, _) => {
             let (true, Some(value)) = (rest.is_empty(), value) else { return };
             if object.is_null() {
                 *object = Value::Array(Vec::new());
@@ -194,7 +202,9 @@ fn put(object: &mut Value, steps: &[Step], value: Option<&Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::missing_from;
+    use crate::diff::tests::properties::two_objects;
+    use crate::diff::{FieldChange, missing_from};
+    use proptest::prelude::*;
     use serde_json::json;
 
     fn route(spec: Value) -> Value {
@@ -262,6 +272,31 @@ mod tests {
             assert_eq!(frozen(&git, &live, &paths(&[path])), git, "{path}");
         }
         assert_eq!(frozen(&git, &live, &paths(&["spec.http[x]"])), live);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// Freezing every field that differs leaves no difference, seen from either side.
+        #[test]
+        fn what_is_frozen_differs_no_more((git, live) in two_objects()) {
+            // An element that came has no place in Git's list, and an order no value: their lists are frozen.
+            let is_order = |change: &FieldChange| change.before.as_ref().is_some_and(Value::is_array) && change.after.as_ref().is_some_and(Value::is_array);
+            let whole = |change: FieldChange| match change.path.0.last() {
+                Some(Segment::Index(_) | Segment::Key(_)) if change.before.is_none() => change.path.parent().unwrap_or_default(),
+                _ => change.path,
+            };
+            let changes = missing_from(&git, &live);
+            prop_assume!(!changes.iter().any(is_order));
+            // No API server takes a Service with the same port twice.
+            let by_place = |change: &FieldChange| change.path.0.iter().any(|segment| matches!(segment, Segment::Index(_)));
+            prop_assume!(git["kind"] != "Service" || !changes.iter().any(by_place));
+            let paths: Vec<FieldPath> = changes.into_iter().map(whole).collect();
+            let left = missing_from(&frozen(&git, &live, &paths), &live);
+            prop_assert!(left.iter().all(is_order), "{paths:?}: {left:?}");
+            let left = missing_from(&git, &thawed(&live, &git, &paths));
+            prop_assert!(left.iter().all(is_order), "{paths:?}: {left:?}");
+        }
     }
 
     #[test]
