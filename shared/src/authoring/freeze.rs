@@ -205,6 +205,22 @@ pub(super) fn release(
     changes
 }
 
+/// Takes back the entries about objects that go from all the targets that they name: they would match nothing.
+pub(super) fn of_gone(state: &FleetState, gone: &[(&str, &ObjectId)]) -> Vec<Change> {
+    let entries = state.fleet.iter().flat_map(|fleet| &fleet.spec.ignore_differences);
+    let goes = |entry: &IgnoredDifference| {
+        let Some((_, id)) = gone.iter().find(|(_, id)| entry.is_about(id)) else { return false };
+        let on = if entry.targets.is_empty() { targets_of(state, id) } else { entry.targets.clone() };
+        on.iter().all(|name| gone.iter().any(|(target, other)| target == name && other == id))
+    };
+    let all: Vec<bool> = entries.map(goes).collect();
+    if !all.is_empty() && all.iter().all(|goes| *goes) {
+        return vec![Change::Remove(ENTRIES.to_owned())];
+    }
+    let gone = all.iter().enumerate().rev().filter(|(_, goes)| **goes);
+    gone.map(|(index, _)| Change::Remove(format!("{ENTRIES}/{index}"))).collect()
+}
+
 /// Does the change take away an entry, or the last one with its list?
 fn is_whole_entry(change: &Change) -> bool {
     matches!(change, Change::Remove(pointer)

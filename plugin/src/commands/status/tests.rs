@@ -119,3 +119,17 @@ fn no_agent_yet_and_suspended() {
     let page = of(&suspended, now(), false);
     assert!(page.contains("Suspended  nothing is applied") && page.contains("older spec"), "{page}");
 }
+
+#[test]
+fn what_is_left_alone_is_counted_and_is_no_trouble() {
+    let mut sync = healthy();
+    if let Some(status) = &mut sync.status {
+        status.frozen = 1;
+    }
+    assert!(is_well(&sync));
+    let page = of(&sync, now(), false);
+    assert!(
+        page.contains("  Frozen     1 field is left alone by fleet.yaml; which and why: kubectl asm drift\n"),
+        "{page}"
+    );
+}

@@ -8,10 +8,11 @@ mod take;
 pub use difference::{Difference, differences};
 
 use super::edit::state_after;
+use super::freeze;
 use super::workspace::{Change, Workspace};
 use super::{AuthoringError, Plan};
 use crate::diff::{FieldChange, missing_from};
-use crate::fleet::layout::{Area, classify};
+use crate::fleet::layout::{Area, FLEET_FILE, classify};
 use crate::fleet::{FleetState, Manifest, Target, Tree};
 use crate::object::{ObjectId, redact};
 use serde_json::Value;
@@ -76,6 +77,12 @@ impl AdoptDrift {
         }
         for items in by_place.values() {
             one_document(tree, state, &mut workspace, items)?;
+        }
+        let gone = items.iter().filter(|item| item.changes.is_none());
+        let gone: Vec<_> = gone.map(|item| (item.object.target.name(), &item.object.id)).collect();
+        let released = freeze::of_gone(state, &gone);
+        if !released.is_empty() {
+            workspace.change_document(FLEET_FILE, 0, &released)?;
         }
         let plan = Plan { edits: workspace.finish(), warnings: Vec::new() };
         verify(tree, state, &items, &plan)?;

@@ -244,6 +244,26 @@ fn what_is_gone_goes_from_git_unless_others_would_lose_it() {
 }
 
 #[test]
+fn an_object_that_goes_takes_its_freeze_along() {
+    let entry = |name: &str| {
+        format!("    - {{kind: Service, namespace: shop, name: {name}, fields: [spec.type], reason: x}}\n")
+    };
+    let with = |entries: &str| format!("{FLEET}  ignoreDifferences:\n{entries}");
+    let other = SERVICE.replace("name: door", "name: gate");
+    let after = |fleet: &str| {
+        let mut tree: MemoryTree =
+            [("clusters/m1c1/door.yaml", SERVICE), ("clusters/m1c1/gate.yaml", &*other)].into_iter().collect();
+        tree.insert("fleet.yaml", fleet);
+        let state = FleetState::read(&tree);
+        assert_eq!(state.problems, []);
+        let plan = AdoptDrift { objects: vec![all(&state, None, None)] }.plan(&tree, &state).unwrap();
+        plan.edits.into_iter().find(|edit| edit.path == "fleet.yaml").unwrap().after.unwrap()
+    };
+    assert_eq!(after(&with(&entry("door"))), FLEET);
+    assert_eq!(after(&with(&(entry("door") + &entry("gate")))), with(&entry("gate")));
+}
+
+#[test]
 fn secrets_stay_out_of_git() {
     let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop, labels: {l: x}}\nstringData: {key: from-git}\n";
     let (tree, state) = fleet(&[("clusters/m1c1/secret.yaml", secret)]);
