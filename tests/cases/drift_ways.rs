@@ -190,24 +190,29 @@ async fn revert(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
 
 /// Putting back what somebody made a load balancer would lose its address: it waits for consent.
 async fn guard(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
+    let door = "apiVersion: v1\nkind: Service\nmetadata: {name: door, namespace: default}\nspec:\n  type: ClusterIP\n  \
+                selector: {app: door}\n  ports: [{name: http, port: 80}]\n";
+    ways.story.write("clusters/m1c2/door.yaml", door)?;
+    let revision = ways.story.commit_and_push("a door")?;
+    ways.story.wait_ready(&revision).await?;
     let kind = |kind: &str| Patch::Merge(json!({"spec": {"type": kind}}));
-    ways.console_patches(&ways.doors, "details", kind("LoadBalancer")).await?;
+    ways.console_patches(&ways.doors, "door", kind("LoadBalancer")).await?;
     let cloud = lab.cloud("m1c2");
     let made = wait_for("the load balancer is there", PATIENCE, || async {
-        let address = ways.doors.get("details").await?.data["status"]["loadBalancer"]["ingress"][0]["ip"].clone();
+        let address = ways.doors.get("door").await?.data["status"]["loadBalancer"]["ingress"][0]["ip"].clone();
         Ok(address.as_str().map(str::to_owned))
     })
     .await?;
     ways.drifted(1).await?;
-    let (code, told) = ways.json(&["revert", "m1c2/svc/details", "--context", "host"])?;
+    let (code, told) = ways.json(&["revert", "m1c2/svc/door", "--context", "host"])?;
     let result = &told["items"][0];
     ensure!(code == Some(1) && result["outcome"] == "HeldBack", "{told:#}");
     ensure!(result["message"].as_str().is_some_and(|message| message.contains(&made)), "{told:#}");
     ensure!(
-        cloud.load_balancer_of("default", "details").is_some_and(|lb| lb.address == made) && cloud.deleted().is_empty()
+        cloud.load_balancer_of("default", "door").is_some_and(|lb| lb.address == made) && cloud.deleted().is_empty()
     );
     // The person takes it back.
-    ways.console_patches(&ways.doors, "details", kind("ClusterIP")).await?;
+    ways.console_patches(&ways.doors, "door", kind("ClusterIP")).await?;
     ways.drifted(0).await
 }
 

@@ -56,6 +56,8 @@ async fn it_ends_when_told_hands_over_and_can_be_suspended() -> Result<()> {
     story.plugin_ok(&["sync", "--context", "host"])?;
     ensure!(rules.get("note").await?.data["spec"]["host"] == "three", "sync came back before the commit was applied");
     story.wait_ready(&fourth).await?;
+    // One that finds nothing to do is answered as well.
+    story.plugin_ok(&["sync", "--context", "host", "--timeout", "30s"])?;
     ensure!(story.status().await?["metadata"]["name"] == FLEET_SYNC);
     Ok(())
 }

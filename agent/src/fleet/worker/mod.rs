@@ -186,6 +186,8 @@ struct Worker {
     kinds: BTreeSet<WatchedKind>,
     state: TargetState,
     report: TargetReport,
+    /// The report as it was sent last.
+    sent: Option<TargetReport>,
     news: Vec<News>,
     /// The inventory differs from what is stored.
     dirty: bool,
@@ -211,6 +213,7 @@ impl Worker {
             kinds: BTreeSet::new(),
             state,
             report,
+            sent: None,
             news: Vec::new(),
             dirty: false,
             look_later: false,
@@ -311,8 +314,11 @@ impl Worker {
                         self.report.settled = true;
                         self.report.request.clone_from(&self.order.request);
                     } else {
-                        self.report.settled = false;
-                        self.tell().await;
+                        // Another try at the same commit is no news until it has ended.
+                        if self.sent.as_ref().is_none_or(|sent| sent.wanted != self.order.desired.revision) {
+                            self.report.settled = false;
+                            self.tell().await;
+                        }
                         let end = self.pass().await;
                         waits_for_mesh = end.waits_for_mesh;
                         pass_at = backoff.next(end).map(|delay| Instant::now() + delay);
@@ -387,9 +393,9 @@ impl Worker {
             next.settled = true;
             next.request.clone_from(&self.order.request);
         }
-        if next != self.report || !self.report.told {
-            next.told = true;
-            self.report = next.clone();
+        self.report = next.clone();
+        if self.sent.as_ref() != Some(&next) {
+            self.sent = Some(next.clone());
             let _ = self.words.send(Word::Report(Box::new(next))).await;
         }
     }

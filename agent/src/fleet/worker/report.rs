@@ -41,8 +41,6 @@ pub(crate) struct TargetReport {
     pub(crate) reverted: Option<Arc<RevertStatus>>,
     /// The last pass over this commit ended.
     pub(crate) settled: bool,
-    /// It was sent before, so an equal one need not be.
-    pub(super) told: bool,
 }
 
 impl TargetReport {
@@ -63,7 +61,6 @@ impl TargetReport {
             frozen: Vec::new(),
             reverted: None,
             settled: false,
-            told: false,
         }
     }
 

@@ -59,8 +59,6 @@ impl Worker {
             tracing::warn!(target = %self.target(), "{error}");
         }
         self.report.reverted = Some(Arc::new(RevertStatus { id: request.id.clone(), results }));
-        // To be told, although nothing else may have changed.
-        self.report.told = false;
     }
 
     async fn revert_all(&mut self, request: &RevertRequest) -> Vec<RevertResult> {
