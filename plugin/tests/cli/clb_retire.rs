@@ -183,7 +183,7 @@ fn refusals() {
     hint: did you mean m1c1?
     hint: the fleet has m1c1, m1c2
     istio-ingressgateway-2 --cluster m1c1 --address 198.51.100.7 --expires 2020-01-01T00:00:00Z
-    error: invalid value '2020-01-01T00:00:00Z' for '--expires <WHEN>': 2020-01-01T00:00:00Z is in the past: the approval would never count
+    error: invalid value '2020-01-01T00:00:00Z' for '--expires <WHEN>': 2020-01-01T00:00:00Z is in the past: it would never count
 
     For more information, try '--help'.
     ");

@@ -121,7 +121,7 @@ mod tests {
         let weight = field("spec.http[0].route[0].weight", 34.into(), 50.into(), Some("asm-console"));
         let gone = field("metadata.labels.a", "\u{1b}[31mred".into(), Value::Null, None);
         let route = taken("VirtualService.networking.istio.io", Change::Modified, vec![weight, gone]);
-        insta::assert_snapshot!(message(&[route, taken("Service", Change::Deleted, vec![])]), @"
+        insta::assert_snapshot!(message(&[route, taken("Service", Change::Deleted, vec![])]), @r"
         adopt live changes of 2 objects
 
         Taken over from what runs:
