@@ -88,27 +88,22 @@ fn the_working_tree_against_head() {
     world.write("clusters/m1c2/reviews.yaml", &port);
     insta::assert_snapshot!(without_ids(&world.run(&["diff"]).to_string()), @"
     Comparing HEAD (COMMIT) → working tree · mesh and 2 clusters
-           add  change  replace  destroy
-    mesh     0       1        0        0
-    m1c1     0       1        0        0
-    m1c2     0       1        0        0
+                 add  change  replace  destroy
+    mesh           0       1        0        0
+    m1c1, m1c2     0       1        0        0
 
     ── mesh ────────────────────────────────────────────────────────────────────────────────────────────
     ~ VirtualService default/reviews                            mesh/route.yaml:8
-        ~ spec.http[0].route[0].weight   90 → 80
-        ~ spec.http[0].route[1].weight   10 → 20
+        ~ spec.http[0].route[reviews v1].weight   90 → 80
+        ~ spec.http[0].route[reviews v2].weight   10 → 20
 
     ── m1c1, m1c2 (same change) ────────────────────────────────────────────────────────────────────────
-    ~ Service default/reviews                                   clusters/m1c1/reviews.yaml:6 (and 1 more)
-        - spec.ports[port=9080,protocol=TCP]
-            - name: http
-            - port: 9080
-        + spec.ports[port=9090,protocol=TCP]
-            + name: http
-            + port: 9090
+    ~ Service default/reviews                                   clusters/m1c1/reviews.yaml:7 (and 1 more)
+        ~ spec.ports[http].port   9080 → 9090
         ! port 9080 is closed: its clients are cut off
 
     3 to change on 3 targets
+    ! Next: git add --all && git commit   (then kubectl asm diff --live)
     [1]
     ");
     let json: Value = serde_json::from_str(&world.run(&["diff", "-o", "json", "--target", "m1c2"]).stdout).unwrap();
@@ -226,9 +221,7 @@ fn what_may_not_be_read_is_neither_there_nor_missing() {
     let config = world.root().join("../config");
     let run = world.run(&["diff", "--live", "--target=m1c1", "--kubeconfig", config.to_str().unwrap()]);
     insta::assert_snapshot!(run, @r#"
-    Comparing live → working tree · mesh and 1 cluster
-           add  change  replace  destroy
-    m1c1     –       –        –        –   no change
+    Comparing live → working tree · 1 cluster
 
     Not compared (one side cannot be read)
       Secret default/login on m1c1   clusters/m1c1/secret.yaml:1

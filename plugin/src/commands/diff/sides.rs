@@ -1,5 +1,6 @@
 //! The two sides of a comparison: revisions of Git and the working tree.
 
+use super::compare::Right;
 use crate::error::CommandError;
 use asm_io::revisions::WorkingCopy;
 use asm_io::tree::{CommitTree, DirTree, resolve};
@@ -53,9 +54,16 @@ pub(super) struct Side {
     pub(super) label: String,
     /// What its files say.
     pub(super) state: FleetState,
+    /// The commit it is; `None` for files that are not committed.
+    pub(super) commit: Option<String>,
 }
 
 impl Side {
+    /// What it is on the right of a comparison.
+    pub(super) fn right(&self) -> Right {
+        self.commit.clone().map_or(Right::Files, Right::Commit)
+    }
+
     /// The fleet file. When it cannot be used, the error lists what is wrong with it.
     pub(super) fn fleet(&self) -> Result<&Fleet, CommandError> {
         self.state.fleet.as_ref().ok_or_else(|| {
@@ -69,7 +77,8 @@ impl Side {
 
 /// Reads both sides; the left one is `None` when it is live.
 pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), CommandError> {
-    let working_tree = || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)) };
+    let working_tree =
+        || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)), commit: None };
     if *range == Range::Live(None) {
         return Ok((None, working_tree()));
     }
@@ -91,7 +100,8 @@ pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), C
 /// The old side of the working tree: a fleet that is not committed yet has nothing there.
 fn before(copy: &WorkingCopy, revision: &str) -> Result<Side, CommandError> {
     if revision == "HEAD" && copy.is_unborn() {
-        return Ok(Side { label: "nothing (no commit yet)".to_owned(), state: FleetState::default() });
+        let label = "nothing (no commit yet)".to_owned();
+        return Ok(Side { label, state: FleetState::default(), commit: None });
     }
     commit(copy, revision, None)
 }
@@ -102,13 +112,14 @@ fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>) -> Result<Sid
     let short = copy.short(id);
     let name = label.unwrap_or(revision);
     let label = if id.to_string().starts_with(name) { short } else { format!("{name} ({short})") };
+    let commit = Some(id.to_string());
     if !copy.has_folder(id) {
-        return Ok(Side { label, state: FleetState::default() });
+        return Ok(Side { label, state: FleetState::default(), commit });
     }
     let tree = CommitTree::of(&copy.repository, id, &copy.folder).map_err(|error| wrong(&error))?;
     let has_fleet = tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml");
     let state = if has_fleet { FleetState::read(&tree) } else { FleetState::default() };
-    Ok(Side { label, state })
+    Ok(Side { label, state, commit })
 }
 
 fn wrong(error: &TreeError) -> CommandError {
