@@ -3,6 +3,7 @@
 mod compare;
 pub(crate) mod document;
 mod external;
+mod loose;
 mod markdown;
 mod next;
 mod patch;
@@ -20,6 +21,7 @@ use crate::exit::Exit;
 use crate::output::{self, OutputFormat};
 use crate::pager;
 use compare::Compared;
+use std::path::PathBuf;
 
 /// Problems told one by one; the rest is counted.
 const PROBLEMS_SHOWN: usize = 10;
@@ -55,6 +57,9 @@ impl Format {
 /// With --live the API servers of the fleet are read through the kubeconfig contexts that fleet.yaml names (default:
 /// `mesh`, and each cluster's name), and the output is what bringing Git to them would change.
 ///
+/// With --manifests, what is compared needs no fleet.yaml: only objects that these files name, with what runs (or with
+/// --against). Nothing that they do not name is told as destroyed, but between two folders.
+///
 /// Output formats: json, yaml, name, markdown (a comment for a pull request, see --budget), patch (a unified patch per
 /// object). KUBECTL_EXTERNAL_DIFF names a program that is started, as by kubectl, with two folders of files, one per
 /// object; without -o it takes the place of the page. On a terminal the page goes through KUBECTL_ASM_PAGER, PAGER, or
@@ -74,7 +79,11 @@ impl Format {
   kubectl asm diff main...my-branch -o markdown
 
   # what the agent would change now on one cluster
-  kubectl asm diff --live --target m1c1")]
+  kubectl asm diff --live --target m1c1
+
+  # manifests from elsewhere: against what runs, and against another folder
+  kubectl asm diff --manifests routes/ --cluster m1c1=apps/
+  kubectl asm diff --manifests new/ --against old/")]
 pub struct DiffArgs {
     /// REV (against the working tree), A..B, or A...B (from their common ancestor to B)
     #[arg(value_name = "REV | A..B | A...B")]
@@ -83,6 +92,19 @@ pub struct DiffArgs {
     /// Compare with the API servers instead of with Git
     #[arg(long)]
     pub live: bool,
+
+    /// Manifests without a fleet.yaml instead of the fleet's: routes and gateways go to the mesh, workloads to --cluster;
+    /// may be repeated
+    #[arg(long, value_name = "DIR", conflicts_with = "revision")]
+    pub manifests: Vec<PathBuf>,
+
+    /// With --manifests: a cluster, and the manifests that are its own; may be repeated
+    #[arg(long, value_name = "NAME[=DIR]", conflicts_with = "revision")]
+    pub cluster: Vec<String>,
+
+    /// With --manifests: compare with a revision of the fleet or with another folder, and not with what runs
+    #[arg(long, value_name = "REV | DIR", conflicts_with_all = ["revision", "live"])]
+    pub against: Option<String>,
 
     /// Only this target: `mesh` or a cluster's name; may be repeated
     #[arg(long = "target", value_name = "NAME")]
@@ -109,6 +131,10 @@ pub struct DiffArgs {
 /// Runs it.
 pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
     let format = Format::choose(context)?;
+    if args.against.is_some() && args.manifests.is_empty() && args.cluster.is_empty() {
+        return Err(CommandError::usage("--against says what --manifests are compared with, and there are none")
+            .hinted("to compare the fleet itself with a revision: kubectl asm diff REV"));
+    }
     let compared = compare::compare(context, &args)?;
     let comparison = &compared.comparison;
     let ui = context.ui();

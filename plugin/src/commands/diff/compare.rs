@@ -1,7 +1,7 @@
 //! Both sides are read and compared.
 
 use super::sides::{self, Range};
-use super::{DiffArgs, markdown, problems};
+use super::{DiffArgs, loose, markdown, problems};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::live::{self, LiveTargetName, objects};
@@ -27,6 +27,8 @@ pub(super) enum Right {
     Files,
     /// A commit, by its full ID.
     Commit(String),
+    /// Files of no fleet.
+    Loose,
 }
 
 /// A comparison and what it is between.
@@ -86,6 +88,9 @@ pub(super) struct Compared {
 
 /// Reads both sides and compares them.
 pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
+    if !args.manifests.is_empty() || !args.cluster.is_empty() {
+        return loose::compare(context, args);
+    }
     let root = context.repo_root()?;
     let range = Range::parse(args.revision.as_deref(), args.live)?;
     let (before, after) = sides::read(&root, &range)?;
@@ -95,27 +100,38 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
         Some(before) => {
             warn_before(context, &before.state.problems);
             let diff = if args.raw { diff_literally } else { diff }(&before.state, &after.state);
-            Compared {
-                comparison: comparison(args, before.label, after.label.clone(), after.right(), diff),
-                problems: after.state.problems,
-                gaps: Vec::new(),
-            }
+            in_files(args, before.label, after.label.clone(), after.right(), diff, after.state.problems)
         }
         None => against_live(context, args, &chosen, after.label.clone(), after.right(), after.state, |_| {})?,
     };
+    retain(args, &mut compared);
+    Ok(compared)
+}
+
+/// Leaves out the targets that were not asked for.
+pub(super) fn retain(args: &DiffArgs, compared: &mut Compared) {
     if !args.targets.is_empty() {
         let keep = |name: &str| args.targets.iter().any(|target| target == name);
         compared.comparison.diff.retain_targets(|target| keep(target.name()));
     }
-    Ok(compared)
 }
 
-fn comparison(args: &DiffArgs, before: String, after: String, right: Right, diff: FleetDiff) -> Comparison {
-    Comparison { before, after, right, is_live: false, is_literal: args.raw, diff, unreached: Vec::new() }
+/// A comparison of files with files.
+pub(super) fn in_files(
+    args: &DiffArgs,
+    before: String,
+    after: String,
+    right: Right,
+    diff: FleetDiff,
+    problems: Vec<Problem>,
+) -> Compared {
+    let unreached = Vec::new();
+    let comparison = Comparison { before, after, right, is_live: false, is_literal: args.raw, diff, unreached };
+    Compared { comparison, problems, gaps: Vec::new() }
 }
 
 /// Compares with what runs. `prepare` sees what was read before it is compared.
-fn against_live(
+pub(super) fn against_live(
     context: &Context,
     args: &DiffArgs,
     chosen: &[LiveTargetName],
@@ -132,12 +148,13 @@ fn against_live(
     }
     let live: Vec<_> = seen.into_iter().map(|seen| seen.live).collect();
     let diff = if args.raw { diff_live_literally } else { diff_live }(&live, &wanted);
-    let comparison = comparison(args, "live".to_owned(), label, right, diff);
-    Ok(Compared { comparison: Comparison { is_live: true, unreached, ..comparison }, problems: wanted.problems, gaps })
+    let before = "live".to_owned();
+    let comparison = Comparison { before, after: label, right, is_live: true, is_literal: args.raw, diff, unreached };
+    Ok(Compared { comparison, problems: wanted.problems, gaps })
 }
 
 /// The old side's problems do not fail the command: it is often the new side that mends them.
-fn warn_before(context: &Context, found: &[Problem]) {
+pub(super) fn warn_before(context: &Context, found: &[Problem]) {
     if let Some(first) = found.first() {
         context.ui().warning(&format!("{} in the files of the old side, the first: {first}", problems(found.len())));
     }

@@ -40,7 +40,7 @@ pub(super) fn page(comparison: &Comparison, budget: usize) -> String {
 fn marker(comparison: &Comparison) -> String {
     match &comparison.right {
         Right::Commit(id) => format!("<!-- {MARKER} head={id} -->\n"),
-        Right::Files => format!("<!-- {MARKER} -->\n"),
+        Right::Files | Right::Loose => format!("<!-- {MARKER} -->\n"),
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) fn steps(comparison: &Comparison) -> Vec<String> {
         ));
     }
     steps.push(match (&comparison.right, comparison.is_live) {
+        // What becomes of them is not ours to say.
+        (Right::Loose, _) => return steps,
         (_, true) => "kubectl asm sync   (what is committed; then kubectl asm status)".to_owned(),
         (Right::Files, false) => "git add --all && git commit   (then kubectl asm diff --live)".to_owned(),
         (Right::Commit(_), false) => "kubectl asm diff --live   (what of it runs already)".to_owned(),
