@@ -14,6 +14,7 @@ pub mod live;
 pub mod output;
 mod pager;
 pub mod ui;
+mod watch;
 pub mod write;
 
 use crate::cli::{Cli, Invocation};

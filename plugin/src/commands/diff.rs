@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, OutputFormat};
-use crate::pager;
+use crate::{pager, watch};
 use compare::Compared;
 use std::path::PathBuf;
 
@@ -81,6 +81,9 @@ impl Format {
   # what the agent would change now on one cluster
   kubectl asm diff --live --target m1c1
 
+  # what is being edited, until Ctrl-C
+  kubectl asm diff --watch
+
   # manifests from elsewhere: against what runs, and against another folder
   kubectl asm diff --manifests routes/ --cluster m1c1=apps/
   kubectl asm diff --manifests new/ --against old/")]
@@ -123,6 +126,10 @@ pub struct DiffArgs {
     #[arg(long)]
     pub ascii: bool,
 
+    /// Stay, and show the difference anew whenever files of the right side change, until Ctrl-C
+    #[arg(long, conflicts_with = "live")]
+    pub watch: bool,
+
     /// With -o markdown: the most bytes it may have; what does not fit is left out and named
     #[arg(long, value_name = "BYTES", default_value_t = BUDGET, hide_default_value = true)]
     pub budget: usize,
@@ -134,6 +141,9 @@ pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
     if args.against.is_some() && args.manifests.is_empty() && args.cluster.is_empty() {
         return Err(CommandError::usage("--against says what --manifests are compared with, and there are none")
             .hinted("to compare the fleet itself with a revision: kubectl asm diff REV"));
+    }
+    if args.watch {
+        return watching(context, format, &args);
     }
     let compared = compare::compare(context, &args)?;
     let comparison = &compared.comparison;
@@ -159,6 +169,35 @@ pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
         next::steps(comparison).iter().for_each(|step| ui.status(&text(format!("Next: {step}"))));
     }
     Ok(exit)
+}
+
+/// Shows the page anew while files change.
+fn watching(context: &Context, format: Format, args: &DiffArgs) -> Result<Exit, CommandError> {
+    let is_loose = !args.manifests.is_empty() || !args.cluster.is_empty();
+    if format != Format::Common(OutputFormat::Human) {
+        return Err(CommandError::usage("--watch shows pages for people: leave -o out"));
+    }
+    if is_loose && args.against.is_none() {
+        return Err(
+            CommandError::usage("--watch looks at files, and not at API servers").hinted("add --against REV|DIR")
+        );
+    }
+    if args.revision.as_deref().is_some_and(|revision| revision.contains("..")) {
+        return Err(CommandError::usage("nothing to watch: both sides are commits")
+            .hinted("give one revision: it is compared with the working tree"));
+    }
+    let roots = if is_loose { loose::folders(args)? } else { vec![context.repo_root()?] };
+    watch::run(context, &roots, || {
+        let page = match compare::compare(context, args) {
+            Ok(compared) => {
+                let page = render::page(&compared.comparison, args.summary, context.ui().stdout_has_color());
+                let wrong = outcome(&compared).err().map(|error| format!("\n{}", watch::told(&error)));
+                page + &wrong.unwrap_or_default()
+            }
+            Err(error) => watch::told(&error),
+        };
+        if args.ascii { render::ascii(&page) } else { page }
+    })
 }
 
 /// The exit: what keeps the answer from being whole comes before what the answer is.

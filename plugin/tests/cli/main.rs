@@ -16,4 +16,5 @@ mod kubeconfig;
 mod route_rules;
 mod route_steps;
 mod routes;
+mod watch;
 mod world;

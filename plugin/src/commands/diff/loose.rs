@@ -61,7 +61,7 @@ impl Given {
 /// Compares loose manifests with a revision, a folder, or what runs.
 pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
     let mut given = Given::read(args)?;
-    for folder in given.folders.iter().filter(|folder| folder.path.join("fleet.yaml").is_file()) {
+    if let Some(folder) = given.folders.iter().find(|folder| folder.path.join("fleet.yaml").is_file()) {
         let shown = folder.path.display();
         return Err(CommandError::usage(format!("{shown} is a fleet repository, not a folder of loose manifests"))
             .hinted(format!("its own changes are shown by: kubectl asm diff --repo {shown}")));
@@ -111,6 +111,18 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
     };
     compare::retain(args, &mut compared);
     Ok(compared)
+}
+
+/// The folders of the right side.
+pub(super) fn folders(args: &DiffArgs) -> Result<Vec<PathBuf>, CommandError> {
+    let paths = Given::read(args)?.folders.into_iter().map(|folder| folder.path);
+    // Of a file, the folder: editors replace files.
+    let folder = |path: PathBuf| match path.parent().filter(|_| path.is_file()) {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => path,
+    };
+    Ok(paths.map(folder).collect())
 }
 
 /// What `--against` names when it is no revision.
