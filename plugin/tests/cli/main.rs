@@ -11,6 +11,7 @@ mod clb_retire;
 mod cluster;
 mod contract;
 mod diff;
+mod diff_formats;
 mod gateway;
 mod kubeconfig;
 mod route_rules;

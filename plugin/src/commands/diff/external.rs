@@ -97,7 +97,8 @@ impl Ends {
 
 /// A folder that only we may enter and that is removed with the value.
 fn folder(prefix: &str) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix(prefix).tempdir()
+    use std::os::unix::fs::PermissionsExt as _;
+    tempfile::Builder::new().prefix(prefix).permissions(std::fs::Permissions::from_mode(0o700)).tempdir()
 }
 
 /// One file per changed object and side, secrets redacted.

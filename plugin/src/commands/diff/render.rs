@@ -68,7 +68,8 @@ pub(super) fn names(comparison: &Comparison) -> String {
         for target in &change.targets {
             let namespace = change.id.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
             // Writing to a string does not fail, here and below.
-            let _ = writeln!(text, "{target}/{namespace}{resource}/{}", change.id.name);
+            let line = format!("{target}/{namespace}{resource}/{}", change.id.name);
+            let _ = writeln!(text, "{}", printable(&line));
         }
     }
     text
