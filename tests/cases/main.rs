@@ -5,6 +5,7 @@ mod bad_input;
 mod bytes;
 mod crash;
 mod documents;
+mod every_kind;
 mod idle;
 mod isolation;
 mod lab;
