@@ -15,9 +15,7 @@ pub(super) fn steps(comparison: &Comparison) -> Vec<String> {
         diff.changes.iter().find(|change| change.op == Op::Replace && change.id.group_kind.is("", "Service"));
     if let Some(service) = replaced {
         let name = printable(&service.id.name);
-        steps.push(format!(
-            "kubectl asm clb replace {name}   (a new address beside the old one, then DNS, then the old one goes)"
-        ));
+        steps.push(format!("kubectl asm clb replace {name}   (a second address, then DNS)"));
     }
     steps.push(match (&comparison.right, comparison.is_live) {
         // What becomes of them is not ours to say.

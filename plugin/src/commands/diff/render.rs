@@ -200,8 +200,11 @@ fn fields(text: &mut String, change: &ObjectChange, styles: &Styles) {
     for (mark, path, shown) in &shown {
         let style = styles.mark(*mark);
         match shown {
-            Shown::Inline(value) => {
+            Shown::Inline(value) if path.chars().count().max(column) + value.chars().count() + 9 <= WIDTH => {
                 let _ = writeln!(text, "    {style}{mark}{style:#} {path:column$}   {value}");
+            }
+            Shown::Inline(value) => {
+                let _ = writeln!(text, "    {style}{mark}{style:#} {path}\n          {value}");
             }
             Shown::Below(lines) => {
                 let _ = writeln!(text, "    {style}{mark}{style:#} {path}");
