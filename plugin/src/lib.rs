@@ -13,6 +13,7 @@ pub mod kubeconfig;
 pub mod live;
 pub mod output;
 mod pager;
+mod signals;
 pub mod ui;
 mod watch;
 pub mod write;

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::signals;
 use std::io::{self, IsTerminal as _};
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt as _;
@@ -31,7 +32,7 @@ fn chosen(wanted: bool, own: Option<String>, common: Option<String>) -> Option<S
 /// has done its work.
 async fn through(pager: &str, page: &str) -> io::Result<bool> {
     // Ctrl-C is the pager's affair as long as it runs: ending before it would leave two readers at one terminal.
-    let _ignored = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let _ignored = signals::interrupt()?;
     let mut command = Command::new("sh");
     command.arg("-c").arg(pager).stdin(Stdio::piped());
     // As Git: quit when it fits on one screen, colours as they are, nothing cleared at the end.

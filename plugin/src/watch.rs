@@ -3,12 +3,12 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::signals::Ends;
 use notify::event::ModifyKind;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
@@ -27,8 +27,7 @@ pub(crate) fn run(context: &Context, roots: &[PathBuf], page: impl Fn() -> Strin
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| failed(&error))?;
     let _entered = runtime.enter();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
+    let mut ends = Ends::listen().map_err(|error| failed(&error))?;
     // Watches are set before files are read, so that no change falls between.
     let mut files = Files::watch(roots)?;
     let mut shown = None;
@@ -41,8 +40,7 @@ pub(crate) fn run(context: &Context, roots: &[PathBuf], page: impl Fn() -> Strin
         let goes_on = runtime.block_on(async {
             tokio::select! {
                 () = files.changed() => true,
-                _ = interrupt.recv() => false,
-                _ = terminate.recv() => false,
+                () = ends.recv() => false,
             }
         });
         // Nobody reads any more, as after `| head`.

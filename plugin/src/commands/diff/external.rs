@@ -5,6 +5,7 @@ use super::patch;
 use super::value::printable;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::signals::Ends;
 use asm_shared::diff::{ObjectChange, Op};
 use asm_shared::fleet::Target;
 use asm_shared::object::split_api_version;
@@ -14,7 +15,6 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Longest name of a file: more is cut, and a number keeps names apart.
 const NAME: usize = 180;
@@ -45,7 +45,7 @@ pub(super) fn run(context: &Context, program: &[String], comparison: &Comparison
         |what: &str, error: &io::Error| CommandError::input(format!("KUBECTL_EXTERNAL_DIFF: {what}")).caused_by(error);
     context.block_on(async {
         // From here on Ctrl-C ends the program, and what it read is removed.
-        let mut ends = Ends::new().map_err(|error| failed("cannot watch for signals", &error))?;
+        let mut ends = Ends::listen().map_err(|error| failed("cannot watch for signals", &error))?;
         let folders = (folder("LIVE-"), folder("MERGED-"));
         let (live, merged) = match folders {
             (Ok(live), Ok(merged)) => (live, merged),
@@ -60,7 +60,7 @@ pub(super) fn run(context: &Context, program: &[String], comparison: &Comparison
             failed(&format!("cannot start {}", printable(name)), &error)
                 .hinted("unset it to see the page of kubectl asm")
         })?;
-        let status = ends.wait(&mut child).await.map_err(|error| failed("cannot wait for it", &error))?;
+        let status = wait(&mut ends, &mut child).await.map_err(|error| failed("cannot wait for it", &error))?;
         match status {
             None => Err(CommandError::input("interrupted")),
             Some(status) if matches!(status.code(), Some(0 | 1)) => Ok(()),
@@ -72,33 +72,26 @@ pub(super) fn run(context: &Context, program: &[String], comparison: &Comparison
     })
 }
 
-/// The signals that end a program.
-struct Ends {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Ends {
-    fn new() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+/// Waits for the child; `None` when a signal came first, and then the child is gone too.
+async fn wait(ends: &mut Ends, child: &mut Child) -> io::Result<Option<std::process::ExitStatus>> {
+    tokio::select! {
+        status = child.wait() => return status.map(Some),
+        () = ends.recv() => {}
     }
-
-    /// Waits for the child; `None` when a signal came first, and then the child is gone too.
-    async fn wait(&mut self, child: &mut Child) -> io::Result<Option<std::process::ExitStatus>> {
-        tokio::select! {
-            status = child.wait() => return status.map(Some),
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        child.kill().await?;
-        Ok(None)
-    }
+    child.kill().await?;
+    Ok(None)
 }
 
 /// A folder that only we may enter and that is removed with the value.
 fn folder(prefix: &str) -> io::Result<TempDir> {
-    use std::os::unix::fs::PermissionsExt as _;
-    tempfile::Builder::new().prefix(prefix).permissions(std::fs::Permissions::from_mode(0o700)).tempdir()
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(prefix);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        folder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    folder.tempdir()
 }
 
 /// One file per changed object and side, secrets redacted.
@@ -143,7 +136,12 @@ fn free(live: &Path, merged: &Path, name: &str, number: usize) -> String {
 }
 
 fn put(path: &Path, text: &str) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path)?.write_all(text.as_bytes())
 }
