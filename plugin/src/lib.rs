@@ -12,6 +12,7 @@ mod git;
 pub mod kubeconfig;
 pub mod live;
 pub mod output;
+mod prompt;
 pub mod ui;
 pub mod write;
 

@@ -9,6 +9,8 @@ mod authoring;
 mod clb;
 mod clb_retire;
 mod cluster;
+#[cfg(unix)]
+mod confirmation;
 mod contract;
 mod diff;
 mod gateway;
@@ -16,4 +18,8 @@ mod kubeconfig;
 mod route_rules;
 mod route_steps;
 mod routes;
+#[cfg(unix)]
+mod terminal;
+#[cfg(unix)]
+mod wizard;
 mod world;
