@@ -39,6 +39,19 @@ fn all<T: Sync>(items: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) {
     assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
+/// The stage of a case, and its arguments; `None` for one that never happens.
+fn staged(case: &Case) -> Option<(Stage, &'static str)> {
+    match case {
+        Case::Never(_) => None,
+        Case::Args(args) => Some((Stage::new(), args)),
+        Case::After(prepare, args) => {
+            let stage = Stage::new();
+            prepare(&stage);
+            Some((stage, args))
+        }
+    }
+}
+
 /// One run.
 struct Try {
     verb: &'static Verb,
@@ -51,15 +64,7 @@ struct Try {
 
 impl Try {
     fn run(&self) -> Result<(), String> {
-        let (prepare, args) = match self.case {
-            Case::Never(_) => return Ok(()),
-            Case::Args(args) => (None, *args),
-            Case::After(prepare, args) => (Some(*prepare), *args),
-        };
-        let stage = Stage::new();
-        if let Some(prepare) = prepare {
-            prepare(&stage);
-        }
+        let Some((stage, args)) = staged(self.case) else { return Ok(()) };
         if self.outcome == "unreachable" {
             stage.cut_off();
         }
@@ -273,15 +278,7 @@ fn the_same_state_gives_the_same_bytes() {
         }
     }
     all(&tries, |(verb, case, format)| {
-        let (prepare, args) = match case {
-            Case::Never(_) => return Ok(()),
-            Case::Args(args) => (None, *args),
-            Case::After(prepare, args) => (Some(prepare), *args),
-        };
-        let stage = Stage::new();
-        if let Some(prepare) = prepare {
-            prepare(&stage);
-        }
+        let Some((stage, args)) = staged(case) else { return Ok(()) };
         let mut words = verb.words();
         words.extend(args.split_whitespace());
         words.extend(format.iter().flat_map(|format| ["-o", format]));
@@ -314,15 +311,7 @@ fn json_and_yaml_say_the_same() {
         assert!(read.contains(&path), "{path} is not compared");
     }
     all(&tries, |(verb, case, flags)| {
-        let (prepare, args) = match case {
-            Case::Never(_) => return Ok(()),
-            Case::Args(args) => (None, *args),
-            Case::After(prepare, args) => (Some(prepare), *args),
-        };
-        let stage = Stage::new();
-        if let Some(prepare) = prepare {
-            prepare(&stage);
-        }
+        let Some((stage, args)) = staged(case) else { return Ok(()) };
         let words: Vec<_> =
             verb.words().into_iter().chain(args.split_whitespace()).chain(flags.iter().copied()).collect();
         let run = |format| stage.world.run(&[&words[..], &["-o", format]].concat());
