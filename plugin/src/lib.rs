@@ -13,6 +13,7 @@ pub mod kubeconfig;
 pub mod live;
 pub mod output;
 mod pager;
+mod prompt;
 mod signals;
 pub mod ui;
 mod watch;

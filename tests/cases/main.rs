@@ -4,6 +4,7 @@ mod accidents;
 mod bad_input;
 mod bytes;
 mod crash;
+mod create_gateway;
 mod documents;
 mod every_kind;
 mod idle;

@@ -9,6 +9,8 @@ mod authoring;
 mod clb;
 mod clb_retire;
 mod cluster;
+#[cfg(unix)]
+mod confirmation;
 mod contract;
 mod diff;
 mod diff_formats;
@@ -17,5 +19,9 @@ mod kubeconfig;
 mod route_rules;
 mod route_steps;
 mod routes;
+#[cfg(unix)]
+mod terminal;
 mod watch;
+#[cfg(unix)]
+mod wizard;
 mod world;
