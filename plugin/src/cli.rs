@@ -28,7 +28,8 @@ const GLOBAL: &str = "Global options";
   # one serverless gateway in front of both
   kubectl asm gateway create ingressgateway --serverless
 
-Exit codes: 0 clean, 1 findings, differences or drift, 2 usage or input error, 3 something could not be reached."
+Exit codes: 0 clean, 1 findings, differences or drift, 2 usage or input error, 3 something could not be reached,
+130 broken off with Ctrl-C or Esc."
 )]
 pub struct Cli {
     /// Flags of every command.

@@ -17,6 +17,8 @@ pub enum ErrorKind {
     Input,
     /// A cluster, a Git server or a forge could not be reached or did not let us in.
     Unreachable,
+    /// The person at the terminal broke it off.
+    Interrupted,
     /// A bug of this program.
     Internal,
 }
@@ -52,6 +54,11 @@ impl CommandError {
     /// Something could not be reached.
     pub fn unreachable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unreachable, message)
+    }
+
+    /// The person at the terminal broke it off, before anything was written.
+    pub fn interrupted() -> Self {
+        Self::new(ErrorKind::Interrupted, "broken off: nothing was written")
     }
 
     /// A bug of this program.
@@ -115,6 +122,8 @@ impl CommandError {
         match self.kind {
             ErrorKind::Usage | ErrorKind::Input | ErrorKind::Internal => ExitCode::from(2),
             ErrorKind::Unreachable => ExitCode::from(3),
+            // What a shell says of a command that Ctrl-C ended.
+            ErrorKind::Interrupted => ExitCode::from(130),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Exit codes. They are a contract and the same in every output format:
-//! 0 clean, 1 findings, differences or drift, 2 usage or input error, 3 something could not be reached.
+//! 0 clean, 1 findings, differences or drift, 2 usage or input error, 3 something could not be reached; 130 broken off by who was
+//! asked, as a shell says it of Ctrl-C.
 
 use std::process::ExitCode;
 

@@ -13,7 +13,11 @@ mod git;
 pub mod kubeconfig;
 pub mod live;
 pub mod output;
+mod pager;
+mod prompt;
+mod signals;
 pub mod ui;
+mod watch;
 mod when;
 pub mod write;
 

@@ -278,16 +278,16 @@ fn remove_empty(file: &Path, root: &Path) {
 
 fn stage<'a>(root: &Path, edit: &'a FileEdit, made: &mut Vec<PathBuf>) -> Result<Staged<'a>, CommandError> {
     let target = root.join(&edit.path);
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        CommandError::input(format!("cannot {what} {}", target.display())).because(error.to_string())
-    };
+    let failed = |what: &str, error: &std::io::Error| cannot(what, &target, error);
     let found = match std::fs::read(&target) {
         Ok(bytes) => Some(bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed("read", &error)),
     };
     if found.as_deref() != edit.before.as_deref().map(str::as_bytes) {
-        return Err(failed("write", &"the file has changed since it was read").hinted("run the command again"));
+        return Err(CommandError::input(format!("cannot write {}", target.display()))
+            .because("the file has changed since it was read")
+            .hinted("run the command again"));
     }
     let Some(content) = &edit.after else { return Ok(Staged { edit, target, temp: None }) };
     let directory = target.parent().unwrap_or(root);
@@ -301,6 +301,17 @@ fn stage<'a>(root: &Path, edit: &'a FileEdit, made: &mut Vec<PathBuf>) -> Result
         .and_then(|()| copy_permissions(&target, temp.path()))
         .map_err(|error| failed("write", &error))?;
     Ok(Staged { edit, target, temp: Some(temp) })
+}
+
+/// What keeps something from being written, and what to do about it.
+fn cannot(what: &str, path: &Path, error: &std::io::Error) -> CommandError {
+    use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let hint = match error.kind() {
+        StorageFull | QuotaExceeded | FileTooLarge => Some("nothing was changed; make room and run the command again"),
+        ReadOnlyFilesystem | PermissionDenied => Some("nothing was changed; run the command as who may write there"),
+        _ => None,
+    };
+    CommandError::input(format!("cannot {what} {}", path.display())).because(error.to_string()).hinted_with(hint)
 }
 
 /// Temporary files are private; the file that comes into place has the permissions of the one before, or those that a
@@ -319,9 +330,7 @@ fn copy_permissions(target: &Path, temp: &Path) -> std::io::Result<()> {
 
 impl Staged<'_> {
     fn put(&mut self) -> Result<(), CommandError> {
-        let failed = |error: std::io::Error| {
-            CommandError::input(format!("cannot write {}", self.target.display())).caused_by(&error)
-        };
+        let failed = |error: std::io::Error| cannot("write", &self.target, &error);
         match self.temp.take() {
             Some(temp) if self.edit.before.is_none() => {
                 temp.persist_noclobber(&self.target).map(drop).map_err(|error| failed(error.error))

@@ -8,8 +8,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubeconfig;
+use asm_io::tree::DirTree;
 use asm_shared::authoring::LoadBalancerService;
-use asm_shared::fleet::{FleetState, Target};
+use asm_shared::fleet::{FleetState, Part, Target};
 use asm_shared::object::kinds::{ASM, ISTIO_NETWORKING};
 use clap::{Arg, Command};
 
@@ -59,13 +60,25 @@ enum Names {
     LoadBalancers,
 }
 
+impl Names {
+    /// The files that they stand in: a TAB does not wait for the rest of the fleet to be read.
+    fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Contexts => &[],
+            Self::Clusters | Self::Targets | Self::Groups => &["fleet.yaml"],
+            Self::Gateways | Self::IstioGateways | Self::Routes => &["fleet.yaml", "mesh/"],
+            Self::Services | Self::Namespaces | Self::LoadBalancers => &[""],
+        }
+    }
+}
+
 fn names(context: &Context, what: Names) -> Vec<String> {
     if what == Names::Contexts {
         let config = kubeconfig::load(context).unwrap_or_default();
         return config.contexts.into_iter().map(|context| context.name).collect();
     }
-    let Ok(repo) = context.repo() else { return Vec::new() };
-    let state = &repo.state;
+    let Ok(root) = context.repo_root() else { return Vec::new() };
+    let state = &FleetState::read(&Part::of(&DirTree::new(&root), what.files()));
     let fleet = state.fleet.iter();
     match what {
         Names::Clusters => fleet.flat_map(|fleet| &fleet.spec.clusters).map(|cluster| cluster.name.clone()).collect(),

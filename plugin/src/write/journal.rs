@@ -36,9 +36,7 @@ impl Journal {
     /// Writes down what is going to be done.
     pub(super) fn start(root: &Path, edits: &[&FileEdit]) -> Result<Self, CommandError> {
         let path = root.join(NAME);
-        let failed = |error: &std::io::Error| {
-            CommandError::input(format!("cannot write in {}", root.display())).because(error.to_string())
-        };
+        let failed = |error: &std::io::Error| super::cannot("write in", root, error);
         let entries: Vec<_> = edits
             .iter()
             .map(|edit| Entry { path: edit.path.clone(), before: edit.before.clone(), after: edit.after.clone() })

@@ -14,15 +14,9 @@ fn outline(world: &World, path: &str) -> Vec<String> {
 const M1C1: &str = "clusters/m1c1/apps/bookinfo.yaml";
 const M1C2: &str = "clusters/m1c2/apps/bookinfo.yaml";
 
-fn bookinfo() -> World {
-    let world = World::with_fleet();
-    world.ok(&["app", "add", "bookinfo", "--preset", "split"]);
-    world
-}
-
 #[test]
 fn bookinfo_placed_anew_is_bookinfo_added_so() {
-    let world = bookinfo();
+    let world = World::with_bookinfo();
     world.ok(&["app", "place", "reviews-v3=m1c2", "details=m1c1"]);
     let added = World::with_fleet();
     added.ok(&[
@@ -43,7 +37,7 @@ fn bookinfo_placed_anew_is_bookinfo_added_so() {
     // And back.
     world.ok(&["app", "remove", "reviews-v3", "--cluster", "m1c2"]);
     world.ok(&["app", "remove", "details", "--cluster", "m1c1"]);
-    assert_eq!(world.files(), bookinfo().files());
+    assert_eq!(world.files(), World::with_bookinfo().files());
 
     // Everything in one cluster: the other one's file goes.
     let run = world.ok(&["app", "move", "reviews-v3", "--to", "m1c2"]);
@@ -55,7 +49,7 @@ fn bookinfo_placed_anew_is_bookinfo_added_so() {
 
 #[test]
 fn a_changed_file_is_edited_in_place() {
-    let world = bookinfo();
+    let world = World::with_bookinfo();
     let text = world
         .read(M1C2)
         .replace("# v1: no stars\n", "# v1: 没有星星 (ours)\n")
@@ -89,7 +83,7 @@ fn a_changed_file_is_edited_in_place() {
 
 #[test]
 fn what_a_route_leads_to_is_not_removed() {
-    let world = bookinfo();
+    let world = World::with_bookinfo();
     world.ok(&["route", "split", "reviews", "--subset", "v1,v2,v3", "--to", "v1=90,v3=10"]);
     world.ok(&["route", "add", "bookinfo", "--host", "shop.example.com", "--to", "productpage:9080"]);
     let before = world.files();
@@ -110,7 +104,7 @@ fn what_a_route_leads_to_is_not_removed() {
 
 #[test]
 fn an_application_of_ones_own() {
-    let world = bookinfo();
+    let world = World::with_bookinfo();
     insta::assert_snapshot!(world.run(&[
         "app",
         "add",
@@ -149,7 +143,7 @@ fn an_application_of_ones_own() {
     let run = world.ok(&["app", "remove", "cart", "--cluster", "m1c1"]);
     assert!(run.stdout.contains("deleted clusters/m1c1/apps/cart.yaml"), "{run}");
     world.ok(&["app", "remove", "cart"]);
-    assert_eq!(world.files(), bookinfo().files());
+    assert_eq!(world.files(), World::with_bookinfo().files());
 }
 
 #[test]
@@ -199,7 +193,7 @@ fn patched_and_shared_objects_are_left_to_people() {
 
 #[test]
 fn what_makes_no_sense_is_refused() {
-    let world = bookinfo();
+    let world = World::with_bookinfo();
     world.write(
         "fleet.yaml",
         &format!("{}  groups:\n    - name: all\n      clusters: [m1c1, m1c2]\n", world.read("fleet.yaml")),

@@ -129,59 +129,52 @@ fn serverless_gateway() {
 #[test]
 fn gateway_in_clusters() {
     let world = World::with_fleet();
-    world.ok(&[
-        "gateway",
-        "create",
-        "edge",
-        "--cluster",
-        "m1c1,m1c2",
-        "--replicas",
-        "2",
-        "--address-type",
-        "intranet",
-        "--external-traffic-policy",
-        "local",
-        "--port",
-        "http2=80:8080",
-        "--port",
-        "https=443",
-    ]);
-    insta::assert_snapshot!(world.read("mesh/gateways/edge.yaml"), @"
-    # An ingress gateway: ASM makes a Service, a load balancer and a Deployment `istio-<name>` for it in each of
-    # these clusters. Removing a cluster here, or this file, releases the load balancer and its address.
-    apiVersion: istio.alibabacloud.com/v1beta1
-    kind: IstioGateway
-    metadata:
-      name: edge
-      namespace: istio-system
-    spec:
-      gatewayType: ingress
-      clusterIds:
-        - c0123456789abcdef0123456789abcde1 # m1c1
-        - c0123456789abcdef0123456789abcde2 # m1c2
-      replicaCount: 2
-      serviceType: LoadBalancer
-      externalTrafficPolicy: Local
-      serviceAnnotations:
-        service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type: intranet
-      ports:
-        - name: http2
-          port: 80
-          protocol: TCP
-          targetPort: 8080
-        - name: https
-          port: 443
-          protocol: TCP
-          targetPort: 443
-      resources:
-        requests:
-          cpu: 200m
-          memory: 256Mi
-        limits:
-          cpu: '2'
-          memory: 2G
-      rollingMaxSurge: 100%
-      rollingMaxUnavailable: 25%
+    world.line("gateway create front --serverless");
+    world.line(
+        "gateway create edge --cluster m1c1,m1c2 --replicas 2 --address-type intranet --external-traffic-policy local \
+         --port http2=80:8080 --port https=443",
+    );
+    // What is not as in a gateway of the other sort.
+    let front = world.read("mesh/gateways/front.yaml");
+    insta::assert_snapshot!(world.changed("mesh/gateways/edge.yaml", &front), @"
+    @@ -1,3 +1,3 @@
+    -# A serverless ingress gateway: ASM runs its pods and its load balancer, in no member cluster, and it reaches
+    -# the pods of every cluster of the mesh.
+    +# An ingress gateway: ASM makes a Service, a load balancer and a Deployment `istio-<name>` for it in each of
+    +# these clusters. Removing a cluster here, or this file, releases the load balancer and its address.
+     apiVersion: istio.alibabacloud.com/v1beta1
+    @@ -5,17 +5,19 @@
+     metadata:
+    -  name: front
+    +  name: edge
+       namespace: istio-system
+    -  # This annotation alone makes it serverless. Setting or removing it later gives a new address.
+    -  annotations:
+    -    asm.alibabacloud.com/managed-by-asm: 'true'
+     spec:
+       gatewayType: ingress
+    -  replicaCount: 1
+    +  clusterIds:
+    +    - c0123456789abcdef0123456789abcde1 # m1c1
+    +    - c0123456789abcdef0123456789abcde2 # m1c2
+    +  replicaCount: 2
+       serviceType: LoadBalancer
+       externalTrafficPolicy: Local
+    +  serviceAnnotations:
+    +    service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type: intranet
+       ports:
+    -    - name: http
+    +    - name: http2
+           port: 80
+           protocol: TCP
+    -      targetPort: 80
+    +      targetPort: 8080
+         - name: https
+    @@ -33,4 +35 @@
+       rollingMaxUnavailable: 25%
+    -  dnsPolicy: ClusterFirst
+    -  hostNetwork: false
+    -  runAsRoot: true
     ");
 }
 

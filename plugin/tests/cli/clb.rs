@@ -1,5 +1,6 @@
 //! Several load balancers on one gateway: the Services that come out, and the ways that are refused.
 
+use super::api_server::{ApiServer, kubeconfig};
 use super::world::World;
 use serde_json::{Value, json};
 
@@ -419,7 +420,7 @@ fn list_and_show() {
         list["items"][1],
         json!({
             "cluster": "m1c1", "namespace": "istio-system", "name": "istio-ingressgateway-2", "gateways": ["ingressgateway"],
-            "generated": false, "product": "CLB", "network": "intranet", "externalTrafficPolicy": "Cluster",
+            "inGit": true, "generated": false, "product": "CLB", "network": "intranet", "externalTrafficPolicy": "Cluster",
             "ports": [{"name": "https", "port": 8443, "targetPort": 443, "protocol": "TCP"}],
             "annotations": {"service.beta.kubernetes.io/alibaba-cloud-loadbalancer-address-type": "intranet"},
             "file": "clusters/m1c1/gateways/istio-ingressgateway-2.yaml", "line": 4, "column": 1,
@@ -437,4 +438,54 @@ fn list_and_show() {
     ! hint: add one with: kubectl asm clb add --gateway NAME
     [0]
     ");
+}
+
+#[test]
+fn list_live_shows_what_git_does_not_know() {
+    let mut world = with_gateways();
+    world.ok(&["clb", "add", "--gateway", "ingressgateway", "--cluster", "m1c1", "--internal"]);
+    let (one, two) = (ApiServer::start(), ApiServer::start());
+    world.write("../config", &kubeconfig(&[("m1c1", &one.url()), ("m1c2", &two.url())]));
+    world.env.push(("KUBECONFIG".to_owned(), world.root().join("../config").to_string_lossy().into_owned()));
+    let service = |name: &str, namespace: &str, class: &str, address: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace, "uid": name},
+            "spec": {
+                "type": class, "ports": [{"port": 80, "targetPort": 8080}],
+                "selector": {"app": "istio-ingressgateway", "istio": "ingressgateway"},
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+        })
+    };
+    one.put("services", service("istio-ingressgateway", "istio-system", "LoadBalancer", "203.0.113.1"));
+    one.put("services", service("by-hand", "istio-system", "LoadBalancer", "203.0.113.2"));
+    one.put("services", service("web", "shop", "LoadBalancer", "203.0.113.3"));
+    one.put("services", service("inside", "shop", "ClusterIP", ""));
+    two.forbid("/api/v1/services");
+    two.put("services", service("istio-ingressgateway", "istio-system", "LoadBalancer", "192.0.2.1"));
+    insta::assert_snapshot!(world.run(&["clb", "list", "--live"]), @r#"
+    NAME                     CLUSTER   GATEWAY          TYPE   NETWORK    PORTS     ADDRESS       IN GIT
+    by-hand                  m1c1      ingressgateway   CLB    internet   80→8080   203.0.113.2   no
+    istio-ingressgateway     m1c1      ingressgateway   CLB    internet   80,443    203.0.113.1   yes
+    istio-ingressgateway-2   m1c1      ingressgateway   CLB    intranet   80,443    <not there>   yes
+    web                      m1c1      <none>           CLB    internet   80→8080   203.0.113.3   no
+    istio-ingressgateway     m1c2      ingressgateway   CLB    internet   80,443    192.0.2.1     yes
+    ! warning: Services that Git does not know are not shown for m1c2: they cannot be listed (context m1c2): User "me" cannot do this
+    ! hint: what is not in Git is changed and removed by no command here, and not by the agent
+    [0]
+    "#);
+    // The filters are for them as well.
+    let names = |args: &[&str]| world.ok(&[&["clb", "list", "--live", "-o", "name"], args].concat()).stdout;
+    assert_eq!(names(&["--cluster", "m1c1", "-n", "shop"]), "service/web\n");
+    assert!(!names(&["--gateway", "ingressgateway"]).contains("web"));
+    assert!(names(&["--gateway", "ingressgateway"]).contains("by-hand"));
+    let list: Value = serde_json::from_str(&world.ok(&["clb", "list", "--live", "-o", "json"]).stdout).unwrap();
+    let unknown: Vec<_> =
+        list["items"].as_array().unwrap().iter().filter(|item| item["inGit"] == json!(false)).collect();
+    assert_eq!(unknown.len(), 2, "{list:#}");
+    assert_eq!((&unknown[0]["live"]["addresses"], &unknown[0]["file"]), (&json!(["203.0.113.2"]), &Value::Null));
+    // Without --live no cluster is asked.
+    let before = one.requests().len();
+    world.ok(&["clb", "list"]);
+    assert_eq!(one.requests().len(), before);
 }

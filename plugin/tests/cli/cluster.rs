@@ -6,6 +6,7 @@ use super::world::{M1C1, World};
 fn add_list_remove() {
     let world = World::new();
     world.ok(&["init", "shop"]);
+    let empty = world.read("fleet.yaml");
     insta::assert_snapshot!(world.run(&["cluster", "list"]), @"
     ! No clusters found in fleet shop.
     ! hint: add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID
@@ -18,33 +19,22 @@ fn add_list_remove() {
     [0]
     ");
     world.ok(&["cluster", "add", "m1c2", "--context", "ack-2", "--kubernetes-version", "1.33", "--group", "all"]);
-    insta::assert_snapshot!(world.read("fleet.yaml"), @"
-    # The fleet: one ASM instance (the mesh), the clusters that joined it, and groups of them.
-    apiVersion: kubectl-asm.io/v1alpha1
-    kind: Fleet
-    metadata:
-      name: shop
-    spec:
-      mesh:
-        # ID of the ASM instance, as the console shows it.
-        # id: c0123456789abcdef0123456789abcdef
-        # Region of the ASM instance.
-        # region: cn-hangzhou
-        # kubeconfig context that reaches the mesh's own API (not a member cluster).
-        context: mesh
-      # Clusters that joined the mesh. Add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID
-      clusters:
-        - name: m1c1
-          id: c0123456789abcdef0123456789abcde1
-          region: cn-hangzhou
-        - name: m1c2
-          context: ack-2
-          kubernetesVersion: '1.33'
-      groups:
-        - name: all
-          clusters:
-            - m1c1
-            - m1c2
+    insta::assert_snapshot!(world.changed("fleet.yaml", &empty), @"
+    @@ -14,2 +14,13 @@
+       # Clusters that joined the mesh. Add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID
+    -  clusters: []
+    +  clusters:
+    +    - name: m1c1
+    +      id: c0123456789abcdef0123456789abcde1
+    +      region: cn-hangzhou
+    +    - name: m1c2
+    +      context: ack-2
+    +      kubernetesVersion: '1.33'
+    +  groups:
+    +    - name: all
+    +      clusters:
+    +        - m1c1
+    +        - m1c2
     ");
     insta::assert_snapshot!(world.ok(&["cluster", "list"]), @"
     NAME   ID                                  REGION        VERSION   GROUPS   OBJECTS

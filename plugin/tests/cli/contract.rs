@@ -4,6 +4,8 @@ mod completion;
 #[cfg(unix)]
 mod failures;
 mod flags;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod outcomes;
 mod verbs;
 

@@ -9,12 +9,20 @@ mod authoring;
 mod clb;
 mod clb_retire;
 mod cluster;
+#[cfg(unix)]
+mod confirmation;
 mod contract;
 mod diff;
+mod diff_formats;
 mod drift_ways;
 mod gateway;
 mod kubeconfig;
 mod route_rules;
 mod route_steps;
 mod routes;
+#[cfg(unix)]
+mod terminal;
+mod watch;
+#[cfg(unix)]
+mod wizard;
 mod world;

@@ -47,8 +47,7 @@ spec:
 ";
 
 fn world() -> World {
-    let world = World::with_fleet();
-    world.ok(&["app", "add", "bookinfo", "--preset", "split"]);
+    let world = World::with_bookinfo();
     world.write("mesh/shop.yaml", RULES);
     world
 }

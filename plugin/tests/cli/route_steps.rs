@@ -18,7 +18,7 @@ fn git(world: &World, args: &[&str]) -> String {
 
 /// A route to v1, committed.
 fn world() -> World {
-    let mut world = World::with_fleet();
+    let mut world = World::with_bookinfo();
     for (key, value) in [
         ("GIT_AUTHOR_NAME", "a"),
         ("GIT_AUTHOR_EMAIL", "a@example.com"),
@@ -27,7 +27,6 @@ fn world() -> World {
     ] {
         world.env.push((key.to_owned(), value.to_owned()));
     }
-    world.ok(&["app", "add", "bookinfo", "--preset", "split"]);
     world.ok(&["route", "split", "reviews", "--subset", "v1,v2,v3", "--to", "v1=70,v2=30"]);
     git(&world, &["init", "--quiet", "-b", "main"]);
     git(&world, &["add", "."]);

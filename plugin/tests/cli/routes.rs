@@ -2,40 +2,53 @@
 
 use super::world::World;
 
-const BOOKINFO: [&str; 20] = [
-    "route",
-    "add",
-    "bookinfo",
-    "--gateway",
-    "bookinfo-gateway",
-    "--host",
-    "*",
-    "--match",
-    "exact:/productpage",
-    "--match",
-    "prefix:/static",
-    "--match",
-    "exact:/login",
-    "--match",
-    "exact:/logout",
-    "--match",
-    "prefix:/api/v1/products",
-    "--to",
-    "productpage:9080",
-    "--create-gateway",
-];
+const BOOKINFO: &str = "route add bookinfo --gateway bookinfo-gateway --host * --match exact:/productpage \
+    --match prefix:/static --match exact:/login --match exact:/logout --match prefix:/api/v1/products \
+    --to productpage:9080 --create-gateway";
+
+/// A route as a person wrote it.
+const HAND: &str = "\
+# Ours, do not touch the order.
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+    hosts: [reviews]
+    http:
+      # Testers first.
+      - name: testers
+        match:
+          - headers: {end-user: {exact: jason}}
+        route:
+          - destination: {host: reviews, subset: v2}
+      - name: everybody
+        timeout: 3s # asked for by shop
+        route:
+          - destination:
+              host: reviews
+              subset: v1 # stable
+            weight: 100
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: reviews}
+spec:
+  host: reviews.default.svc.cluster.local
+  subsets:
+    - {name: v1, labels: {version: v1}} # no stars
+    - {name: v2, labels: {version: v2}}
+";
 
 fn world() -> World {
-    let world = World::with_fleet();
-    world.ok(&["gateway", "create", "ingressgateway", "--serverless"]);
-    world.ok(&["app", "add", "bookinfo", "--preset", "split"]);
+    let world = World::with_bookinfo();
+    world.line("gateway create ingressgateway --serverless");
     world
 }
 
 #[test]
 fn through_a_gateway() {
     let world = world();
-    insta::assert_snapshot!(world.run(&BOOKINFO), @"
+    insta::assert_snapshot!(world.line(BOOKINFO), @"
     created mesh/routes/bookinfo.yaml
     ! hint: keep it with: git add mesh/routes/bookinfo.yaml && git commit
     ! hint: next: kubectl asm diff
@@ -87,7 +100,10 @@ fn through_a_gateway() {
                 port:
                   number: 9080
     ");
-    let same = [&BOOKINFO[..], &["--selector", "istio=ingressgateway", "--port", "80", "--dry-run"]].concat();
+    let same: Vec<_> = BOOKINFO
+        .split_whitespace()
+        .chain(["--selector", "istio=ingressgateway", "--port", "80", "--dry-run"])
+        .collect();
     assert_eq!(world.run(&same).code, Some(2), "it exists already");
 }
 
@@ -133,6 +149,7 @@ fn split_and_shift() {
                 host: reviews
                 subset: v3
     ");
+    let all_to_v3 = world.read("mesh/routes/reviews.yaml");
     insta::assert_snapshot!(world.run(&["route", "weight", "reviews", "v1=90", "v2=10"]), @"
     configured mesh/routes/reviews.yaml
     ! warning: reviews@v3 is out of the route reviews and gets no requests any more
@@ -168,19 +185,7 @@ fn split_and_shift() {
     [2]
     ");
     world.ok(&["route", "split", "reviews", "--to", "v3"]);
-    insta::assert_snapshot!(world.read("mesh/routes/reviews.yaml").lines().skip(20).collect::<Vec<_>>().join("\n"), @"
-    kind: VirtualService
-    metadata:
-      name: reviews
-    spec:
-      hosts:
-        - reviews
-      http:
-        - route:
-            - destination:
-                host: reviews
-                subset: v3
-    ");
+    assert_eq!(world.read("mesh/routes/reviews.yaml"), all_to_v3, "the same as from the beginning");
     insta::assert_snapshot!(world.run(&["route", "set", "reviews", "--to", "reviews@v3"]), @"
     ! unchanged: the files say so already
     [0]
@@ -199,83 +204,28 @@ fn equal_shares() {
 #[test]
 fn edits_keep_what_people_wrote() {
     let world = world();
-    world.write(
-        "mesh/hand.yaml",
-        "\
-# Ours, do not touch the order.
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: reviews}
-spec:
-    hosts: [reviews]
-    http:
-      # Testers first.
-      - name: testers
-        match:
-          - headers: {end-user: {exact: jason}}
-        route:
-          - destination: {host: reviews, subset: v2}
-      - name: everybody
-        timeout: 3s # asked for by shop
-        route:
-          - destination:
-              host: reviews
-              subset: v1 # stable
-            weight: 100
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {name: reviews}
-spec:
-  host: reviews.default.svc.cluster.local
-  subsets:
-    - {name: v1, labels: {version: v1}} # no stars
-    - {name: v2, labels: {version: v2}}
-",
-    );
+    world.write("mesh/hand.yaml", HAND);
     insta::assert_snapshot!(world.run(&["route", "set", "reviews", "--to", "reviews@v3"]), @"
     ! error: mesh/hand.yaml:2:1: the route reviews has 2 rules
     ! hint: its rules are 1 (testers), 2 (everybody): name one with --rule
     [2]
     ");
     world.ok(&["route", "set", "reviews", "--rule", "everybody", "--to", "reviews@v1=90,reviews@v3=10"]);
-    insta::assert_snapshot!(world.read("mesh/hand.yaml"), @"
-    # Ours, do not touch the order.
-    apiVersion: networking.istio.io/v1
-    kind: VirtualService
-    metadata: {name: reviews}
-    spec:
-        hosts: [reviews]
-        http:
-          # Testers first.
-          - name: testers
-            match:
-              - headers: {end-user: {exact: jason}}
-            route:
-              - destination: {host: reviews, subset: v2}
-          - name: everybody
-            timeout: 3s # asked for by shop
-            route:
-              - destination:
-                  host: reviews
-                  subset: v1 # stable
-                weight: 90
-              - destination:
-                    host: reviews
-                    subset: v3
-                weight: 10
-    ---
-    apiVersion: networking.istio.io/v1
-    kind: DestinationRule
-    metadata: {name: reviews}
-    spec:
-      host: reviews.default.svc.cluster.local
-      subsets:
-        - {name: v1, labels: {version: v1}} # no stars
-        - {name: v2, labels: {version: v2}}
-        - name: v3
-          labels:
-            version: v3
+    insta::assert_snapshot!(world.changed("mesh/hand.yaml", HAND), @"
+    @@ -19,3 +19,7 @@
+                   subset: v1 # stable
+    -            weight: 100
+    +            weight: 90
+    +          - destination:
+    +                host: reviews
+    +                subset: v3
+    +            weight: 10
+     ---
+    @@ -29 +33,4 @@
+         - {name: v2, labels: {version: v2}}
+    +    - name: v3
+    +      labels:
+    +        version: v3
     ");
 }
 
@@ -360,7 +310,7 @@ fn ports_stay_and_namespaces_have_their_own_folder() {
     let world = World::with_fleet();
     world.ok(&["gateway", "create", "ingressgateway", "--serverless"]);
     world.ok(&["app", "add", "bookinfo", "--preset", "split", "-n", "shop"]);
-    world.ok(&[&BOOKINFO[..], &["-n", "shop"]].concat());
+    world.line(&format!("{BOOKINFO} -n shop"));
     world.ok(&["-n", "shop", "route", "set", "bookinfo", "--to", "productpage@v1"]);
     let text = world.read("mesh/routes/shop/bookinfo.yaml");
     assert_eq!(text.matches("namespace: shop\n").count(), 3, "the new DestinationRule too\n{text}");

@@ -54,6 +54,13 @@ impl World {
         world
     }
 
+    /// The same with Bookinfo over both clusters.
+    pub(crate) fn with_bookinfo() -> Self {
+        let world = Self::with_fleet();
+        world.line("app add bookinfo --preset split");
+        world
+    }
+
     /// The working directory, `fleet/` in the home directory.
     pub(crate) fn root(&self) -> PathBuf {
         self.home.path().join("fleet")
@@ -82,6 +89,17 @@ impl World {
         let run = self.run(args);
         assert_eq!(run.code, Some(0), "{args:?}\n{run}");
         run
+    }
+
+    /// A run that must succeed, of words without spaces.
+    pub(crate) fn line(&self, line: &str) -> Run {
+        self.ok(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    /// What of a file is not as in this text, with a line around each place.
+    pub(crate) fn changed(&self, path: &str, before: &str) -> String {
+        let after = self.read(path);
+        similar::TextDiff::from_lines(before, &after).unified_diff().context_radius(1).to_string()
     }
 
     pub(crate) fn read(&self, path: &str) -> String {

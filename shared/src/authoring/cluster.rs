@@ -210,6 +210,12 @@ spec:
         plan.edits.iter().find(|edit| edit.path == path).and_then(|edit| edit.after.clone())
     }
 
+    /// What the plan changes of fleet.yaml, with a line around each place.
+    fn changed(plan: &Plan, before: &str) -> String {
+        let after = after(plan, FLEET_FILE).unwrap();
+        similar::TextDiff::from_lines(before, &after).unified_diff().context_radius(1).to_string()
+    }
+
     #[test]
     fn adding_keeps_comments() {
         let (tree, state) = fleet_with(&[]);
@@ -220,33 +226,22 @@ spec:
             groups: vec!["all".to_owned(), "new".to_owned()],
             ..AddCluster::default()
         };
-        insta::assert_snapshot!(after(&intent.plan(&tree, &state).unwrap(), FLEET_FILE).unwrap(), @"
-        # The shop.
-        apiVersion: kubectl-asm.io/v1alpha1
-        kind: Fleet
-        metadata:
-          name: shop
-        spec:
-          mesh:
-            context: mesh # ASM instance
-          # Clusters that joined the mesh.
-          clusters:
-            # the old one
-            - name: m1c1
-              id: c0123456789abcdef0123456789abcde1
-            - name: m1c2 # the new one
-            - name: m1c3
-              id: c0123456789abcdef0123456789abcde3
-              kubernetesVersion: '1.33'
-          groups:
-            - name: all
-              clusters: [m1c1, m1c2, m1c3]
-            - name: old
-              clusters:
-                - m1c1
-            - name: new
-              clusters:
-                - m1c3
+        insta::assert_snapshot!(changed(&intent.plan(&tree, &state).unwrap(), FLEET), @"
+        @@ -14,5 +14,8 @@
+             - name: m1c2 # the new one
+        +    - name: m1c3
+        +      id: c0123456789abcdef0123456789abcde3
+        +      kubernetesVersion: '1.33'
+           groups:
+             - name: all
+        -      clusters: [m1c1, m1c2]
+        +      clusters: [m1c1, m1c2, m1c3]
+             - name: old
+        @@ -20 +23,4 @@
+                 - m1c1
+        +    - name: new
+        +      clusters:
+        +        - m1c3
         ");
     }
 
@@ -257,27 +252,17 @@ spec:
         let tree: MemoryTree = edits.iter().map(|edit| (&*edit.path, edit.after.as_deref().unwrap())).collect();
         let intent = AddCluster { name: "m1c1".to_owned(), groups: vec!["all".to_owned()], ..Default::default() };
         let plan = intent.plan(&tree, &FleetState::read(&tree)).unwrap();
-        insta::assert_snapshot!(after(&plan, FLEET_FILE).unwrap(), @"
-        # The fleet: one ASM instance (the mesh), the clusters that joined it, and groups of them.
-        apiVersion: kubectl-asm.io/v1alpha1
-        kind: Fleet
-        metadata:
-          name: shop
-        spec:
-          mesh:
-            # ID of the ASM instance, as the console shows it.
-            # id: c0123456789abcdef0123456789abcdef
-            # Region of the ASM instance.
-            # region: cn-hangzhou
-            # kubeconfig context that reaches the mesh's own API (not a member cluster).
-            context: mesh
-          # Clusters that joined the mesh. Add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID
-          clusters:
-            - name: m1c1
-          groups:
-            - name: all
-              clusters:
-                - m1c1
+        let before = String::from_utf8(tree.read(FLEET_FILE).unwrap()).unwrap();
+        insta::assert_snapshot!(changed(&plan, &before), @"
+        @@ -14,2 +14,7 @@
+           # Clusters that joined the mesh. Add one with: kubectl asm cluster add NAME --id ACK-CLUSTER-ID
+        -  clusters: []
+        +  clusters:
+        +    - name: m1c1
+        +  groups:
+        +    - name: all
+        +      clusters:
+        +        - m1c1
         ");
     }
 
@@ -285,21 +270,20 @@ spec:
     fn removing_takes_the_cluster_out_of_its_groups() {
         let (tree, state) = fleet_with(&[]);
         let intent = RemoveCluster { name: "m1c1".to_owned(), with_files: false };
-        insta::assert_snapshot!(after(&intent.plan(&tree, &state).unwrap(), FLEET_FILE).unwrap(), @"
-        # The shop.
-        apiVersion: kubectl-asm.io/v1alpha1
-        kind: Fleet
-        metadata:
-          name: shop
-        spec:
-          mesh:
-            context: mesh # ASM instance
-          # Clusters that joined the mesh.
-          clusters:
-            - name: m1c2 # the new one
-          groups:
-            - name: all
-              clusters: [m1c2]
+        insta::assert_snapshot!(changed(&intent.plan(&tree, &state).unwrap(), FLEET), @"
+        @@ -10,5 +10,2 @@
+           clusters:
+        -    # the old one
+        -    - name: m1c1
+        -      id: c0123456789abcdef0123456789abcde1
+             - name: m1c2 # the new one
+        @@ -16,5 +13,2 @@
+             - name: all
+        -      clusters: [m1c1, m1c2]
+        -    - name: old
+        -      clusters:
+        -        - m1c1
+        +      clusters: [m1c2]
         ");
     }
 

@@ -19,8 +19,8 @@ impl AuthoringError {
         Self { position: None, message: message.into(), hints: Vec::new() }
     }
 
-    pub(super) fn at(mut self, position: &Position) -> Self {
-        self.position = Some(position.clone());
+    pub(super) fn at<'a>(mut self, position: impl Into<Option<&'a Position>>) -> Self {
+        self.position = position.into().cloned();
         self
     }
 

@@ -7,9 +7,9 @@
 use super::apply_patches::{self, PatchSource};
 use super::manifests::{self, Source};
 use super::{
-    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, frozen, objects, own,
+    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, frozen, own,
 };
-use super::{paths, suggest};
+use super::{parse, paths, suggest};
 use crate::yaml::{self, Document, Limits};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -83,7 +83,7 @@ impl Reading<'_> {
         self.fleet_file(&paths);
         let known = self.state.fleet.is_some();
         let mut unknown: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        let mut sources = Vec::new();
+        let mut of_objects = Vec::new();
         let mut patches: BTreeMap<Arc<str>, Vec<PatchSource>> = BTreeMap::new();
         for path in &paths {
             let area = classify(path);
@@ -96,7 +96,7 @@ impl Reading<'_> {
                 Area::Cluster(name) | Area::Patches(name) if known && !self.members.clusters.contains_key(*name) => {
                     unknown.entry(format!("clusters/{name}")).or_insert_with(|| path.clone());
                 }
-                Area::Mesh | Area::Group(_) | Area::Cluster(_) => self.objects(path, &area, &mut sources),
+                Area::Mesh | Area::Group(_) | Area::Cluster(_) => of_objects.push(path),
                 Area::Patches(name) => {
                     let read = self.own(path, &area, |document| apply_patches::read(document, path));
                     patches.entry(Arc::from(*name)).or_default().extend(read.into_iter().map(|(patch, _)| patch));
@@ -113,6 +113,7 @@ impl Reading<'_> {
                 }
             }
         }
+        let sources = self.objects(&of_objects);
         for (folder, path) in unknown {
             self.unknown_folder(&folder, &path);
         }
@@ -133,10 +134,8 @@ impl Reading<'_> {
             );
             return self.whole(format!("there is no {FLEET_FILE}, so no target is known"), Some(hint));
         };
-        let parsed = match self.tree.read(path) {
-            Ok(text) => declared::parse(&text, path),
-            Err(error) => Err(vec![FileError { line: 1, column: 1, message: error.reason, hint: None }]),
-        };
+        let parsed = parse::text(self.tree, path).map_err(|error| vec![error]);
+        let parsed = parsed.and_then(|text| declared::parse(&text, path));
         match parsed {
             Ok((fleet, frozen)) => {
                 self.state.frozen = frozen;
@@ -149,37 +148,41 @@ impl Reading<'_> {
 
     /// The documents of a file; what is wrong with the file is reported.
     fn documents(&mut self, path: &Arc<str>, targets: &[Arc<str>]) -> Vec<Document> {
-        let limits = Limits::default();
-        let read = match self.tree.read(path) {
-            Ok(text) => yaml::read(&text, &limits).map_err(FileError::from),
-            Err(error) => Err(FileError { line: 1, column: 1, message: error.reason, hint: None }),
-        };
+        let read = parse::text(self.tree, path);
+        let read = read.and_then(|text| yaml::read(&text, &Limits::default()).map_err(FileError::from));
         read.unwrap_or_else(|error| {
             self.report(path, vec![error], targets);
             Vec::new()
         })
     }
 
-    fn objects(&mut self, path: &Arc<str>, area: &Area<'_>, sources: &mut Vec<Source>) {
-        let untrusted = self.untrusted(area);
-        let (targets, grouped) = match area {
-            Area::Mesh => (Some(&self.members.mesh), false),
-            Area::Group(name) => (self.members.groups.get(*name), true),
-            Area::Cluster(name) => (self.members.clusters.get(*name), false),
-            _ => (None, false),
-        };
-        let targets = targets.cloned().unwrap_or_default();
-        for document in self.documents(path, &untrusted).into_iter().flat_map(Document::unfold) {
-            match objects::check(&document) {
-                Ok(object) => {
-                    let (line, column) = document.start();
-                    let position = Position { file: path.clone(), line, column };
-                    let (targets, document) = (targets.clone(), Arc::new(document));
-                    sources.push(Source { object, document, position, targets, grouped });
+    /// The objects of all files that hold objects.
+    fn objects(&mut self, paths: &[&Arc<str>]) -> Vec<Source> {
+        let mut sources = Vec::new();
+        parse::files(self.tree, paths, |path, parsed| {
+            let area = classify(path);
+            let untrusted = self.untrusted(&area);
+            let (targets, grouped) = match area {
+                Area::Mesh => (Some(&self.members.mesh), false),
+                Area::Group(name) => (self.members.groups.get(name), true),
+                Area::Cluster(name) => (self.members.clusters.get(name), false),
+                _ => (None, false),
+            };
+            let targets = targets.cloned().unwrap_or_default();
+            let objects = parsed.unwrap_or_else(|error| vec![Err(vec![error])]);
+            for object in objects {
+                match object {
+                    Ok((object, document)) => {
+                        let (line, column) = document.start();
+                        let position = Position { file: (*path).clone(), line, column };
+                        let (targets, document) = (targets.clone(), Arc::new(document));
+                        sources.push(Source { object, document, position, targets, grouped });
+                    }
+                    Err(errors) => self.report(path, errors, &untrusted),
                 }
-                Err(errors) => self.report(path, errors, &untrusted),
             }
-        }
+        });
+        sources
     }
 
     /// The documents of a file of the fleet's own kinds.

@@ -22,6 +22,31 @@ pub struct TreeError {
     pub reason: String,
 }
 
+/// A part of a tree: the files whose paths begin with one of some prefixes.
+pub struct Part<'a> {
+    tree: &'a dyn Tree,
+    prefixes: &'a [&'a str],
+}
+
+impl<'a> Part<'a> {
+    /// Of a tree, what begins with these: `mesh/`, `fleet.yaml`.
+    pub fn of(tree: &'a dyn Tree, prefixes: &'a [&'a str]) -> Self {
+        Self { tree, prefixes }
+    }
+}
+
+impl Tree for Part<'_> {
+    fn list(&self) -> Result<Vec<Arc<str>>, TreeError> {
+        let mut paths = self.tree.list()?;
+        paths.retain(|path| self.prefixes.iter().any(|prefix| path.starts_with(prefix)));
+        Ok(paths)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, TreeError> {
+        self.tree.read(path)
+    }
+}
+
 /// Files held in memory.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTree(BTreeMap<Arc<str>, Arc<[u8]>>);

@@ -1,7 +1,7 @@
 //! Simulated ASM controller: makes of each IstioGateway what the product makes of it.
 //!
-//! An ordinary gateway becomes a Service, a Deployment and a ServiceAccount `istio-<name>` in every cluster that it
-//! names; a serverless one gets an address of its own and nothing in any member. There is no finalizer on the
+//! An ordinary gateway becomes a Service, a Deployment, a ServiceAccount and, when it scales by itself, a
+//! HorizontalPodAutoscaler `istio-<name>` in every cluster that it names; a serverless one gets an address of its own and nothing in any member. There is no finalizer on the
 //! IstioGateway (none is documented): deletions are learnt from the watch, and after a break by listing.
 
 use std::{
@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::{
     apps::v1::Deployment,
+    autoscaling::v2::HorizontalPodAutoscaler,
     core::v1::{Service, ServiceAccount},
 };
 use kube::{
@@ -291,7 +292,7 @@ fn cluster_ids(gateway: &DynamicObject) -> Vec<&str> {
     gateway.data["spec"]["clusterIds"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// The three objects of a gateway in one cluster.
+/// The objects of a gateway in one cluster.
 fn generated(gateway: &DynamicObject, cluster_id: &str) -> Value {
     let mut spec = gateway.data["spec"].as_object().cloned().unwrap_or_default();
     if let Some(Value::Object(own)) = spec.get("overrides").and_then(|o| o.get(cluster_id)).cloned() {
@@ -358,6 +359,24 @@ fn generated(gateway: &DynamicObject, cluster_id: &str) -> Value {
         }
     }
     let meta = |labels: Map<String, Value>, annotations: Map<String, Value>| json!({"name": full, "namespace": NAMESPACE, "labels": labels, "annotations": annotations});
+    let metric = |name: &str| {
+        let percent = spec.get(name)?.get("targetAverageUtilization")?;
+        let target = json!({"type": "Utilization", "averageUtilization": percent});
+        Some(json!({"type": "Resource", "resource": {"name": name, "target": target}}))
+    };
+    let metrics: Vec<Value> = ["cpu", "memory"].into_iter().filter_map(metric).collect();
+    let scaler = spec.get("maxReplicas").filter(|_| !metrics.is_empty()).map(|most| {
+        json!({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": meta(with(Map::new()), Map::new()),
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": full},
+                "minReplicas": spec.get("minReplicas").cloned().unwrap_or_else(|| json!(1)),
+                "maxReplicas": most,
+                "metrics": metrics,
+            },
+        })
+    });
     let replicas = spec.get("replicaCount").and_then(Value::as_u64).filter(|n| *n > 0).unwrap_or(1);
     json!({
         "serviceAccount": {
@@ -380,6 +399,7 @@ fn generated(gateway: &DynamicObject, cluster_id: &str) -> Value {
             "metadata": meta(with(strings("serviceLabels")), strings("serviceAnnotations")),
             "spec": service,
         },
+        "scaler": scaler,
     })
 }
 
@@ -440,34 +460,41 @@ async fn apply(client: &Client, gateway: &str, objects: &Value) -> Result<()> {
     sa.patch(&name, &params, &Patch::Apply(&objects["serviceAccount"])).await.context("ServiceAccount")?;
     deployment.patch(&name, &params, &Patch::Apply(&objects["deployment"])).await.context("Deployment")?;
     service.patch(&name, &params, &Patch::Apply(&objects["service"])).await.context("Service")?;
+    if objects["scaler"].is_null() {
+        return remove_one::<HorizontalPodAutoscaler>(client, &name).await.context("HorizontalPodAutoscaler");
+    }
+    let scaler = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), NAMESPACE);
+    scaler.patch(&name, &params, &Patch::Apply(&objects["scaler"])).await.context("HorizontalPodAutoscaler")?;
     Ok(())
 }
 
-async fn remove(client: &Client, gateway: &str) -> Result<()> {
-    async fn one<K>(client: &Client, name: &str) -> Result<()>
-    where
-        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
-            + Clone
-            + DeserializeOwned
-            + std::fmt::Debug,
-    {
-        let api = Api::<K>::namespaced(client.clone(), NAMESPACE);
-        // Somebody else's object of the same name is not ours to delete.
-        let Some(object) = api.get_opt(name).await?.filter(is_generated) else { return Ok(()) };
-        let params = DeleteParams {
-            preconditions: Some(Preconditions { uid: object.meta().uid.clone(), ..Preconditions::default() }),
-            ..DeleteParams::background()
-        };
-        match api.delete(name, &params).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(s)) if s.code == 404 || s.code == 409 => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+async fn remove_one<K>(client: &Client, name: &str) -> Result<()>
+where
+    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    let api = Api::<K>::namespaced(client.clone(), NAMESPACE);
+    // Somebody else's object of the same name is not ours to delete.
+    let Some(object) = api.get_opt(name).await?.filter(is_generated) else { return Ok(()) };
+    let params = DeleteParams {
+        preconditions: Some(Preconditions { uid: object.meta().uid.clone(), ..Preconditions::default() }),
+        ..DeleteParams::background()
+    };
+    match api.delete(name, &params).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(s)) if s.code == 404 || s.code == 409 => Ok(()),
+        Err(error) => Err(error.into()),
     }
+}
+
+async fn remove(client: &Client, gateway: &str) -> Result<()> {
     let name = format!("istio-{gateway}");
-    one::<Service>(client, &name).await.context("Service")?;
-    one::<Deployment>(client, &name).await.context("Deployment")?;
-    one::<ServiceAccount>(client, &name).await.context("ServiceAccount")
+    remove_one::<HorizontalPodAutoscaler>(client, &name).await.context("HorizontalPodAutoscaler")?;
+    remove_one::<Service>(client, &name).await.context("Service")?;
+    remove_one::<Deployment>(client, &name).await.context("Deployment")?;
+    remove_one::<ServiceAccount>(client, &name).await.context("ServiceAccount")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 /// Lists the load balancers of the fleet: every LoadBalancer Service of every cluster.
 ///
 /// Also those that ASM generates from the gateways and that do not stand in Git themselves. With --live each cluster is asked
-/// for the addresses.
+/// for the addresses, and for load balancers that Git does not know: those are marked.
 ///
 /// Exit codes: 0 listed, 2 usage or input error, 3 a cluster could not be reached (the others are listed).
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
 
-    /// Ask the clusters for the addresses
+    /// Ask the clusters for the addresses, and for load balancers that Git does not know
     #[arg(long)]
     live: bool,
 }
@@ -74,13 +74,22 @@ pub fn run(context: &Context, args: ListArgs) -> Result<Exit, CommandError> {
     let repo = context.repo()?;
     let fleet = repo.fleet()?;
     check_clusters(fleet, &args.cluster)?;
-    let mut found = LoadBalancerService::all(&repo.state);
-    found.retain(|service| {
+    let namespace = context.globals.namespace.as_deref();
+    let wanted = |service: &LoadBalancerService| {
         (args.cluster.is_empty() || args.cluster.contains(&service.cluster))
             && args.gateway.as_ref().is_none_or(|gateway| service.gateways.contains(gateway))
-            && context.globals.namespace.as_ref().is_none_or(|namespace| service.namespace == *namespace)
-    });
-    let answers = if args.live { Some(live::read(context, fleet, &keys(&found))?) } else { None };
+            && namespace.is_none_or(|namespace| service.namespace == namespace)
+    };
+    let all = LoadBalancerService::all(&repo.state);
+    let answers =
+        if args.live { Some(live::list(context, fleet, &keys(&all), &args.cluster, namespace)?) } else { None };
+    let mut found = all;
+    for (cluster, service) in answers.iter().flat_map(|answers| &answers.others) {
+        found.extend(LoadBalancerService::only_live(&repo.state, cluster, service));
+    }
+    found.retain(wanted);
+    let place = |name: &str| fleet.spec.clusters.iter().position(|cluster| cluster.name == name);
+    found.sort_by_key(|service| (place(&service.cluster), service.namespace.clone(), service.name.clone()));
     let items: Vec<Item<'_>> = found.iter().map(|service| item(service, answers.as_ref())).collect();
     let ui = context.ui();
     match format {
@@ -91,6 +100,10 @@ pub fn run(context: &Context, args: ListArgs) -> Result<Exit, CommandError> {
             ui.hint("add one with: kubectl asm clb add --gateway NAME");
         }
         Human | Wide => ui.table(&table(&items, format == Wide, args.live)),
+    }
+    answers.iter().flat_map(|answers| &answers.gaps).for_each(|gap| ui.warning(gap));
+    if items.iter().any(|item| !item.service.in_git) {
+        ui.hint("what is not in Git is changed and removed by no command here, and not by the agent");
     }
     match answers.and_then(Answers::error) {
         Some(error) => Err(error),
@@ -121,6 +134,15 @@ pub(super) fn item<'a>(service: &'a LoadBalancerService, answers: Option<&'a Ans
     Item { service, live: answers.and_then(|answers| answers.services.get(&key(service))) }
 }
 
+/// Who makes it.
+pub(super) fn made_by<'a>(service: &LoadBalancerService, asm: &'a str, git: &'a str, other: &'a str) -> &'a str {
+    match (service.generated, service.in_git) {
+        (true, _) => asm,
+        (false, true) => git,
+        (false, false) => other,
+    }
+}
+
 /// `http 80→8080, https 443`.
 pub(super) fn ports(ports: &[LoadBalancerPort]) -> String {
     let one = |port: &LoadBalancerPort| {
@@ -143,7 +165,7 @@ pub(super) fn address(item: &Item<'_>) -> String {
 fn table(items: &[Item<'_>], wide: bool, live: bool) -> Table {
     let mut headers = vec!["name", "cluster", "gateway", "type", "network", "ports"];
     if live {
-        headers.push("address");
+        headers.extend(["address", "in git"]);
     }
     if wide {
         headers.extend(["namespace", "spec", "charge type", "policy", "made by", "file"]);
@@ -160,7 +182,7 @@ fn table(items: &[Item<'_>], wide: bool, live: bool) -> Table {
             ports(&service.ports),
         ];
         if live {
-            cells.push(address(item));
+            cells.extend([address(item), if service.in_git { "yes" } else { "no" }.to_owned()]);
         }
         if wide {
             cells.extend([
@@ -168,8 +190,8 @@ fn table(items: &[Item<'_>], wide: bool, live: bool) -> Table {
                 service.spec.clone().unwrap_or_default(),
                 service.charge_type.clone().unwrap_or_default(),
                 service.external_traffic_policy.clone(),
-                if service.generated { "ASM" } else { "Git" }.to_owned(),
-                format!("{}:{}", service.position.file, service.position.line),
+                made_by(service, "ASM", "Git", "<unknown>").to_owned(),
+                service.position.as_ref().map(|at| format!("{}:{}", at.file, at.line)).unwrap_or_default(),
             ]);
         }
         table.row(cells);

@@ -1,6 +1,6 @@
 //! `kubectl asm clb show`.
 
-use super::list::{Item, LoadBalancerList, address, check_clusters, item, keys};
+use super::list::{Item, LoadBalancerList, address, check_clusters, item, keys, made_by};
 use super::live::{self, Answers};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -69,13 +69,14 @@ pub fn run(context: &Context, args: ShowArgs) -> Result<Exit, CommandError> {
 /// One load balancer on a page, as `kubectl describe` lays it out.
 fn page(item: &Item<'_>, live: bool) -> String {
     let service = item.service;
-    let made_by = if service.generated { "ASM, from the IstioGateway" } else { "Git" };
+    let made_by = made_by(service, "ASM, from the IstioGateway", "Git", "<unknown>");
+    let place = service.position.as_ref().map(|at| format!(" ({}:{})", at.file, at.line)).unwrap_or_default();
     let mut lines = vec![
         ("Name", service.name.clone()),
         ("Namespace", service.namespace.clone()),
         ("Cluster", service.cluster.clone()),
         ("Gateway", if service.gateways.is_empty() { "<none>".to_owned() } else { service.gateways.join(", ") }),
-        ("Made by", format!("{made_by} ({}:{})", service.position.file, service.position.line)),
+        ("Made by", format!("{made_by}{place}")),
         ("Type", service.product.to_owned()),
         ("Network", service.network.clone()),
     ];

@@ -199,6 +199,11 @@ fn word(value: impl ValueEnum) -> Value {
 }
 
 impl SettingArgs {
+    /// Is the file of settings stdin?
+    pub(super) fn reads_stdin(&self) -> bool {
+        self.from.as_ref().is_some_and(|path| path.as_os_str() == "-")
+    }
+
     /// What is to be set.
     pub(super) fn settings(self, egress: bool) -> Result<GatewaySettings, CommandError> {
         let kind = self.kind()?;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A fleet of twelve clusters, and a command that writes a file for each.
-fn many() -> (World, [&'static str; 6]) {
+pub(super) fn many() -> (World, [&'static str; 6]) {
     let names: Vec<_> = (1..=12).map(|number| format!("  - name: c{number}\n")).collect();
     let world = World::new();
     world.write(
@@ -32,6 +32,11 @@ fn many() -> (World, [&'static str; 6]) {
 
 /// Everything below the root, hidden files and folders included.
 fn everything(world: &World) -> Vec<(String, Option<String>)> {
+    everything_below(&world.root())
+}
+
+/// Everything below a folder, hidden files and folders included.
+pub(super) fn everything_below(root: &Path) -> Vec<(String, Option<String>)> {
     fn collect(root: &Path, directory: &Path, found: &mut Vec<(String, Option<String>)>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -42,7 +47,7 @@ fn everything(world: &World) -> Vec<(String, Option<String>)> {
         }
     }
     let mut found = Vec::new();
-    collect(&world.root(), &world.root(), &mut found);
+    collect(root, root, &mut found);
     found.sort();
     found
 }
@@ -65,7 +70,10 @@ fn no_room_for_the_files() {
     let output = in_shell(&world, "trap '' XFSZ; ulimit -f 0", &args).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.starts_with("error: cannot write") && told.contains("File too large"), "{told}");
+    assert!(
+        told.starts_with("error: cannot write") && told.contains("File too large") && told.contains("hint: "),
+        "{told}"
+    );
     assert_eq!(everything(&world), before);
 
     // The limit kills.
@@ -126,7 +134,10 @@ fn a_repository_that_may_not_be_written() {
     mode(0o755);
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{told}");
-    assert!(told.starts_with("error: cannot write in ") && told.contains("Permission denied"), "{told}");
+    assert!(
+        told.starts_with("error: cannot write in ") && told.contains("Permission denied") && told.contains("hint: "),
+        "{told}"
+    );
     assert_eq!(everything(&world), before);
 }
 

@@ -39,6 +39,19 @@ fn all<T: Sync>(items: &[T], check: impl Fn(&T) -> Result<(), String> + Sync) {
     assert!(failures.is_empty(), "{} failures\n\n{}", failures.len(), failures.join("\n\n"));
 }
 
+/// The stage of a case, and its arguments; `None` for one that never happens.
+fn staged(case: &Case) -> Option<(Stage, &'static str)> {
+    match case {
+        Case::Never(_) => None,
+        Case::Args(args) => Some((Stage::new(), args)),
+        Case::After(prepare, args) => {
+            let stage = Stage::new();
+            prepare(&stage);
+            Some((stage, args))
+        }
+    }
+}
+
 /// One run.
 struct Try {
     verb: &'static Verb,
@@ -51,15 +64,7 @@ struct Try {
 
 impl Try {
     fn run(&self) -> Result<(), String> {
-        let (prepare, args) = match self.case {
-            Case::Never(_) => return Ok(()),
-            Case::Args(args) => (None, *args),
-            Case::After(prepare, args) => (Some(*prepare), *args),
-        };
-        let stage = Stage::new();
-        if let Some(prepare) = prepare {
-            prepare(&stage);
-        }
+        let Some((stage, args)) = staged(self.case) else { return Ok(()) };
         if self.outcome == "unreachable" {
             stage.cut_off();
         }
@@ -187,7 +192,7 @@ fn documents_of_other_flags_are_what_the_schema_says() {
         ("StepList", "route weight reviews v3=100 --steps 10,100 --dry-run"),
         ("StepList", "route weight reviews v3=100 --steps 10,100"),
         ("RouteList", "route list --all-namespaces"),
-        // One Service is there, the other is not: null.
+        // One Service is there, another is not: null; and one is there that Git does not know.
         ("LoadBalancerList", "clb list --live"),
         ("IngressGateway", "gateway show edge --live"),
     ];
@@ -203,6 +208,14 @@ fn documents_of_other_flags_are_what_the_schema_says() {
                 },
                 "spec": {"type": "LoadBalancer", "selector": {"app": "istio-edge", "istio": "edge"}},
                 "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}
+            }),
+        );
+        stage.host.put(
+            "services",
+            json!({
+                "apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": "by-hand", "namespace": "istio-system", "uid": "2"},
+                "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
             }),
         );
         stage.host.put(
@@ -265,15 +278,7 @@ fn the_same_state_gives_the_same_bytes() {
         }
     }
     all(&tries, |(verb, case, format)| {
-        let (prepare, args) = match case {
-            Case::Never(_) => return Ok(()),
-            Case::Args(args) => (None, *args),
-            Case::After(prepare, args) => (Some(prepare), *args),
-        };
-        let stage = Stage::new();
-        if let Some(prepare) = prepare {
-            prepare(&stage);
-        }
+        let Some((stage, args)) = staged(case) else { return Ok(()) };
         let mut words = verb.words();
         words.extend(args.split_whitespace());
         words.extend(format.iter().flat_map(|format| ["-o", format]));
@@ -285,6 +290,39 @@ fn the_same_state_gives_the_same_bytes() {
             }
         }
         Ok(())
+    });
+}
+
+/// JSON and YAML are two spellings of one document: of what reads, and of what would be written.
+#[test]
+fn json_and_yaml_say_the_same() {
+    let mut tries = Vec::new();
+    for verb in VERBS.iter().filter(|verb| verb.formats.contains(&"json") && verb.formats.contains(&"yaml")) {
+        let reads = verb.repeatable || verb.path == "drift";
+        for (_, _, case) in OUTCOMES.iter().take(if reads { 2 } else { 1 }) {
+            let flags: &[&str] = if verb.has_dry_run() { &["--dry-run"] } else { &[] };
+            if reads || verb.has_dry_run() {
+                tries.push((verb, case(verb), flags));
+            }
+        }
+    }
+    let read: Vec<_> = tries.iter().map(|(verb, ..)| verb.path).collect();
+    for path in ["gateway list", "clb show", "route list", "diff", "status", "drift", "version"] {
+        assert!(read.contains(&path), "{path} is not compared");
+    }
+    all(&tries, |(verb, case, flags)| {
+        let Some((stage, args)) = staged(case) else { return Ok(()) };
+        let words: Vec<_> =
+            verb.words().into_iter().chain(args.split_whitespace()).chain(flags.iter().copied()).collect();
+        let run = |format| stage.world.run(&[&words[..], &["-o", format]].concat());
+        let (json, yaml) = (run("json"), run("yaml"));
+        let failed = |what: &str| Err(format!("{}: {what}\n{json}\n{yaml}", words.join(" ")));
+        let Ok(document) = serde_json::from_str::<Value>(&json.stdout) else { return failed("not JSON") };
+        match asm_shared::yaml::read(yaml.stdout.as_bytes(), &Limits::default()).as_deref() {
+            Ok([same]) if *same.value == document && json.code == yaml.code => Ok(()),
+            Ok([_]) => failed("JSON and YAML differ"),
+            _ => failed("not one YAML document"),
+        }
     });
 }
 

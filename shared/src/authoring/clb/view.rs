@@ -8,9 +8,9 @@ use crate::fleet::{FleetState, Manifest, Position, Target};
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// A Service of type LoadBalancer in one cluster, as Git wants it.
+/// A Service of type LoadBalancer in one cluster, as Git wants it or, where Git does not know it, as the cluster has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadBalancerService {
@@ -22,6 +22,9 @@ pub struct LoadBalancerService {
     pub name: String,
     /// Gateways whose pods it selects.
     pub gateways: Vec<String>,
+    /// Does Git say that it should be there, itself or by the IstioGateway that it comes from? False only with what a
+    /// cluster was asked for.
+    pub in_git: bool,
     /// ASM generates it from the IstioGateway; it does not stand in Git itself.
     pub generated: bool,
     /// `CLB` or `NLB`.
@@ -48,7 +51,7 @@ pub struct LoadBalancerService {
     pub annotations: Map<String, Value>,
     /// Where Git declares it, or the IstioGateway that it comes from.
     #[serde(flatten)]
-    pub position: Position,
+    pub position: Option<Position>,
 }
 
 /// A port of a load balancer.
@@ -155,50 +158,59 @@ impl LoadBalancerService {
         hosts
     }
 
+    /// One that a cluster has and Git does not know. `None` for any other object.
+    pub fn only_live(state: &FleetState, cluster: &str, service: &Value) -> Option<Self> {
+        if service.pointer("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
+            return None;
+        }
+        let metadata = service.get("metadata")?;
+        let text = |field: &str| metadata.get(field).and_then(Value::as_str);
+        let (name, namespace) = (text("name")?, text("namespace").unwrap_or("default"));
+        let found = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters).find(|known| known.name == cluster);
+        let gateways = selected_gateways(state, found.and_then(|found| found.id.as_deref()), namespace, service);
+        Some(Self { in_git: false, ..Self::build(cluster, namespace, name, gateways, service) })
+    }
+
     fn generated(cluster: &str, id: Option<&str>, gateway: &Manifest) -> Self {
         let spec = spec_in(gateway, id);
-        let annotations = spec.get("serviceAnnotations").cloned();
-        let name = generated_name(&gateway.id.name);
-        let gateways = vec![gateway.id.name.to_string()];
-        Self::build(cluster, NAMESPACE, name, gateways, true, (&spec, annotations), gateway)
+        // As the Service that comes of it.
+        let annotations = spec.get("serviceAnnotations").cloned().unwrap_or_default();
+        let service = json!({"metadata": {"annotations": annotations}, "spec": spec});
+        let (name, gateways) = (generated_name(&gateway.id.name), vec![gateway.id.name.to_string()]);
+        let built = Self::build(cluster, NAMESPACE, &name, gateways, &service);
+        Self { generated: true, position: Some(gateway.position.clone()), ..built }
     }
 
     fn declared(state: &FleetState, cluster: &str, id: Option<&str>, service: &Manifest) -> Self {
-        let spec = service.object.get("spec").cloned().unwrap_or_default();
-        let annotations = service.object.pointer("/metadata/annotations").cloned();
-        let gateways = selected_gateways(state, id, service);
-        let name = service.id.name.to_string();
-        Self::build(cluster, namespace(service), name, gateways, false, (&spec, annotations), service)
+        let gateways = selected_gateways(state, id, namespace(service), &service.object);
+        let built = Self::build(cluster, namespace(service), &service.id.name, gateways, &service.object);
+        let replaces = service.object.pointer("/metadata/labels").and_then(|labels| labels.get(REPLACES));
+        let replaces = replaces.and_then(Value::as_str).map(str::to_owned);
+        Self { replaces, position: Some(service.position.clone()), ..built }
     }
 
-    fn build(
-        cluster: &str,
-        namespace: &str,
-        name: String,
-        gateways: Vec<String>,
-        generated: bool,
-        (spec, annotations): (&Value, Option<Value>),
-        manifest: &Manifest,
-    ) -> Self {
-        let setting = |name| setting(annotations.as_ref(), name).filter(|value| !value.is_empty()).map(str::to_owned);
-        let text = |field: &str| spec.get(field).and_then(Value::as_str);
-        let replaces = manifest.object.pointer("/metadata/labels").and_then(|labels| labels.get(REPLACES));
+    /// What a Service says.
+    fn build(cluster: &str, namespace: &str, name: &str, gateways: Vec<String>, service: &Value) -> Self {
+        let (spec, annotations) = (service.get("spec"), service.pointer("/metadata/annotations"));
+        let setting = |name| setting(annotations, name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let text = |field: &str| spec?.get(field).and_then(Value::as_str);
         Self {
             cluster: cluster.to_owned(),
             namespace: namespace.to_owned(),
-            name,
+            name: name.to_owned(),
             gateways,
-            generated,
+            in_git: true,
+            generated: false,
             product: Product::of_class(text("loadBalancerClass")).word(),
             network: setting("loadbalancer-address-type").unwrap_or_else(|| "internet".to_owned()),
             spec: setting("loadbalancer-spec"),
             charge_type: setting("loadbalancer-instance-charge-type"),
             reuses: setting("loadbalancer-id"),
-            replaces: replaces.and_then(Value::as_str).filter(|_| !generated).map(str::to_owned),
+            replaces: None,
             external_traffic_policy: text("externalTrafficPolicy").unwrap_or("Cluster").to_owned(),
-            ports: LoadBalancerPort::all(spec),
-            annotations: annotations.and_then(|value| value.as_object().cloned()).unwrap_or_default(),
-            position: manifest.position.clone(),
+            ports: spec.map(LoadBalancerPort::all).unwrap_or_default(),
+            annotations: annotations.and_then(Value::as_object).cloned().unwrap_or_default(),
+            position: None,
         }
     }
 }
@@ -243,9 +255,9 @@ pub(super) fn selector(gateway: &str) -> [(&'static str, String); 4] {
 }
 
 /// The gateways of a cluster whose pods a Service selects.
-fn selected_gateways(state: &FleetState, cluster_id: Option<&str>, service: &Manifest) -> Vec<String> {
-    let Some(wanted) = service.object.pointer("/spec/selector").and_then(Value::as_object) else { return Vec::new() };
-    if wanted.is_empty() || namespace(service) != NAMESPACE {
+fn selected_gateways(state: &FleetState, cluster_id: Option<&str>, namespace: &str, service: &Value) -> Vec<String> {
+    let Some(wanted) = service.pointer("/spec/selector").and_then(Value::as_object) else { return Vec::new() };
+    if wanted.is_empty() || namespace != NAMESPACE {
         return Vec::new();
     }
     let here = ordinary_gateways(state)

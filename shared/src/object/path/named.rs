@@ -12,7 +12,9 @@ impl FieldPath {
         let mut value = Some(object);
         for segment in self.segments() {
             let name = match (segment, value) {
-                (Segment::Index(index), Some(Value::Array(list))) => unique_name(list, *index),
+                (Segment::Index(_) | Segment::Key(_), Some(Value::Array(list))) => {
+                    segment.find_in(list).and_then(|(index, _)| unique_name(list, index))
+                }
                 _ => None,
             };
             match (segment, name) {
@@ -41,7 +43,9 @@ fn unique_name(list: &[Value], index: usize) -> Option<String> {
 fn name_of(element: &Value) -> Option<String> {
     let text = |value: &Value, field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
     if let Some(name) = text(element, "name") {
-        return Some(format!("[{}]", Value::from(name)));
+        // As a keyed element is written: `containers[app]`, `ports[http]`.
+        let plain = super::is_word(&name);
+        return Some(if plain { format!("[{name}]") } else { format!("[{}]", Value::from(name)) });
     }
     let destination = element.get("destination")?;
     let host = text(destination, "host")?;
@@ -60,6 +64,7 @@ mod tests {
     fn elements_are_called_by_their_names() {
         let object = json!({"spec": {
             "hosts": ["a"],
+            "ports": [{"name": "http", "port": 80}, {"port": 443}],
             "http": [
                 {"name": "exact pages", "route": [
                     {"destination": {"host": "reviews", "subset": "v1"}}, {"destination": {"host": "reviews", "subset": "v2"}}
@@ -72,6 +77,8 @@ mod tests {
         assert_eq!(named("spec.http[1].route[1].weight"), "spec.http[1].route[1].weight");
         assert_eq!(named("spec.http[7].timeout"), "spec.http[7].timeout");
         assert_eq!(named("spec.hosts[0]"), "spec.hosts[0]");
+        assert_eq!(named("spec.ports[port=80,protocol=TCP].targetPort"), "spec.ports[http].targetPort");
+        assert_eq!(named("spec.ports[port=443,protocol=TCP]"), "spec.ports[port=443,protocol=TCP]");
         assert_eq!(named("metadata.labels[\"a/b\"]"), "metadata.labels[\"a/b\"]");
     }
 }
