@@ -10,7 +10,7 @@ mod fingerprint;
 mod managers;
 mod verdict;
 
-pub use fields_v1::{Author, author_of, owns};
+pub use fields_v1::{Author, author_of, owners, owns};
 pub use fingerprint::{Fingerprint, desired_hash};
 pub use managers::{ManagerClass, class_of};
 pub use verdict::{Verdict, judge};
