@@ -3,6 +3,7 @@
 pub mod host;
 pub mod objects;
 pub mod report;
+pub mod survey;
 
 use crate::context::Context;
 use crate::error::CommandError;

@@ -107,7 +107,7 @@ pub fn finish(
 }
 
 /// The commands that commit the edits, from where the user stands.
-fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
+pub(crate) fn git_commands(root: &Path, edits: &[FileEdit]) -> String {
     let paths: Vec<_> = edits.iter().map(|edit| edit.path.as_str()).collect();
     let paths = if paths.len() > 4 { "--all .".to_owned() } else { paths.join(" ") };
     let is_here = std::env::current_dir().is_ok_and(|here| root == here || root == Path::new("."));

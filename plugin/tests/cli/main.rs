@@ -12,6 +12,7 @@ mod cluster;
 mod contract;
 mod diff;
 mod gateway;
+mod import;
 mod kubeconfig;
 mod route_rules;
 mod route_steps;
