@@ -6,6 +6,7 @@ mod bytes;
 mod crash;
 mod documents;
 mod idle;
+mod import;
 mod isolation;
 mod lab;
 mod life;
