@@ -160,6 +160,16 @@ async fn more(lab: &Lab) -> Result<()> {
         json!({"selector": {"matchLabels": {"app": "reviews"}}, "rules": [{"to": [{"operation": {"methods": ["GET"]}}]}]}),
     );
     kubectl_create(&mesh, &policy, users::CONSOLE).await?;
+    let gateway = json!({
+        "apiVersion": "istio.alibabacloud.com/v1beta1", "kind": "IstioGateway",
+        "metadata": {"name": "clicked", "namespace": "istio-system"},
+        "spec": {
+            "gatewayType": "ingress", "clusterIds": [lab.cluster_id("m1c1")], "serviceType": "ClusterIP",
+            "replicaCount": 1, "cpu": {}, "memory": {}, "kernel": {"parameters": {}},
+            "ports": [{"name": "http", "port": 80, "targetPort": 80, "protocol": "TCP"}],
+        },
+    });
+    kubectl_create(&mesh, &gateway, users::CONSOLE).await?;
     let labels = json!({"app": "ledger"});
     let container = json!({
         "name": "ledger", "image": "registry.example.com/ledger", "ports": [{"containerPort": 5432}],
@@ -295,8 +305,27 @@ async fn a_running_fleet_comes_into_git_and_is_taken_over_without_a_change() -> 
 
     let diff = story.plugin(&["diff", "--live"])?;
     ensure!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
-    story.plugin_ok(&["import", "--workloads", "app", "--config-maps"])?;
+    let again = story.plugin_ok(&["import", "--workloads", "app", "--config-maps", "-o", "json"])?;
+    let again: Value = serde_json::from_str(&again)?;
+    ensure!(again["leftOut"] == report["leftOut"], "what is in Git is not left out: {:#}", again["leftOut"]);
     ensure!(story.git(&["status", "--porcelain"])?.is_empty(), "the second import wrote something");
+    what_leaves_git_goes(&lab, &story).await
+}
+
+/// What kubectl once set is Git's now: a field, an element and a label that leave Git go, although kubectl set them too.
+async fn what_leaves_git_goes(lab: &Lab, story: &Story<'_>) -> Result<()> {
+    let file = "clusters/m1c2/apps/productpage.yaml";
+    let text = std::fs::read_to_string(story.dir().join(file))?;
+    let fewer =
+        text.replace("  annotations:\n    example.com/owner: web-team\n", "").replace("    service: productpage\n", "");
+    ensure!(fewer.len() + 60 < text.len(), "{text}");
+    story.write(file, &fewer)?;
+    let revision = story.commit_and_push("nobody owns productpage")?;
+    story.wait_ready(&revision).await?;
+    let service = api(lab, "m1c2", "v1", "Service", "services", Some("default"))?.get("productpage").await?;
+    let annotations = service.metadata.annotations.unwrap_or_default();
+    ensure!(!annotations.contains_key("example.com/owner"), "the annotation is still there");
+    ensure!(!service.metadata.labels.unwrap_or_default().contains_key("service"), "the label is still there");
     Ok(())
 }
 

@@ -10,8 +10,8 @@ use crate::live::survey::{WORKLOADS, Wish, survey};
 use crate::output::OutputFormat;
 use crate::write::{self, WriteArgs};
 use asm_shared::authoring::did_you_mean;
-use asm_shared::fleet::Fleet;
-use asm_shared::import::{Import, ImportFleet, Member};
+use asm_shared::fleet::{Fleet, Target};
+use asm_shared::import::{Harvest, Import, ImportFleet, Member};
 use asm_shared::object::{GroupKind, ObjectId, kinds};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -93,6 +93,8 @@ pub fn run(context: &Context, args: ImportArgs) -> Result<Exit, CommandError> {
         mesh_context: Some(mesh_context.clone()),
         members,
     };
+    // Names are wrong before anything is read.
+    intent.plan(&repo.tree, &repo.state, &Harvest::new(Target::Mesh), &[])?;
     let (mesh, harvests) = {
         let progress = context.ui().progress(&format!("reading the mesh and {} clusters", intent.members.len()));
         let read = context.block_on(survey(context, &wish, &mesh_context, &intent.members));

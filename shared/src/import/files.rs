@@ -46,7 +46,8 @@ impl<'a> Files<'a> {
         if let (true, [first, others @ ..]) = (read == *clusters && members.len() > 1, members) {
             for (id, kept) in self.new_of(first) {
                 let same = |other: &Harvest| {
-                    other.kept.get(id).is_some_and(|twin| twin.object == kept.object) && !self.in_git(&other.target, id)
+                    let twin = other.kept.get(id).filter(|twin| !twin.is_in_a_set && twin.object == kept.object);
+                    twin.is_some() && !self.in_git(&other.target, id)
                 };
                 if others.iter().all(same) {
                     shared.insert(id.clone());
@@ -108,10 +109,11 @@ impl<'a> Files<'a> {
     }
 
     fn new_of<'h>(&self, harvest: &'h Harvest) -> Vec<(&'h ObjectId, &'h Kept)> {
-        harvest.kept.iter().filter(|(id, _)| !self.in_git(&harvest.target, id)).collect()
+        let is_new = |(id, kept): &(&ObjectId, &Kept)| !kept.is_in_a_set && !self.in_git(&harvest.target, id);
+        harvest.kept.iter().filter(is_new).collect()
     }
 
-    fn in_git(&self, target: &Target, id: &ObjectId) -> bool {
+    pub(super) fn in_git(&self, target: &Target, id: &ObjectId) -> bool {
         self.in_git.contains(&(target, id))
     }
 }

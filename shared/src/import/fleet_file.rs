@@ -67,29 +67,34 @@ impl ImportFleet {
         files.mesh(mesh);
         files.members(members, &clusters);
         let group = files.needs_group().then(|| fleet_file.group_of(&clusters)).transpose()?;
+        let harvests = || std::iter::once(mesh).chain(members);
+        let left_out = left_out(harvests(), &files);
+        let in_git = |harvest: &Harvest| {
+            let all = harvest.kept.keys().chain(harvest.left_out.keys());
+            all.filter(|id| files.in_git(&harvest.target, id)).count()
+        };
+        let in_git: Vec<usize> = harvests().map(in_git).collect();
         let (edits, imported) = files.finish(tree, group.as_deref().unwrap_or_default())?;
         let mut all = fleet_file.finish(&edits);
         all.extend(edits);
         warnings.extend(scaled(mesh, members));
-        let counts = |harvest: &Harvest| {
+        let counts = |(harvest, in_git): (&Harvest, usize)| {
             let target = harvest.target.name().to_owned();
-            let is_new = imported.iter().filter(|object| object.targets.contains(&target)).count();
             TargetReport {
                 read: harvest.read,
-                imported: is_new,
-                in_git: harvest.kept.len().saturating_sub(is_new),
-                left_out: harvest.left_out.len(),
+                imported: imported.iter().filter(|object| object.targets.contains(&target)).count(),
+                in_git,
+                left_out: left_out.iter().filter(|object| object.targets.contains(&target)).count(),
                 target,
             }
         };
-        let harvests = || std::iter::once(mesh).chain(members);
         let report = ImportReport {
             dry_run: false,
             fleet: fleet_file.fleet.metadata.name,
-            targets: harvests().map(counts).collect(),
+            targets: harvests().zip(in_git).map(counts).collect(),
             files: all.iter().map(|edit| FileReport { path: edit.path.clone(), action: edit.action() }).collect(),
             imported,
-            left_out: left_out(harvests()),
+            left_out,
             not_read: not_read(harvests()),
             warnings,
         };
@@ -187,10 +192,10 @@ fn unusable(why: &str) -> AuthoringError {
 }
 
 /// One line per object for what several targets leave out alike.
-fn left_out<'a>(harvests: impl Iterator<Item = &'a Harvest>) -> Vec<LeftOut> {
+fn left_out<'a>(harvests: impl Iterator<Item = &'a Harvest>, files: &Files<'_>) -> Vec<LeftOut> {
     let mut all: BTreeMap<_, Vec<&Target>> = BTreeMap::new();
     for harvest in harvests {
-        for (id, why) in &harvest.left_out {
+        for (id, why) in harvest.left_out(|id| files.in_git(&harvest.target, id)) {
             all.entry((id, why)).or_default().push(&harvest.target);
         }
     }
@@ -198,8 +203,8 @@ fn left_out<'a>(harvests: impl Iterator<Item = &'a Harvest>) -> Vec<LeftOut> {
         .into_iter()
         .map(|((id, (reason, message)), targets)| LeftOut {
             id: id.clone(),
-            reason: *reason,
-            message: message.clone(),
+            reason,
+            message,
             targets: targets.into_iter().map(|target| target.name().to_owned()).collect(),
         })
         .collect();

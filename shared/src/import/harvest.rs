@@ -3,7 +3,7 @@
 
 use super::authored::authored;
 use super::pods::{app_of, credentials_of_gateway, needs, pod_labels, selects};
-use super::reason::{Generated, Reason, Why, against};
+use super::reason::{Generated, Reason, Why, against, in_a_set, is_in_a_set};
 use crate::fleet::Target;
 use crate::object::kinds::ASM;
 use crate::object::{GroupKind, ObjectId};
@@ -19,6 +19,8 @@ pub(super) struct Kept {
     pub(super) app: Option<String>,
     /// Its number of pods is left to an autoscaler.
     pub(super) is_scaled: bool,
+    /// It carries the label of a set: some agent has it already.
+    pub(super) is_in_a_set: bool,
 }
 
 /// What was found on one API server.
@@ -183,6 +185,16 @@ impl Harvest {
         self.judge(id, live, app, why);
     }
 
+    /// What is left out, given what Git has: that is neither new nor left out.
+    pub(super) fn left_out<'a>(
+        &'a self,
+        in_git: impl Fn(&ObjectId) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a ObjectId, Why)> {
+        let in_sets = self.kept.iter().filter(|(_, kept)| kept.is_in_a_set).map(|(id, _)| (id, in_a_set()));
+        let judged = self.left_out.iter().map(|(id, why)| (id, why.clone()));
+        judged.chain(in_sets).filter(move |(id, _)| !in_git(id))
+    }
+
     /// Is there such a workload, imported or not?
     pub fn has(&self, id: &ObjectId) -> bool {
         self.kept.contains_key(id) || self.left_out.contains_key(id)
@@ -213,7 +225,8 @@ impl Harvest {
             }
             None => {
                 let authored = authored(live);
-                self.kept.insert(id, Kept { object: authored.object, app, is_scaled: authored.is_scaled });
+                let is_in_a_set = is_in_a_set(live);
+                self.kept.insert(id, Kept { object: authored.object, app, is_scaled: authored.is_scaled, is_in_a_set });
             }
         }
     }

@@ -72,14 +72,21 @@ pub(super) fn against(id: &ObjectId, live: &Value) -> Option<Why> {
     })
 }
 
+/// Why an object is left out that Git does not have and that carries the label of a set.
+pub(super) fn in_a_set() -> Why {
+    let told = "an ApplySet has it already: an agent, or kubectl apply --prune";
+    (Reason::OtherTool, format!("{told} (label {PART_OF})"))
+}
+
+/// Does an object carry the label of a set? Those that Git has may: that is the agent's work.
+pub(super) fn is_in_a_set(live: &Value) -> bool {
+    live.pointer("/metadata/labels").is_some_and(|labels| labels.get(PART_OF).is_some())
+}
+
 fn other_tool(metadata: &Value) -> Option<Why> {
     let is_there = |key: &str| {
         ["labels", "annotations"].iter().any(|map| metadata.get(map).is_some_and(|map| map.get(key).is_some()))
     };
-    if is_there(PART_OF) {
-        let told = "an ApplySet has it already: an agent, or kubectl apply --prune";
-        return Some((Reason::OtherTool, format!("{told} (label {PART_OF})")));
-    }
     let (key, tool) = TOOLS.iter().find(|(key, _)| is_there(key))?;
     Some((Reason::OtherTool, format!("{tool} keeps it ({key}): take it out there first")))
 }

@@ -285,3 +285,30 @@ fn an_address_tells_the_id_of_a_cluster_only_without_doubt() {
     assert_eq!(one.left_out.values().next().map(|why| why.0), Some(Reason::Generated));
     assert!(one.kept.keys().all(|id| id.group_kind != GroupKind::new("", "Service")));
 }
+
+#[test]
+fn what_the_agent_has_taken_over_is_in_git_and_not_left_out() {
+    let (mesh, members) = two_clusters();
+    let (tree, state, _) = fresh(&["a", "b"], &mesh, &members);
+    let labelled = |mut object: Value| {
+        object["metadata"]["labels"] = json!({crate::api::labels::PART_OF: "x"});
+        object
+    };
+    // A new Deployment of an application that the agent has already still brings its Service along.
+    let more = harvest(
+        cluster("a"),
+        &[
+            labelled(workload("Deployment", "web-v1", "web")),
+            labelled(service("web", 80)),
+            labelled(workload("Deployment", "stranger", "cart")),
+            service("cart", 80),
+            service("door", 80),
+        ],
+    );
+    let import = intent(&["a"]).plan(&tree, &state, &mesh, &[more]).unwrap();
+    let new: Vec<_> = import.report.imported.iter().map(|object| object.id.to_string()).collect();
+    assert_eq!(new, ["Service shop/cart"]);
+    let left: Vec<_> = import.report.left_out.iter().map(|object| object.id.to_string()).collect();
+    assert_eq!(left, ["Deployment shop/stranger"]);
+    assert_eq!((import.report.targets[1].in_git, import.report.targets[1].left_out), (4, 1));
+}
