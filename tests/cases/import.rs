@@ -206,6 +206,15 @@ async fn more(lab: &Lab) -> Result<()> {
         kubectl_apply(&m1c2, object).await?;
     }
     kubectl_create(&m1c2, &stateful, users::CONSOLE).await?;
+    let scaler = json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "details", "namespace": "default"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "details-v1"},
+            "minReplicas": 1, "maxReplicas": 3,
+        },
+    });
+    kubectl_apply(&m1c2, &scaler).await?;
     // Not ours: Helm's, and a load balancer of the cluster itself.
     let mut helm = settings.clone();
     helm["kind"] = "Service".into();
@@ -241,6 +250,20 @@ async fn settled(lab: &Lab) -> Result<BTreeMap<String, Value>> {
     .await
 }
 
+/// What the cloud controller has told of Services, and how often.
+async fn cloud_events(lab: &Lab) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    for context in ["m1c1", "m1c2"] {
+        for event in api(lab, context, "v1", "Event", "events", None)?.list(&Default::default()).await? {
+            if event.data["involvedObject"]["kind"] == "Service" {
+                told.push(format!("{context} {} {}", event.metadata.name.unwrap_or_default(), event.data["count"]));
+            }
+        }
+    }
+    told.sort();
+    Ok(told)
+}
+
 /// What the plugin asked an API server since a mark.
 async fn asked(lab: &Lab, context: &str, mark: asm_lab::AuditMark) -> Result<Vec<String>> {
     let entries = lab.audit_since(context, mark).await?;
@@ -262,6 +285,8 @@ async fn a_running_fleet_comes_into_git_and_is_taken_over_without_a_change() -> 
     let before = settled(&lab).await?;
     let syncs = |context: &str| lab.cloud(context).syncs();
     let synced = [syncs("m1c1"), syncs("m1c2")];
+    let events = cloud_events(&lab).await?;
+    ensure!(!events.is_empty(), "the cloud controller tells of what it does");
 
     // Into Git, reading only.
     let mut story = Story::begin(&lab)?;
@@ -302,6 +327,8 @@ async fn a_running_fleet_comes_into_git_and_is_taken_over_without_a_change() -> 
         [syncs("m1c1"), syncs("m1c2")].iter().map(Vec::len).eq(synced.iter().map(Vec::len)),
         "a load balancer was synchronised anew"
     );
+
+    ensure!(cloud_events(&lab).await? == events, "the cloud controller has something to tell");
 
     let diff = story.plugin(&["diff", "--live"])?;
     ensure!(diff.status.success(), "{}", String::from_utf8_lossy(&diff.stdout));
@@ -348,6 +375,8 @@ fn as_expected(story: &Story<'_>, report: &Value) -> Result<()> {
     ] {
         ensure!(story.dir().join(file).is_file(), "{file} is missing: {:#}", report["files"]);
     }
+    let details = std::fs::read_to_string(story.dir().join("clusters/m1c2/apps/details.yaml"))?;
+    ensure!(!details.contains("replicas"), "an autoscaler has them:\n{details}");
     let second = std::fs::read_to_string(story.dir().join("clusters/m1c1/gateways/istio-door-2.yaml"))?;
     ensure!(
         second.contains("nodePort: 30544") && !second.contains("hash") && !second.contains("clusterIP"),

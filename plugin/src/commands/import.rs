@@ -22,6 +22,8 @@ use std::path::Path;
 /// and the workloads that are asked for with their Services and ServiceAccounts. Leaves out what ASM generates, what
 /// other objects or tools own, Secrets, and of every object what API servers and controllers fill in; says what and why.
 ///
+/// With --namespace only objects of that namespace, or of several with commas between them.
+///
 /// In a fleet it adds what is not there; elsewhere it starts one. Nothing is written when anything could not be read.
 /// The agent takes the objects over without changing more than their labels.
 #[derive(Debug, clap::Args)]
@@ -109,6 +111,11 @@ pub fn run(context: &Context, args: ImportArgs) -> Result<Exit, CommandError> {
         write_all(context, &repo, &import)?;
     }
     show(context, format, &repo, &import, args.write)?;
+    if wish.selectors.is_empty() && wish.workloads.is_empty() && !harvests.is_empty() && !format.is_document() {
+        context.ui().hint(
+            "no workloads were asked for: choose some with --workloads SELECTOR or --workload KIND/NAMESPACE/NAME",
+        );
+    }
     Ok(Exit::Clean)
 }
 
@@ -273,7 +280,15 @@ fn kind(name: &str) -> Result<GroupKind, CommandError> {
     let readable = || {
         kinds::KINDS.iter().filter(|row| {
             row.place == kinds::Place::Mesh
-                || matches!(row.kind, "Service" | "ServiceAccount" | "ConfigMap" | "Deployment" | "StatefulSet")
+                || matches!(
+                    row.kind,
+                    "Service"
+                        | "ServiceAccount"
+                        | "ConfigMap"
+                        | "Deployment"
+                        | "StatefulSet"
+                        | "HorizontalPodAutoscaler"
+                )
         })
     };
     let found = readable().find(|row| name.eq_ignore_ascii_case(row.kind) || name.eq_ignore_ascii_case(row.plural));

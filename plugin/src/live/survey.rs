@@ -172,7 +172,23 @@ impl Server {
                 }
             }
         }
+        self.autoscalers(&mut harvest, wish, &mut failures).await;
         (harvest, failures)
+    }
+
+    /// Autoscalers, where there is something to scale.
+    async fn autoscalers(&self, harvest: &mut Harvest, wish: &Wish, failures: &mut Vec<Failure>) {
+        let kind = GroupKind::new("autoscaling", "HorizontalPodAutoscaler");
+        if !harvest.has_workloads() || failures.iter().any(|failure| failure.error.is_about_connection()) {
+            return;
+        }
+        if wish.without.contains(&kind) {
+            return harvest
+                .not_read(kind, "left out with --without: replicas of scaled workloads may be in their files");
+        }
+        if let Err(error) = self.list(&kind, wish, None, &mut |object| harvest.autoscaler(object)).await {
+            failures.push(self.failure(format!("list {kind}"), Some(kind), error));
+        }
     }
 
     /// Load balancers, the Services of the chosen workloads, and what else those workloads need.
@@ -292,6 +308,7 @@ fn versions(group: &str) -> &'static [&'static str] {
         "security.istio.io" | ASM => &["v1beta1", "v1"],
         "telemetry.istio.io" => &["v1alpha1", "v1"],
         "extensions.istio.io" => &["v1alpha1"],
+        "autoscaling" => &["v2", "v1"],
         _ => &["v1"],
     }
 }

@@ -16,6 +16,8 @@ struct State {
     /// Paths that are answered with 404.
     hidden: Vec<String>,
     requests: Vec<String>,
+    /// How many requests are still answered; then connections are cut.
+    answers_left: Option<usize>,
     /// Every header line of every request.
     headers: Vec<String>,
 }
@@ -61,6 +63,11 @@ impl ApiServer {
     /// Puts an object at any path.
     pub(crate) fn put_at(&self, path: &str, object: Value) {
         self.state.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    /// Cuts every connection after this many more answers.
+    pub(crate) fn die_after(&self, answers: usize) {
+        self.state.lock().unwrap().answers_left = Some(answers);
     }
 
     /// Answers 404 to everything below a path.
@@ -125,6 +132,12 @@ fn serve(stream: TcpStream, state: &Mutex<State>, reaction: &Reaction) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
+        if let Some(left) = &mut state.lock().unwrap().answers_left {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+        }
         let (code, answer) = answer(&method, &target, &body, state, reaction);
         let head =
             format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());

@@ -155,6 +155,18 @@ fn a_cluster_out_of_reach_stops_everything() {
 }
 
 #[test]
+fn a_cluster_that_dies_between_two_pages_stops_everything() {
+    let live = Live::furnished();
+    for number in 0..1203 {
+        live.m1c1.put("services", service("shop", &format!("s{number:04}"), "LoadBalancer"));
+    }
+    live.m1c1.die_after(1);
+    let run = live.world.run(&IMPORT);
+    assert_eq!((run.code, live.world.files().as_str()), (Some(3), ""), "{run}");
+    assert!(run.stderr.contains("m1c1 (context m1c1): cannot list Service"), "{run}");
+}
+
+#[test]
 fn a_kind_that_may_not_be_read_stops_everything_unless_it_is_left_out() {
     let live = Live::furnished();
     live.mesh.forbid("/apis/istio.alibabacloud.com");

@@ -121,6 +121,24 @@ impl Harvest {
         self.judge(id, live, Some(app), why);
     }
 
+    /// An autoscaler of a member, after the workloads: the number of pods of what it scales is its business from now on,
+    /// also where it has not changed it yet.
+    pub fn autoscaler(&mut self, live: &Value) {
+        self.read += 1;
+        let namespace = live.pointer("/metadata/namespace").and_then(Value::as_str);
+        let text = |field: &str| live.pointer(&format!("/spec/scaleTargetRef/{field}")).and_then(Value::as_str);
+        let (Some(kind), Some(name)) = (text("kind"), text("name")) else { return };
+        let Some(kept) = self.kept.get_mut(&ObjectId::new("apps", kind, namespace, name)) else { return };
+        if let Some(spec) = kept.object.get_mut("spec").and_then(Value::as_object_mut) {
+            kept.is_scaled |= spec.remove("replicas").is_some();
+        }
+    }
+
+    /// Has a workload been chosen?
+    pub fn has_workloads(&self) -> bool {
+        self.kept.values().any(|kept| kept.object.pointer("/spec/template").is_some())
+    }
+
     /// A Service of a member: imported when it is a load balancer or belongs to a chosen workload.
     pub fn service(&mut self, live: &Value, generated: &Generated, chosen: &ChosenPods) {
         self.read += 1;

@@ -224,6 +224,23 @@ fn every_mesh_kind_comes_back_as_it_was_and_differs_in_nothing() {
 }
 
 #[test]
+fn replicas_are_left_to_an_autoscaler_that_has_not_scaled_yet() {
+    let mut web = workload("Deployment", "web", "web");
+    web["spec"]["replicas"] = json!(2);
+    let mut members = [harvest(cluster("a"), &[web])];
+    members[0].autoscaler(&json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}
+    }));
+    let (_, state, import) = fresh(&["a"], &harvest(Target::Mesh, &[]), &members);
+    let web = state.manifests.iter().find(|manifest| *manifest.id.group_kind.kind == *"Deployment").unwrap();
+    assert_eq!(web.object.pointer("/spec/replicas"), None);
+    let told = "Deployment shop/web in a: replicas are left out, an autoscaler sets them";
+    assert!(import.report.warnings.iter().any(|warning| warning == told), "{:?}", import.report.warnings);
+}
+
+#[test]
 fn an_owner_a_tool_and_a_fleet_are_respected() {
     let mut owned = rule("owned");
     owned["metadata"]["ownerReferences"] = json!([{"kind": "Rollout", "name": "web", "uid": "1"}]);
