@@ -301,6 +301,7 @@ async fn a_running_fleet_comes_into_git_and_is_taken_over_without_a_change() -> 
         ensure!(!verbs.is_empty() && verbs.iter().all(|verb| verb == "list" || verb == "get"), "{context}: {verbs:?}");
     }
     as_expected(&story, &report)?;
+    only_these_namespaces(&lab)?;
     let again = story.plugin_ok(&["import", "--workloads", "app", "--config-maps", "-o", "json"])?;
     let again: Value = serde_json::from_str(&again)?;
     ensure!(again["files"] == json!([]) && again["imported"] == json!([]), "{again:#}");
@@ -353,6 +354,17 @@ async fn what_leaves_git_goes(lab: &Lab, story: &Story<'_>) -> Result<()> {
     let annotations = service.metadata.annotations.unwrap_or_default();
     ensure!(!annotations.contains_key("example.com/owner"), "the annotation is still there");
     ensure!(!service.metadata.labels.unwrap_or_default().contains_key("service"), "the label is still there");
+    Ok(())
+}
+
+/// With -n nothing else is read. A name that no API server has is no error: it holds nothing.
+fn only_these_namespaces(lab: &Lab) -> Result<()> {
+    let elsewhere = Story::begin(lab)?;
+    let import = ["import", "x", "--cluster", "m1c1", "--workloads", "app", "-n", "default,nowhere", "--dry-run"];
+    let report: Value = serde_json::from_str(&elsewhere.plugin_ok(&[&import[..], &["-o", "json"]].concat())?)?;
+    let imported = report["imported"].as_array().context("no list of what was imported")?;
+    ensure!(imported.len() > 5 && imported.iter().all(|object| object["namespace"] == "default"), "{imported:#?}");
+    ensure!(std::fs::read_dir(elsewhere.dir())?.next().is_none(), "a dry run wrote something");
     Ok(())
 }
 

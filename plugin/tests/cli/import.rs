@@ -135,6 +135,9 @@ fn a_dry_run_writes_nothing_and_says_the_same() {
     let run = live.world.ok(&[&IMPORT[..], &["--workloads", "app", "--dry-run", "-o", "json"]].concat());
     let planned: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!(live.world.files(), "");
+    // For people, stdout is files and nothing else.
+    let run = live.world.ok(&[&IMPORT[..], &["--workloads", "app", "--dry-run"]].concat());
+    assert!(!run.stdout.contains("LEFT OUT") && run.stderr.contains("LEFT OUT"), "{run}");
     let run = live.world.ok(&[&IMPORT[..], &["--workloads", "app", "-o", "json"]].concat());
     let mut written: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&planned["dryRun"], &written["dryRun"]), (&json!(true), &json!(false)));

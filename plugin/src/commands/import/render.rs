@@ -18,7 +18,7 @@ pub(super) fn document(ui: &Ui, format: OutputFormat, report: &ImportReport) -> 
     output::print(ui, format, &output::of(report)?)
 }
 
-/// On stderr, except the tables' data: what was read, what was left out, what to know.
+/// What was read, what was left out, what to know.
 pub(super) fn human(ui: &Ui, report: &ImportReport) {
     for target in &report.targets {
         let of = |count: usize, what: &str| format!("{count} {what}");
@@ -34,7 +34,15 @@ pub(super) fn human(ui: &Ui, report: &ImportReport) {
         let Some(first) = group.first() else { continue };
         table.row([printable(&name), first.targets.join(","), printable(&first.message)]);
     }
-    ui.table(&table);
+    if report.dry_run {
+        // On stdout stand the files, to be piped on.
+        let text = table.render(false);
+        if !table.is_empty() {
+            ui.status(text.trim_end());
+        }
+    } else {
+        ui.table(&table);
+    }
     for kind in &report.not_read {
         ui.warning(&format!("{} of {} were not read: {}", kind.kind, kind.targets.join(", "), kind.message));
     }
