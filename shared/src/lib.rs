@@ -12,6 +12,7 @@ mod distance;
 pub mod drift;
 pub mod fleet;
 pub mod health;
+pub mod import;
 pub mod istio;
 pub mod kubeconfig;
 pub mod object;

@@ -9,6 +9,7 @@ mod documents;
 mod drift_ways;
 mod every_kind;
 mod idle;
+mod import;
 mod isolation;
 mod lab;
 mod life;

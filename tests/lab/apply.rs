@@ -72,6 +72,14 @@ pub async fn apply_value(client: &Client, object: Value, manager: &str) -> Resul
     Ok(applied)
 }
 
+/// Access to the kind and namespace of an object.
+pub(crate) async fn scoped_api(client: &Client, object: &DynamicObject) -> Result<Api<DynamicObject>> {
+    let types = object.types.as_ref().context("the object has no apiVersion and kind")?;
+    let gvk = GroupVersionKind::try_from(types)?;
+    let (resource, capabilities) = discover(client, &gvk).await?;
+    Ok(scoped(client, &resource, &capabilities, object.metadata.namespace.as_deref()))
+}
+
 pub(crate) fn is_established(crd: &Value) -> bool {
     crd.pointer("/status/conditions")
         .and_then(Value::as_array)

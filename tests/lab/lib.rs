@@ -21,6 +21,7 @@ mod controlplane;
 mod crds;
 mod etcd;
 mod git_server;
+pub mod kubectl;
 mod pki;
 mod ports;
 mod processes;

@@ -88,7 +88,7 @@ pub fn run(context: &Context, args: InitArgs) -> Result<Exit, CommandError> {
 
 /// Where a directory is that may not be there yet. What is there says where `..` leads; in what is not there it takes
 /// the word before it back.
-fn real_path(directory: &Path) -> std::io::Result<PathBuf> {
+pub(crate) fn real_path(directory: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(directory)?;
     let existing = absolute.ancestors().find_map(|found| Some((found, found.canonicalize().ok()?)));
     let Some((found, mut real)) = existing else { return Ok(absolute) };
@@ -102,7 +102,7 @@ fn real_path(directory: &Path) -> std::io::Result<PathBuf> {
 }
 
 /// A fleet name from the directory's name.
-fn name_of(root: &Path) -> Result<String, CommandError> {
+pub(crate) fn name_of(root: &Path) -> Result<String, CommandError> {
     let file_name = root.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
     let label: String = file_name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let label = label.trim_matches('-');
@@ -115,7 +115,7 @@ fn name_of(root: &Path) -> Result<String, CommandError> {
 
 /// Makes the directory a Git repository with the user's own Git, unless it is inside one. A fleet without Git is no
 /// failure of this command: its files are there.
-fn start_git(context: &Context, root: &Path) {
+pub(crate) fn start_git(context: &Context, root: &Path) {
     let git = |args: &[&str]| Command::new("git").arg("-C").arg(root).args(args).output();
     let inside = git(&["rev-parse", "--is-inside-work-tree"]);
     if inside.as_ref().is_ok_and(|output| output.status.success()) {

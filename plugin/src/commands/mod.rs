@@ -11,6 +11,7 @@ pub mod diff;
 pub mod drift;
 pub mod freeze;
 pub mod gateway;
+pub mod import;
 pub mod init;
 pub mod resume;
 pub mod revert;
@@ -31,6 +32,7 @@ use clap::Subcommand;
 #[expect(missing_docs, reason = "the help text of a verb is the documentation of its arguments")]
 pub enum Command {
     Init(init::InitArgs),
+    Import(import::ImportArgs),
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
     #[command(subcommand)]
@@ -61,6 +63,7 @@ pub enum Command {
 pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
     match command {
         Command::Init(args) => init::run(context, args),
+        Command::Import(args) => import::run(context, args),
         Command::Cluster(command) => cluster::run(context, command),
         Command::App(command) => app::run(context, command),
         Command::Clb(command) => clb::run(context, command),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Requests to one API server at a time.
 const AT_ONCE: usize = 8;
 /// Objects per page of a list.
-const PAGE: u32 = 500;
+pub(super) const PAGE: u32 = 500;
 
 /// What could be learned about one target.
 #[derive(Debug)]
@@ -229,7 +229,7 @@ async fn labelled(resolver: &Resolver, resource: &Resource) -> Result<Vec<(Value
 }
 
 /// The object with `apiVersion` and `kind`, which the items of a list lack.
-fn whole(resource: &Resource, object: &DynamicObject) -> Value {
+pub(super) fn whole(resource: &Resource, object: &DynamicObject) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(map) = value.as_object_mut() {
         map.insert("apiVersion".to_owned(), resource.api.api_version.clone().into());

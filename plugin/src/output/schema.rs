@@ -18,6 +18,7 @@ use crate::commands::version::Version;
 use crate::live::report::Shown;
 use crate::write::EditList;
 use asm_shared::api::FleetSync;
+use asm_shared::import::ImportReport;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -32,6 +33,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<FleetDiff<'_>>(),
         schema::<Shown<FleetSync>>(),
         schema::<FleetSyncList>(),
+        schema::<ImportReport>(),
         schema::<IngressGateway<'_>>(),
         schema::<IngressGatewayList<'_>>(),
         schema::<LoadBalancerList<'_>>(),

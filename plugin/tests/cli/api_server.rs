@@ -13,11 +13,13 @@ struct State {
     objects: BTreeMap<String, Value>,
     /// Paths that are answered with 403.
     forbidden: Vec<String>,
+    /// Paths that are answered with 404.
+    hidden: Vec<String>,
     requests: Vec<String>,
+    /// How many requests are still answered; then connections are cut.
+    answers_left: Option<usize>,
     /// Every header line of every request.
     headers: Vec<String>,
-    /// After that many requests, connections are closed without an answer.
-    patience: Option<usize>,
 }
 
 /// What happens to an object right after it was patched, as an agent would do it.
@@ -55,18 +57,27 @@ impl ApiServer {
         let namespace =
             object["metadata"]["namespace"].as_str().map(|name| format!("/namespaces/{name}")).unwrap_or_default();
         let path = format!("{root}{namespace}/{plural}/{}", object["metadata"]["name"].as_str().unwrap());
-        self.state.lock().unwrap().objects.insert(path, object);
+        self.put_at(&path, object);
+    }
+
+    /// Puts an object at any path.
+    pub(crate) fn put_at(&self, path: &str, object: Value) {
+        self.state.lock().unwrap().objects.insert(path.to_owned(), object);
+    }
+
+    /// Cuts every connection after this many more answers.
+    pub(crate) fn die_after(&self, answers: usize) {
+        self.state.lock().unwrap().answers_left = Some(answers);
+    }
+
+    /// Answers 404 to everything below a path.
+    pub(crate) fn hide(&self, path: &str) {
+        self.state.lock().unwrap().hidden.push(path.to_owned());
     }
 
     pub(crate) fn forbid(&self, path: &str) {
         self.state.lock().unwrap().forbidden.push(path.to_owned());
     }
-
-    /// Answers that many requests, and closes every connection from then on.
-    pub(crate) fn hang_up_after(&self, requests: usize) {
-        self.state.lock().unwrap().patience = Some(requests);
-    }
-
     pub(crate) fn requests(&self) -> Vec<String> {
         self.state.lock().unwrap().requests.clone()
     }
@@ -120,9 +131,11 @@ fn serve(stream: TcpStream, state: &Mutex<State>, reaction: &Reaction) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let answered = state.lock().unwrap().requests.len();
-        if state.lock().unwrap().patience.is_some_and(|patience| answered >= patience) {
-            return;
+        if let Some(left) = &mut state.lock().unwrap().answers_left {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
         }
         let (code, answer) = answer(&method, &target, &body, state, reaction);
         let head =
@@ -145,6 +158,9 @@ fn answer(method: &str, target: &str, body: &[u8], state: &Mutex<State>, reactio
     if state.forbidden.iter().any(|forbidden| path.starts_with(forbidden)) {
         return failure(403, "Forbidden", "User \"me\" cannot do this.");
     }
+    if state.hidden.iter().any(|hidden| path.starts_with(hidden)) {
+        return failure(404, "NotFound", "404 page not found");
+    }
     if method == "PATCH" {
         let Some(object) = state.objects.get_mut(path) else { return failure(404, "NotFound", "not found") };
         merge(object, &serde_json::from_slice(body).unwrap());
@@ -164,10 +180,7 @@ fn answer(method: &str, target: &str, body: &[u8], state: &Mutex<State>, reactio
         .iter()
         .filter(|(url, _)| url.starts_with(root) && url.rsplit('/').nth(1) == Some(plural))
         .map(|(_, object)| object)
-        .filter(|object| {
-            !query.contains("labelSelector")
-                || object["metadata"]["labels"]["applyset.kubernetes.io/part-of"].is_string()
-        })
+        .filter(|object| parameter(query, "labelSelector").is_none_or(|selector| selects(&selector, object)))
         .collect();
     if query.contains("watch=true") {
         return (
@@ -178,10 +191,33 @@ fn answer(method: &str, target: &str, body: &[u8], state: &Mutex<State>, reactio
     if is_list
         && (!items.is_empty() || !path.contains("/namespaces/") || plural.contains("sync") || plural.contains("report"))
     {
-        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": items});
+        let number = |name| parameter(query, name).and_then(|text| text.parse::<usize>().ok());
+        let from = number("continue").unwrap_or(0);
+        let page: Vec<_> = items.iter().skip(from).take(number("limit").unwrap_or(usize::MAX)).collect();
+        let next = from + page.len();
+        let mut metadata = json!({"resourceVersion": "1"});
+        if next < items.len() {
+            metadata["continue"] = next.to_string().into();
+        }
+        let list = json!({"apiVersion": "v1", "kind": "List", "metadata": metadata, "items": page});
         return (200, list.to_string());
     }
     failure(404, "NotFound", &format!("{path} not found"))
+}
+
+/// A parameter of a query, as far as the tests' queries need decoding.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.into_iter().find_map(|(key, value)| (key == name).then_some(value))?;
+    Some(value.replace("%2F", "/").replace("%3D", "=").replace("%2C", ","))
+}
+
+/// `key` and `key=value`, several with commas between them.
+fn selects(selector: &str, object: &Value) -> bool {
+    selector.split(',').all(|part| {
+        let (key, value) = part.split_once('=').map_or((part, None), |(key, value)| (key, Some(value)));
+        object["metadata"]["labels"][key].as_str().is_some_and(|found| value.is_none_or(|value| value == found))
+    })
 }
 
 fn merge(target: &mut Value, patch: &Value) {

@@ -285,7 +285,7 @@ fn a_server_that_goes_away_in_the_middle() {
     let (mesh, m1c1) = (ApiServer::start(), ApiServer::start());
     mesh.put("virtualservices", live_route());
     m1c1.put("services", live_service(Some("ours"), 9080));
-    m1c1.hang_up_after(6);
+    m1c1.die_after(6);
     world.write("../config", &kubeconfig(&[("mesh", &mesh.url()), ("m1c1", &m1c1.url())]));
     let config = world.root().join("../config").display().to_string();
     let run = world.run(&["diff", "--live", "--kubeconfig", &config, "--target=mesh", "--target=m1c1"]);

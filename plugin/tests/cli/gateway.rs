@@ -235,7 +235,7 @@ fn running(world: &mut World) -> [ApiServer; 3] {
         server.put("services", service("istio-edge-2", "203.0.113.9"));
         server.put(
             "pods",
-            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istio-edge-abc", "namespace": "istio-system", "labels": {"applyset.kubernetes.io/part-of": "x"}},
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istio-edge-abc", "namespace": "istio-system", "labels": {"app": "istio-edge", "istio": "edge", "asm-system": "true", "provider": "asm"}},
                    "spec": {"nodeName": "node-1"},
                    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
         );

@@ -16,6 +16,7 @@ mod diff;
 mod diff_formats;
 mod drift_ways;
 mod gateway;
+mod import;
 mod kubeconfig;
 mod route_rules;
 mod route_steps;

@@ -56,6 +56,11 @@ pub fn author_of(entries: &[ManagedFieldsEntry], path: &FieldPath) -> Option<Aut
         })
 }
 
+/// The entries, ours among them, that list a field, an atomic ancestor of it, or something below it.
+pub fn owners<'a>(entries: &'a [ManagedFieldsEntry], path: &FieldPath) -> impl Iterator<Item = &'a ManagedFieldsEntry> {
+    entries.iter().filter(|entry| root(entry).is_some_and(|fields| depth(fields, path).is_some()))
+}
+
 fn root(entry: &ManagedFieldsEntry) -> Option<&Map<String, Value>> {
     entry.fields_v1.as_ref()?.0.as_object()
 }

@@ -9,10 +9,12 @@ mod fields_v1;
 mod fingerprint;
 mod frozen;
 mod managers;
+mod take_over;
 mod verdict;
 
-pub use fields_v1::{Author, author_of, owns};
+pub use fields_v1::{Author, author_of, owners, owns};
 pub use fingerprint::{Fingerprint, desired_hash};
 pub use frozen::{frozen, thawed};
 pub use managers::{ManagerClass, class_of};
+pub use take_over::without_people;
 pub use verdict::{Verdict, judge};

@@ -4,10 +4,13 @@ use super::resources::Resources;
 use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::labels::FIELD_MANAGER;
-use asm_shared::drift::{ManagerClass, class_of};
+use asm_shared::drift::{ManagerClass, class_of, without_people};
 use asm_shared::object::ObjectId;
-use kube::api::{DynamicObject, Patch, PatchParams};
-use serde_json::Value;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use serde_json::{Value, json};
+
+/// How often ownership is taken over again when somebody writes meanwhile.
+const TAKE_OVER_TRIES: usize = 3;
 
 /// Why an object was not applied.
 #[derive(Debug)]
@@ -48,13 +51,31 @@ impl Refusal {
     }
 }
 
-/// Applies an object and gives back what the API server stored.
+/// Applies an object and gives back what the API server stored. Its fields are Git's alone then, whoever had set them.
 ///
 /// A conflict with people's tools is overridden: a commit says what is wanted. A conflict with a controller is not: it
 /// would write its value again, for ever.
 pub(super) async fn apply(resources: &Resources, id: &ObjectId, object: &Value) -> Result<DynamicObject, Refusal> {
+    let api = api_of(resources, id, object).await?;
+    let live = store(&api, id, object).await?;
+    Ok(take_over(&api, &id.name, live).await)
+}
+
+/// The same for an object with fields that are left alone: whoever has set those goes on owning them.
+pub(super) async fn apply_beside(
+    resources: &Resources,
+    id: &ObjectId,
+    object: &Value,
+) -> Result<DynamicObject, Refusal> {
+    store(&api_of(resources, id, object).await?, id, object).await
+}
+
+async fn api_of(resources: &Resources, id: &ObjectId, object: &Value) -> Result<Api<DynamicObject>, Refusal> {
     let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let api = resources.api(&id.group_kind, api_version, id.namespace.as_deref()).await.map_err(Refusal::Cluster)?;
+    resources.api(&id.group_kind, api_version, id.namespace.as_deref()).await.map_err(Refusal::Cluster)
+}
+
+async fn store(api: &Api<DynamicObject>, id: &ObjectId, object: &Value) -> Result<DynamicObject, Refusal> {
     let params = PatchParams::apply(FIELD_MANAGER).validation_strict();
     let error = match api.patch(&id.name, &params, &Patch::Apply(object)).await {
         Ok(live) => return Ok(live),
@@ -78,4 +99,33 @@ pub(super) async fn apply(resources: &Resources, id: &ObjectId, object: &Value) 
     }
     let forced = api.patch(&id.name, &params.force(), &Patch::Apply(object)).await;
     forced.map_err(|error| Refusal::Cluster(error.into()))
+}
+
+/// Makes fields that people had set too ours alone, so that they go when they leave Git. Changes `managedFields` and
+/// nothing else. What cannot be taken over now is with the next apply.
+async fn take_over(api: &Api<DynamicObject>, name: &str, mut live: DynamicObject) -> DynamicObject {
+    for _ in 0..TAKE_OVER_TRIES {
+        let entries = live.metadata.managed_fields.as_deref().unwrap_or_default();
+        let (Some(entries), Some(version)) = (without_people(entries), &live.metadata.resource_version) else {
+            return live;
+        };
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+        ]);
+        let Ok(patch) = serde_json::from_value(patch) else { return live };
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match api.patch(name, &params, &Patch::<Value>::Json(patch)).await.map_err(ClusterError::from) {
+            Ok(taken) => return taken,
+            Err(error) if matches!(error.kind, ErrorKind::Conflict(_)) => match api.get(name).await {
+                Ok(newer) => live = newer,
+                Err(_) => return live,
+            },
+            Err(error) => {
+                tracing::debug!(object = name, "ownership stays shared: {}", error.message);
+                return live;
+            }
+        }
+    }
+    live
 }

@@ -1,6 +1,6 @@
 //! Applying what Git wants of an object, with the live values of the fields that are left alone.
 
-use super::apply::{Refusal, apply};
+use super::apply::{Refusal, apply, apply_beside};
 use super::resources::Resources;
 use super::stage::{api_version, live};
 use asm_io::cluster::ErrorKind;
@@ -39,7 +39,7 @@ pub(super) async fn apply_wanted(
         {
             metadata.insert("resourceVersion".to_owned(), version.clone());
         }
-        match apply(resources, id, &object).await {
+        match apply_beside(resources, id, &object).await {
             Err(Refusal::Cluster(error)) if tries < TRIES && is_outdated(&error.kind) => tries += 1,
             done => return done,
         }

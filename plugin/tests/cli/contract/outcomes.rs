@@ -1,7 +1,7 @@
 //! The way in which a verb ends is the same in every output format, and what it prints for machines is one document that
 //! the published schema describes in full.
 
-use super::verbs::{Case, Stage, VERBS, Verb};
+use super::verbs::{Case, Stage, VERBS, Verb, run_more};
 use crate::world::Run;
 use asm_shared::yaml::Limits;
 use serde_json::{Value, json};
@@ -195,6 +195,8 @@ fn documents_of_other_flags_are_what_the_schema_says() {
         // One Service is there, another is not: null; and one is there that Git does not know.
         ("LoadBalancerList", "clb list --live"),
         ("IngressGateway", "gateway show edge --live"),
+        ("ImportReport", "import --without sidecars --dry-run"),
+        ("ImportReport", "import --without sidecars"),
     ];
     all(&lines, |(kind, line)| {
         let stage = Stage::new();
@@ -222,10 +224,13 @@ fn documents_of_other_flags_are_what_the_schema_says() {
             "pods",
             json!({
                 "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": "istio-edge-0", "namespace": "istio-system", "labels": {"applyset.kubernetes.io/part-of": "x"}},
+                "metadata": {"name": "istio-edge-0", "namespace": "istio-system", "labels": {
+                    "app": "istio-edge", "istio": "edge", "asm-system": "true", "provider": "asm"
+                }},
                 "spec": {"nodeName": "n1"}, "status": {"phase": "Running"}
             }),
         );
+        run_more(&stage);
         let words: Vec<_> = line.split(' ').chain(["-o", "json"]).collect();
         let run = stage.world.run(&words);
         let document: Value = serde_json::from_str(&run.stdout).map_err(|error| format!("{line}: {error}\n{run}"))?;

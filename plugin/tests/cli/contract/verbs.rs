@@ -50,6 +50,7 @@ const fn writing(path: &'static str, clean: &'static str, input: &'static str) -
 
 pub(crate) const VERBS: &[Verb] = &[
     writing("init", "shop --dir ../new", "shop"),
+    Verb { unreachable: Args(""), ..writing("import", "", "--without Gatway") },
     writing("cluster add", "m1c3 --region cn-hangzhou --group all", "m1c1"),
     Verb {
         path: "cluster list",
@@ -483,6 +484,31 @@ fn report_drift(stage: &Stage) {
 fn change_files(stage: &Stage) {
     stage.world.ok(&["route", "weight", "reviews", "v1=90", "v2=10"]);
     stage.world.ok(&["gateway", "create", "second", "--cluster", "m1c1,m1c2"]);
+}
+
+/// Objects that are not in Git.
+pub(crate) fn run_more(stage: &Stage) {
+    stage.host.put(
+        "virtualservices",
+        json!({
+            "apiVersion": "networking.istio.io/v1beta1", "kind": "VirtualService",
+            "metadata": {"name": "by-hand", "namespace": "default"}, "spec": {"hosts": ["by-hand.example.com"]}
+        }),
+    );
+    stage.host.put(
+        "services",
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "istio-edge", "namespace": "istio-system"}, "spec": {"type": "LoadBalancer"}
+        }),
+    );
+    stage.host.put(
+        "istiogateways",
+        json!({
+            "apiVersion": "istio.alibabacloud.com/v1beta1", "kind": "IstioGateway",
+            "metadata": {"name": "edge", "namespace": "istio-system"}, "spec": {}
+        }),
+    );
 }
 
 fn begin_replacement(stage: &Stage) {
