@@ -10,6 +10,7 @@ pub mod diff;
 pub mod drift;
 pub mod gateway;
 pub mod init;
+pub mod pr;
 pub mod resume;
 pub mod route;
 pub mod status;
@@ -38,6 +39,8 @@ pub enum Command {
     #[command(subcommand)]
     Route(route::RouteCommand),
     Diff(diff::DiffArgs),
+    #[command(subcommand)]
+    Pr(pr::PrCommand),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
     Sync(sync::SyncArgs),
@@ -59,6 +62,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Route(command) => route::run(context, command),
         Command::Gateway(command) => gateway::run(context, command),
         Command::Diff(args) => diff::run(context, args),
+        Command::Pr(command) => pr::run(context, command),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
         Command::Sync(args) => sync::run(context, args),

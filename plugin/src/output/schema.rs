@@ -9,6 +9,7 @@ use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
@@ -32,6 +33,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<IngressGateway<'_>>(),
         schema::<IngressGatewayList<'_>>(),
         schema::<LoadBalancerList<'_>>(),
+        schema::<PullRequest>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
         schema::<StepList<'_>>(),
