@@ -13,7 +13,8 @@ use crate::forge::{self, Draft, Kind, PullRequest, State, token};
 use crate::git::{Git, Network};
 use crate::kubeconfig::request_timeout;
 use crate::output::OutputFormat;
-use asm_shared::pull_request::Page;
+use crate::write::DryRun;
+use asm_shared::pull_request::{MINIMAL_BUDGET, Page};
 use std::sync::Arc;
 
 /// Proposes the fleet's changes as a pull request, or brings the one that there is up to date.
@@ -82,8 +83,16 @@ pub struct CreateArgs {
     pub forge_url: Option<String>,
 
     /// Print branch, commit message, title, body and calls; commit, push and ask nothing
-    #[arg(long)]
-    pub dry_run: bool,
+    #[arg(long, value_name = "client", num_args = 0..=1, require_equals = true, default_value = "none",
+          default_missing_value = "client", hide_default_value = true, hide_possible_values = true)]
+    pub dry_run: DryRun,
+}
+
+impl CreateArgs {
+    /// Is nothing to be done?
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run == DryRun::Client
+    }
 }
 
 /// Runs it.
@@ -142,13 +151,13 @@ impl Run<'_> {
             return Ok(Outcome::of(&survey, Action::Nothing));
         }
         survey::check(self, &survey)?;
-        if self.args.dry_run { self.rehearse(&survey) } else { self.propose(&survey) }
+        if self.args.is_dry_run() { self.rehearse(&survey) } else { self.propose(&survey) }
     }
 
     /// A token, if there is one. A dry run asks no helper.
     fn token(&self, survey: &Survey) -> Option<token::Token> {
         let environment = |name: &str| std::env::var(name).ok();
-        let ask = |web: &str| if self.args.dry_run { None } else { self.git.credential(web) };
+        let ask = |web: &str| if self.args.is_dry_run() { None } else { self.git.credential(web) };
         token::find(&survey.place, &survey.address, survey.is_place_given, &environment, &ask)
     }
 
@@ -198,9 +207,20 @@ impl Run<'_> {
         limit: usize,
     ) -> Result<Option<String>, CommandError> {
         let id = survey.set.id();
-        let Some(budget) = page.budget(limit, &id) else { return Ok(None) };
-        let markdown = Comparison::of_git(self.root, &survey.merge_base, Some(commit))?.markdown(budget);
-        Ok(Some(page.with(&self.redactor.clean(&markdown), &id)))
+        let Some(mut budget) = page.budget(limit, &id) else { return Ok(None) };
+        let comparison = Comparison::of_git(self.root, &survey.merge_base, Some(commit))?;
+        loop {
+            let body = page.with(&self.redactor.clean(&comparison.markdown(budget)), &id);
+            // Characters may be counted, where the forge counts bytes.
+            let over = body.len().saturating_sub(limit);
+            if over == 0 {
+                return Ok(Some(body));
+            }
+            budget = match budget.checked_sub(over) {
+                Some(less) if less >= MINIMAL_BUDGET => less,
+                _ => return Ok(Some(page.with("", &id))),
+            };
+        }
     }
 }
 

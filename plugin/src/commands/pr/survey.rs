@@ -59,7 +59,7 @@ pub(super) fn look(run: &Run<'_>) -> Result<Survey, CommandError> {
         run.redactor.add(address.user.as_deref(), password);
     }
     let dirty = git.dirty(&stand)?;
-    let refs = match args.dry_run {
+    let refs = match args.is_dry_run() {
         true => RemoteRefs::default(),
         false => {
             let progress = run.context.ui().progress(&format!("reading {remote}"));
@@ -175,7 +175,7 @@ fn choose_place(run: &Run<'_>, remote: &str) -> Result<(RemoteUrl, Place, bool),
 fn choose_base(run: &Run<'_>, remote: &str, refs: &RemoteRefs) -> Result<(String, String), CommandError> {
     let (git, args) = (&run.git, run.args);
     let wanted = args.base.clone().or_else(|| git.config("asm.base"));
-    if args.dry_run {
+    if args.is_dry_run() {
         return known_base(run, remote, wanted);
     }
     let base = wanted.or_else(|| refs.default.clone()).ok_or_else(|| {
@@ -276,7 +276,7 @@ fn find_branch(run: &Run<'_>, survey: &mut Survey) -> Result<(), CommandError> {
     if commit == survey.commit {
         return Ok(());
     }
-    if !run.args.dry_run {
+    if !run.args.is_dry_run() {
         git.get(&run.network(&survey.remote), &survey.branch, &commit)?;
     }
     let merge_base = git.merge_base(&survey.base_commit, &commit);
