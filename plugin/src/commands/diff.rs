@@ -80,7 +80,6 @@ pub(crate) struct Comparison {
     unreached: Vec<Unreached>,
 }
 
-#[expect(dead_code, reason = "for pull requests")]
 impl Comparison {
     /// Two states of Git, one of them perhaps the working tree.
     pub(crate) fn of_git(root: &Path, from: &str, to: Option<&str>) -> Result<Self, CommandError> {

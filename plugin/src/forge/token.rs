@@ -6,6 +6,9 @@ use super::secret::{Redactor, Secret, base64};
 use super::{Kind, Place};
 use crate::error::CommandError;
 
+/// A user and a password.
+pub(crate) type Login = (Option<String>, Secret);
+
 /// What lets us in, and where it came from.
 #[derive(Debug)]
 pub(crate) struct Token {
@@ -21,7 +24,7 @@ pub(crate) fn find(
     remote: &RemoteUrl,
     is_place_given: bool,
     environment: &dyn Fn(&str) -> Option<String>,
-    ask_git: &dyn Fn(&str) -> Option<(Option<String>, Secret)>,
+    ask_git: &dyn Fn(&str) -> Option<Login>,
 ) -> Option<Token> {
     let variables = variables(place, is_place_given);
     let set = variables.iter().filter_map(|name| environment(name)).map(|value| value.trim().to_owned());

@@ -4,6 +4,7 @@ use super::Git;
 use super::call::{Call, told};
 use crate::error::CommandError;
 use crate::forge::secret::{Redactor, Secret};
+use crate::forge::token::Login;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -139,7 +140,7 @@ impl Git<'_> {
     }
 
     /// The user and the password that Git's credential helpers have for an address, without asking anybody.
-    pub(crate) fn credential(&self, url: &str) -> Option<(Option<String>, Secret)> {
+    pub(crate) fn credential(&self, url: &str) -> Option<Login> {
         let call =
             self.call(["-c", "credential.interactive=false", "credential", "fill"]).input(format!("url={url}\n\n"));
         let call = call.env("GIT_TERMINAL_PROMPT", "0").env("GIT_ASKPASS", "").env("SSH_ASKPASS", "");

@@ -136,7 +136,7 @@ struct State {
     requests: Vec<Request>,
     /// `METHOD path`, of everything that was asked.
     calls: Vec<String>,
-    /// All that was received.
+    /// All that was received, the header with the token left out.
     received: String,
 }
 
@@ -192,7 +192,7 @@ impl ForgeServer {
         self.state.lock().unwrap().calls.len()
     }
 
-    /// Everything that came in, header lines and bodies.
+    /// Everything that came in, but for the one header with the token: addresses, headers, bodies.
     pub(crate) fn received(&self) -> String {
         self.state.lock().unwrap().received.clone()
     }
@@ -224,7 +224,10 @@ fn serve(stream: &TcpStream, flavor: &Flavor, header: &str, state: &Mutex<State>
             if text.trim().is_empty() {
                 break;
             }
-            is_known |= text.trim().eq_ignore_ascii_case(header);
+            if text.trim().eq_ignore_ascii_case(header) {
+                is_known = true;
+                continue;
+            }
             if let Some(value) = text.to_lowercase().strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }

@@ -45,13 +45,16 @@ stringData:
   password: hunter2
 ";
 
+/// Paths and contents.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 /// The change set between two sets of files, beside the fleet file.
-fn set(before: &[(&str, &str)], after: &[(&str, &str)]) -> ChangeSet {
-    let state = |files: &[(&str, &str)]| {
+fn set(before: Files<'_>, after: Files<'_>) -> ChangeSet {
+    let state = |files: Files<'_>| {
         let tree: MemoryTree = files.iter().copied().chain([("fleet.yaml", FLEET)]).collect();
         FleetState::read(&tree)
     };
-    let content = |files: &[(&str, &str)], path: &str| {
+    let content = |files: Files<'_>, path: &str| {
         files.iter().find(|(found, _)| *found == path).map(|(_, text)| format!("{:x}", text.len()))
     };
     let paths: BTreeSet<&str> = before.iter().chain(after).map(|(path, _)| *path).collect();
@@ -67,7 +70,7 @@ fn set(before: &[(&str, &str)], after: &[(&str, &str)]) -> ChangeSet {
 fn messages_say_what_changes() {
     let weights = ROUTE.replace("90", "80").replace("10}", "200}");
     let policy = GATEWAY.replace("Local", "Cluster");
-    let cases: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+    let cases: [(Files<'_>, Files<'_>); 6] = [
         (&[("mesh/r.yaml", ROUTE)], &[("mesh/r.yaml", &weights)]),
         (&[("mesh/g.yaml", GATEWAY)], &[("mesh/g.yaml", &policy)]),
         (&[], &[("mesh/r.yaml", ROUTE), ("groups/all/s.yaml", SECRET)]),
