@@ -275,6 +275,18 @@ mod tests {
     }
 
     #[test]
+    fn github_says_403_for_429() {
+        let code = |status, headers: &[(&'static str, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+            effective_code(StatusCode::from_u16(status).unwrap(), &HeaderMap::from_iter(headers))
+        };
+        assert_eq!(code(403, &[("x-ratelimit-remaining", "0")]), 429);
+        assert_eq!(code(403, &[("retry-after", "60")]), 429);
+        assert_eq!(code(403, &[("x-ratelimit-remaining", "7")]), 403);
+        assert_eq!(code(500, &[("retry-after", "60")]), 500);
+    }
+
+    #[test]
     fn a_redirect_keeps_host_and_method() {
         let go = |method, status: u16, to: &str| {
             let headers = HeaderMap::from_iter([(header::LOCATION, to.parse().unwrap())]);

@@ -70,8 +70,8 @@ impl RemoteUrl {
             Some((user, host)) => (Some(user.to_owned()), host),
             None => (None, authority),
         };
-        // `C:\repo`, `./a:b`
-        if host.len() < 2 || host.contains(['/', '\\']) || path.starts_with('\\') {
+        // `C:\repo`, `./a:b`, and `ext::program` of Git's remote helpers.
+        if host.len() < 2 || host.contains(['/', '\\']) || path.starts_with(['\\', ':']) {
             return None;
         }
         let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();

@@ -303,6 +303,14 @@ fn a_forge_that_sends_elsewhere_or_says_nothing() {
         }
         assert_eq!(elsewhere.calls(), 0, "{}", flavor.word);
 
+        // The proxy of the environment is asked, and told no token of a forge that is reached through a tunnel.
+        let mut proxied = Scene::new(flavor);
+        proxied.git(&["config", "asm.forge-url", "https://forge.invalid"]);
+        proxied.world.env.push(("HTTPS_PROXY".to_owned(), scene.forge.url()));
+        let (before, run) = (scene.forge.calls(), proxied.create(&[]));
+        assert_eq!(run.code, Some(3), "{run}");
+        assert!(scene.forge.calls() > before && !scene.forge.received().contains(TOKEN), "{run}");
+
         // Nobody listens there.
         scene.git(&["config", "asm.forge-url", "http://127.0.0.1:1"]);
         let run = scene.create(&[]);

@@ -204,6 +204,15 @@ fn hooks_and_identity_are_the_users() {
     assert_eq!(scene.world.read(".git/seen"), "mesh/b.yaml\nmesh/route.yaml\n");
     assert!(scene.git(&["log", "-1", "--format=%B"]).contains("Signed-off-by: hook"));
 
+    // Signed as the user signs.
+    let scene = self::scene();
+    let sign = "cat > /dev/null; echo '[GNUPG:] SIG_CREATED ' >&2; echo '-----BEGIN PGP SIGNATURE-----'";
+    hook(&scene, "../sign", sign);
+    scene.git(&["config", "--global", "gpg.program", scene.world.root().join("../sign").to_str().unwrap()]);
+    scene.git(&["config", "--global", "commit.gpgSign", "true"]);
+    assert_eq!(scene.create(&[]).code, Some(0));
+    assert!(scene.git(&["cat-file", "commit", "HEAD"]).contains("gpgsig -----BEGIN PGP SIGNATURE-----"));
+
     let scene = self::scene();
     scene.git(&["config", "--global", "--unset", "user.email"]);
     scene.git(&["config", "user.useConfigOnly", "true"]);
@@ -276,6 +285,24 @@ fn nothing_to_propose() {
     scene.git(&["push", "-q", "origin", "main"]);
     scene.git(&["switch", "-q", "feature"]);
     assert!(scene.create(&[]).stderr.contains("nothing to propose"));
+}
+
+#[test]
+fn commits_on_the_base_itself() {
+    let scene = scene();
+    scene.git(&["commit", "-qam", "on main by mistake"]);
+    let run = scene.create(&[]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(scene.branch().starts_with("asm/reviews-") && scene.git(&["status", "--porcelain"]).is_empty());
+    assert_eq!(scene.git(&["rev-parse", "HEAD"]), scene.git(&["rev-parse", "main"]));
+    // What is said puts the base back.
+    let hint = run
+        .stderr
+        .lines()
+        .find_map(|line| line.strip_prefix("hint: main has the same commits here; put it back with: git "));
+    scene.git(&hint.unwrap_or_else(|| panic!("{run}")).split(' ').collect::<Vec<_>>());
+    assert_eq!(scene.git(&["rev-parse", "main"]), scene.git(&["rev-parse", "origin/main"]));
+    assert!(scene.create(&[]).stderr.contains("unchanged"));
 }
 
 #[test]

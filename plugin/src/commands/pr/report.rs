@@ -57,6 +57,9 @@ pub(crate) struct Outcome {
     pub(super) pushed: bool,
     /// Follows from the changed files alone: the same change has the same.
     pub(super) change_id: String,
+    /// Did the user commit on the base branch itself?
+    #[serde(skip)]
+    pub(super) base_is_ahead: bool,
     /// Files of the fleet that differ from the base.
     pub(super) files: Vec<String>,
     /// Message of the commit that would be made; with --dry-run only.
@@ -92,6 +95,9 @@ impl Outcome {
             commit: None,
             pushed: false,
             change_id: survey.set.id(),
+            base_is_ahead: !survey.is_elsewhere
+                && survey.stand.branch.as_ref() == Some(&survey.base)
+                && survey.merge_base != survey.stand.head,
             files: survey.set.files().iter().map(|file| file.path.clone()).collect(),
             message: None,
             title: None,
@@ -126,6 +132,12 @@ impl Outcome {
         match &self.url {
             Some(url) => ui.line(&printable(url)),
             None => ui.warning(&format!("the forge did not tell the address of the {request}")),
+        }
+        if self.base_is_ahead {
+            let (base, remote) = (&self.base, &self.remote);
+            ui.hint(&format!(
+                "{base} has the same commits here; put it back with: git branch --force {base} {remote}/{base}"
+            ));
         }
         if matches!(self.action, Action::Opened | Action::Updated | Action::Reopened) {
             ui.hint("next: once it is merged, kubectl asm status shows how it goes");
