@@ -85,7 +85,7 @@ pub(super) fn look(run: &Run<'_>) -> Result<Survey, CommandError> {
     let own =
         if merge_base == stand.head || paths.is_empty() { set.clone() } else { change_set(run, &stand.head, &commit)? };
     let branch = choose_branch(run, &stand, &base, &set)?;
-    let notes = notes(&stand, &dirty, args.no_commit, &remote, &base);
+    let notes = notes(&dirty, args.no_commit);
     let mut survey = Survey {
         stand,
         remote,
@@ -246,7 +246,7 @@ fn choose_branch(run: &Run<'_>, stand: &Stand, base: &str, set: &ChangeSet) -> R
     Ok(name.clone())
 }
 
-fn notes(stand: &Stand, dirty: &Dirty, no_commit: bool, remote: &str, base: &str) -> Vec<String> {
+fn notes(dirty: &Dirty, no_commit: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let list = |paths: &[String]| {
         let more = paths.len().saturating_sub(NAMES);
@@ -258,9 +258,6 @@ fn notes(stand: &Stand, dirty: &Dirty, no_commit: bool, remote: &str, base: &str
     }
     if no_commit && !dirty.fleet.is_empty() {
         notes.push(format!("not part of it, because not committed: {}", list(&dirty.fleet)));
-    }
-    if stand.branch.as_deref() == Some(base) && !dirty.fleet.is_empty() {
-        notes.push(format!("base: {base} of {remote}"));
     }
     notes
 }
