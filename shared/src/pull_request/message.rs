@@ -111,9 +111,10 @@ fn stem(path: &str) -> &str {
 fn verb(op: Op) -> &'static str {
     match op {
         Op::Create => "add",
-        Op::Change => "change",
         Op::Replace => "replace",
         Op::Destroy => "remove",
+        // Changes, and whatever else leaves the object where it is.
+        _ => "change",
     }
 }
 
