@@ -1,7 +1,8 @@
 //! Revisions of the Git repository that a working directory lies in: what `A..B` and `A...B` mean.
 
 use asm_shared::fleet::TreeError;
-use git2::{Oid, Repository};
+pub use git2::Oid;
+use git2::Repository;
 use std::path::Path;
 
 /// The Git repository around a directory, and the directory's place in it.
@@ -46,16 +47,9 @@ impl WorkingCopy {
     /// # Errors
     /// When they have nothing in common, as far as this clone knows.
     pub fn merge_base(&self, one: Oid, two: Oid) -> Result<Oid, TreeError> {
-        self.repository.merge_base(one, two).map_err(|_| {
-            let shallow = if self.repository.is_shallow() {
-                "; the clone is shallow: fetch more of the history (`git fetch --unshallow`)"
-            } else {
-                ""
-            };
-            TreeError {
-                path: String::new(),
-                reason: format!("{one:.7} and {two:.7} have no commit in common{shallow}"),
-            }
+        self.repository.merge_base(one, two).map_err(|_| TreeError {
+            path: String::new(),
+            reason: format!("{one:.7} and {two:.7} have no commit in common"),
         })
     }
 
@@ -77,6 +71,15 @@ impl WorkingCopy {
         paths.sort();
         paths.dedup();
         Ok(paths)
+    }
+
+    /// The remote-tracking branch of this name (`origin/feature` for `feature`), if there is exactly one.
+    pub fn remote_branch(&self, name: &str) -> Option<String> {
+        let branches = self.repository.branches(Some(git2::BranchType::Remote)).ok()?;
+        let names = branches.flatten().filter_map(|(branch, _)| branch.name().ok().flatten().map(str::to_owned));
+        let found: Vec<String> =
+            names.filter(|full| full.split_once('/').is_some_and(|(_, short)| short == name)).collect();
+        <[String; 1]>::try_from(found).ok().map(|[only]| only)
     }
 
     /// Is there no commit yet?

@@ -13,8 +13,11 @@ mod git;
 pub mod kubeconfig;
 pub mod live;
 pub mod output;
+mod pager;
 mod prompt;
+mod signals;
 pub mod ui;
+mod watch;
 pub mod write;
 
 use crate::cli::{Cli, Invocation};

@@ -117,6 +117,19 @@ impl Ui {
         let _ = writeln!(stderr, "{text}").and_then(|()| stderr.flush());
     }
 
+    /// Clears the screen, when stdout is one. Otherwise nothing happens, and the answer is `false`.
+    pub fn clear(&self) -> bool {
+        let mut stdout = io::stdout().lock();
+        let is_screen = stdout.is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        // The screen, and what has scrolled away.
+        is_screen && stdout.write_all(b"\x1b[H\x1b[2J\x1b[3J").and_then(|()| stdout.flush()).is_ok()
+    }
+
+    /// Has the reader of stdout gone away, or did writing fail?
+    pub fn is_closed(&self) -> bool {
+        self.stdout.lock().is_ok_and(|state| !matches!(*state, Stdout::Open))
+    }
+
     /// Is colour shown on stdout?
     pub fn stdout_has_color(&self) -> bool {
         AutoStream::new(io::stdout().lock(), self.color).current_choice() != ColorChoice::Never

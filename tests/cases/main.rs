@@ -6,6 +6,7 @@ mod bytes;
 mod crash;
 mod create_gateway;
 mod documents;
+mod every_kind;
 mod idle;
 mod isolation;
 mod lab;

@@ -28,18 +28,9 @@ impl fmt::Debug for CommitTree<'_> {
 /// # Errors
 /// When the repository knows no such revision, or when it is no commit.
 pub fn resolve(repository: &Repository, revision: &str) -> Result<Oid, TreeError> {
-    let object = repository.revparse_single(revision).map_err(|reason| {
-        let shallow = if repository.is_shallow() {
-            "; the clone is shallow: fetch more of the history (`git fetch --unshallow`)"
-        } else {
-            ""
-        };
-        match reason.code() {
-            git2::ErrorCode::NotFound => {
-                error("", format!("the revision `{revision}` is unknown in this repository{shallow}"))
-            }
-            _ => error("", format!("the revision `{revision}` cannot be read: {}", reason.message())),
-        }
+    let object = repository.revparse_single(revision).map_err(|reason| match reason.code() {
+        git2::ErrorCode::NotFound => error("", format!("the revision `{revision}` is unknown in this repository")),
+        _ => error("", format!("the revision `{revision}` cannot be read: {}", reason.message())),
     })?;
     let commit = object.peel_to_commit();
     commit.map(|commit| commit.id()).map_err(|_| error("", format!("the revision `{revision}` is not a commit")))

@@ -158,7 +158,7 @@ impl Reader {
             self.sets.iter().filter(|(id, _)| named.contains(id)).map(|(_, set)| set).collect();
         let objects = self.objects.into_iter().map(|(id, object)| {
             let is_managed = self.sets.get(&id).is_some_and(|set| ours.contains(set));
-            (id, LiveObject { object, is_managed })
+            (id, LiveObject { object: object.into(), is_managed })
         });
         let live = LiveTarget { target: target.clone(), objects: objects.collect(), unknown: self.unknown };
         Seen { live, gaps: self.gaps }

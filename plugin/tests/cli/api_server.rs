@@ -16,6 +16,8 @@ struct State {
     requests: Vec<String>,
     /// Every header line of every request.
     headers: Vec<String>,
+    /// After that many requests, connections are closed without an answer.
+    patience: Option<usize>,
 }
 
 /// What happens to an object right after it was patched, as an agent would do it.
@@ -58,6 +60,11 @@ impl ApiServer {
 
     pub(crate) fn forbid(&self, path: &str) {
         self.state.lock().unwrap().forbidden.push(path.to_owned());
+    }
+
+    /// Answers that many requests, and closes every connection from then on.
+    pub(crate) fn hang_up_after(&self, requests: usize) {
+        self.state.lock().unwrap().patience = Some(requests);
     }
 
     pub(crate) fn requests(&self) -> Vec<String> {
@@ -113,6 +120,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>, reaction: &Reaction) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
+        let answered = state.lock().unwrap().requests.len();
+        if state.lock().unwrap().patience.is_some_and(|patience| answered >= patience) {
+            return;
+        }
         let (code, answer) = answer(&method, &target, &body, state, reaction);
         let head =
             format!("HTTP/1.1 {code} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());

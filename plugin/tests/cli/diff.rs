@@ -88,27 +88,22 @@ fn the_working_tree_against_head() {
     world.write("clusters/m1c2/reviews.yaml", &port);
     insta::assert_snapshot!(without_ids(&world.run(&["diff"]).to_string()), @"
     Comparing HEAD (COMMIT) → working tree · mesh and 2 clusters
-           add  change  replace  destroy
-    mesh     0       1        0        0
-    m1c1     0       1        0        0
-    m1c2     0       1        0        0
+                 add  change  replace  destroy
+    mesh           0       1        0        0
+    m1c1, m1c2     0       1        0        0
 
     ── mesh ────────────────────────────────────────────────────────────────────────────────────────────
     ~ VirtualService default/reviews                            mesh/route.yaml:8
-        ~ spec.http[0].route[0].weight   90 → 80
-        ~ spec.http[0].route[1].weight   10 → 20
+        ~ spec.http[0].route[reviews v1].weight   90 → 80
+        ~ spec.http[0].route[reviews v2].weight   10 → 20
 
     ── m1c1, m1c2 (same change) ────────────────────────────────────────────────────────────────────────
-    ~ Service default/reviews                                   clusters/m1c1/reviews.yaml:6 (and 1 more)
-        - spec.ports[port=9080,protocol=TCP]
-            - name: http
-            - port: 9080
-        + spec.ports[port=9090,protocol=TCP]
-            + name: http
-            + port: 9090
+    ~ Service default/reviews                                   clusters/m1c1/reviews.yaml:7 (and 1 more)
+        ~ spec.ports[http].port   9080 → 9090
         ! port 9080 is closed: its clients are cut off
 
     3 to change on 3 targets
+    ! Next: git add --all && git commit   (then kubectl asm diff --live)
     [1]
     ");
     let json: Value = serde_json::from_str(&world.run(&["diff", "-o", "json", "--target", "m1c2"]).stdout).unwrap();
@@ -226,9 +221,7 @@ fn what_may_not_be_read_is_neither_there_nor_missing() {
     let config = world.root().join("../config");
     let run = world.run(&["diff", "--live", "--target=m1c1", "--kubeconfig", config.to_str().unwrap()]);
     insta::assert_snapshot!(run, @r#"
-    Comparing live → working tree · mesh and 1 cluster
-           add  change  replace  destroy
-    m1c1     –       –        –        –   no change
+    Comparing live → working tree · 1 cluster
 
     Not compared (one side cannot be read)
       Secret default/login on m1c1   clusters/m1c1/secret.yaml:1
@@ -237,4 +230,141 @@ fn what_may_not_be_read_is_neither_there_nor_missing() {
     ! hint: the warnings above say why
     [2]
     "#);
+}
+
+#[test]
+fn bases_that_cannot_be_had() {
+    let world = committed();
+    for number in 0..3 {
+        world.write("clusters/m1c1/reviews.yaml", &SERVICE.replace("9080", &format!("909{number}")));
+        git(&world, &["commit", "-qam", "more"]);
+    }
+    git(&world, &["branch", "feature", "HEAD~2"]);
+    let origin = format!("file://{}", world.root().display());
+    let clone = |name: &str, args: &[&str]| {
+        git(&world, &[&["clone", "-q"], args, &[&origin, &format!("../{name}")]].concat());
+        world.root().join("..").join(name).display().to_string()
+    };
+    // A branch that only the remote has.
+    let whole = clone("whole", &[]);
+    let run = world.run(&["diff", "feature", "--repo", &whole]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    insta::assert_snapshot!(run.stderr, @"
+    error: the revision `feature` is unknown in this repository
+    hint: a remote has it: origin/feature
+    ");
+    // The hint works.
+    assert_eq!(world.run(&["diff", "origin/feature", "--repo", &whole]).code, Some(1));
+    insta::assert_snapshot!(world.run(&["diff", "no-such-base", "--repo", &whole]).stderr, @"
+    error: the revision `no-such-base` is unknown in this repository
+    hint: list what there is with: git branch --all; get what is new with: git fetch
+    ");
+
+    // A shallow clone, as pipelines make it: no common ancestor, no older commit.
+    let shallow = clone("shallow", &["--depth=1", "--no-single-branch"]);
+    let run = world.run(&["diff", "origin/feature...HEAD", "--repo", &shallow]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""));
+    let ids: String = run.stderr.replace(|c: char| c.is_ascii_hexdigit(), "x");
+    assert!(ids.contains("xxxxxxx xnx xxxxxxx hxvx no xommit in xommon"), "{run}");
+    assert!(run.stderr.contains("hint: this clone is shallow: git fetch --unshallow"), "{run}");
+    assert!(world.run(&["diff", "HEAD~1", "--repo", &shallow]).stderr.contains("git fetch --unshallow"));
+    git(&world, &["-C", &shallow, "fetch", "-q", "--unshallow"]);
+    assert_eq!(world.run(&["diff", "origin/feature...HEAD", "--repo", &shallow]).code, Some(1), "the hint works");
+
+    // No branch at all.
+    git(&world, &["-C", &whole, "checkout", "-q", "--detach", "HEAD~1"]);
+    let run = world.run(&["diff", "main...HEAD", "--repo", &whole]);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(world.run(&["diff", "HEAD..main", "--repo", &whole]).code, Some(1));
+    assert_eq!(world.run(&["diff", "--repo", &whole]).code, Some(0));
+}
+
+#[test]
+fn a_server_that_goes_away_in_the_middle() {
+    let world = committed();
+    let (mesh, m1c1) = (ApiServer::start(), ApiServer::start());
+    mesh.put("virtualservices", live_route());
+    m1c1.put("services", live_service(Some("ours"), 9080));
+    m1c1.hang_up_after(6);
+    world.write("../config", &kubeconfig(&[("mesh", &mesh.url()), ("m1c1", &m1c1.url())]));
+    let config = world.root().join("../config").display().to_string();
+    let run = world.run(&["diff", "--live", "--kubeconfig", &config, "--target=mesh", "--target=m1c1"]);
+    assert_eq!(run.code, Some(3), "{run}");
+    assert!(run.stdout.contains("~ VirtualService default/reviews"), "what could be read is shown: {run}");
+    assert!(run.stdout.contains("m1c1     ?       ?        ?        ?   not reached"), "{run}");
+    assert_eq!(run.stderr.matches("error: ").count(), 1, "{run}");
+    assert!(run.stderr.contains("hint: is the cluster up and the network open? try: kubectl --context m1c1 version"));
+    assert!(!run.stdout.contains("\n~ Service"), "half of a target is told: {run}");
+}
+
+#[test]
+fn loose_manifests() {
+    let world = committed();
+    world.write("../new/route.yaml", &ROUTE.replace("90", "80").replace("10}", "20}"));
+    world.write("../new/apps.yaml", SERVICE);
+    world.write("../old/all.yaml", &format!("{ROUTE}---\n{SERVICE}---\n{}", SERVICE.replace("reviews", "ratings")));
+    // Between two folders, nobody has to name a cluster, and what is gone is destroyed.
+    let run = world.run(&["diff", "--manifests", "../new", "--against", "../old"]);
+    insta::assert_snapshot!(run, @"
+    Comparing ../old → ../new · mesh and 1 cluster
+              add  change  replace  destroy
+    mesh        0       1        0        0
+    cluster     0       0        0        1
+
+    ── mesh ────────────────────────────────────────────────────────────────────────────────────────────
+    ~ VirtualService default/reviews                            ../new/route.yaml:8
+        ~ spec.http[0].route[reviews v1].weight   90 → 80
+        ~ spec.http[0].route[reviews v2].weight   10 → 20
+
+    ── cluster ─────────────────────────────────────────────────────────────────────────────────────────
+    - Service default/ratings                                   ../old/all.yaml:19
+        ! the name ratings is resolved no more: who calls it, and routes to it, fail
+
+    1 to change, 1 to destroy on 2 targets
+    [1]
+    ");
+    // Against a revision of the fleet: only what the manifests name.
+    let run = world.run(&["diff", "--manifests", "../new", "--cluster", "m1c1", "--against", "HEAD", "-o", "name"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "mesh/default/virtualservice.networking.istio.io/reviews\n"));
+    // Against what runs, with the fleet's contexts.
+    let (mesh, m1c1) = (ApiServer::start(), ApiServer::start());
+    mesh.put("virtualservices", live_route());
+    m1c1.put("services", live_service(Some("ours"), 9090));
+    let mut other = live_service(Some("ours"), 80);
+    other["metadata"]["name"] = json!("not-ours-to-delete");
+    m1c1.put("services", other);
+    world.write("../config", &kubeconfig(&[("mesh", &mesh.url()), ("m1c1", &m1c1.url()), ("m1c2", NOBODY)]));
+    world.write("../apps/service.yaml", SERVICE);
+    let config = world.root().join("../config").display().to_string();
+    let live = |args: &[&str]| world.run(&[&["diff", "--kubeconfig", &config, "-o", "name"], args].concat());
+    let run = live(&["--manifests", "../new/route.yaml", "--cluster", "m1c1=../apps"]);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (Some(1), "mesh/default/virtualservice.networking.istio.io/reviews\nm1c1/default/service/reviews\n"),
+        "{run}"
+    );
+    let run = live(&["--cluster", "m1c1=../apps"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "m1c1/default/service/reviews\n"), "{run}");
+    // Without a fleet around, too.
+    let alone = World::new();
+    alone.write("k8s/service.yaml", SERVICE);
+    let run = alone.run(&["diff", "--cluster", "m1c1=k8s", "--kubeconfig", &config, "-o", "name"]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), "m1c1/default/service/reviews\n"), "{run}");
+    // What is wrong.
+    let run = live(&["--manifests", "../new"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(
+        run.stderr.contains("belongs to a member cluster, and none is named") && run.stderr.contains("--cluster NAME")
+    );
+    for wrong in [
+        &["--against", "HEAD"][..],
+        &["--manifests", "../none"],
+        &["--manifests", "."],
+        &["--cluster", "=x"],
+        &["--manifests", "../new", "HEAD"],
+        &["--manifests", "../new", "--cluster", "m1c1", "--against", "no-such"],
+    ] {
+        let run = live(wrong);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run}");
+    }
 }

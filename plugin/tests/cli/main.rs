@@ -13,6 +13,7 @@ mod cluster;
 mod confirmation;
 mod contract;
 mod diff;
+mod diff_formats;
 mod forge_server;
 mod gateway;
 mod kubeconfig;
@@ -23,6 +24,7 @@ mod route_steps;
 mod routes;
 #[cfg(unix)]
 mod terminal;
+mod watch;
 #[cfg(unix)]
 mod wizard;
 mod world;

@@ -175,7 +175,10 @@ impl<'k> Walk<'k> {
         let shared_owner = shared_owner || ownership == Ownership::Atomic;
         match list_keys::equality(self.kind, &self.path) {
             Equality::Keyed(keys) => match (list_keys::keys_of(a, keys), list_keys::keys_of(b, keys)) {
-                (Some(a_keys), Some(b_keys)) => self.keyed(a, &a_keys, b, &b_keys, ownership, shared_owner),
+                (Some(a_keys), Some(b_keys)) => {
+                    let (a_keys, b_keys) = self.by_name(a, a_keys, b, b_keys);
+                    self.keyed(a, &a_keys, b, &b_keys, ownership, shared_owner);
+                }
                 _ => {
                     let pairs = align::ordered(a, b, &self.cost(a, b));
                     self.aligned(a, b, pairs, shared_owner);
@@ -190,6 +193,28 @@ impl<'k> Walk<'k> {
                 self.aligned(a, b, pairs, shared_owner);
             }
         }
+    }
+
+    /// Names instead of keys where a key has changed: a port that gets another number is still the port of that name. Only
+    /// between two states of Git: what a live element is, its key says.
+    fn by_name(
+        &self,
+        a: &[Value],
+        a_keys: Vec<Segment>,
+        b: &[Value],
+        b_keys: Vec<Segment>,
+    ) -> (Vec<Segment>, Vec<Segment>) {
+        let same = a_keys.len() == b_keys.len() && a_keys.iter().all(|key| b_keys.contains(key));
+        if self.direction == Direction::Both && !same {
+            let names = |list: &[Value]| {
+                let is_text = |element: &Value| element.get("name").is_some_and(Value::is_string);
+                list_keys::keys_of(list, &["name"]).filter(|_| list.iter().all(is_text))
+            };
+            if let (Some(a_names), Some(b_names)) = (names(a), names(b)) {
+                return (a_names, b_names);
+            }
+        }
+        (a_keys, b_keys)
     }
 
     fn keyed(

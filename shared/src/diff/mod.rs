@@ -9,14 +9,22 @@
 //! All compare meaning, not text; the tables behind that are in [`crate::object`].
 
 mod align;
+mod apply;
+mod change;
 mod dropped;
 mod effects;
 mod field;
+mod literal;
 mod object;
+mod versions;
 
 #[cfg(test)]
 mod tests;
 
+pub use apply::apply;
+pub use change::{FleetDiff, LiveObject, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject};
 pub use dropped::dropped;
 pub use field::{FieldChange, between, missing_from};
-pub use object::{FleetDiff, LiveObject, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject, diff, diff_live};
+use literal::literal;
+pub use object::{diff, diff_literally, diff_live, diff_live_literally};
+pub use versions::Version;

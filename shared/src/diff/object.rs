@@ -1,182 +1,70 @@
-//! Differences of whole fleets: objects that come, change and go, per target, with what that means.
+//! Differences of whole fleets, per target, with what they mean.
 
+use super::change::{FleetDiff, LiveTarget, ObjectChange, Op, TargetCounts, UnknownObject, order};
 use super::effects::{self, Pair};
-use super::{FieldChange, between, dropped, missing_from};
+use super::versions::Sides;
+use super::{FieldChange, between, dropped, literal, missing_from};
 use crate::fleet::{FleetState, Manifest, Position, Target};
-use crate::object::{FieldPath, ObjectId, Segment, redact};
-use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use crate::object::{FieldPath, ObjectId, Segment, fold_string_data, redact};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// What happens to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Op {
-    /// It is made.
-    Create,
-    /// Fields of it change.
-    Change,
-    /// What is wanted cannot be made of the object: it would have to be deleted and made again. The agent never does that
-    /// by itself.
-    Replace,
-    /// It is deleted.
-    Destroy,
-}
-
-/// What happens to one object, on one or more targets in the same way.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct ObjectChange {
-    /// Where, mesh first, then clusters by name.
-    #[serde(serialize_with = "names")]
-    #[schemars(with = "Vec<String>")]
-    pub targets: Vec<Target>,
-    /// Which object.
-    #[serde(flatten)]
-    pub id: ObjectId,
-    /// What happens to it.
-    pub op: Op,
-    /// The fields; empty for create and destroy. Secrets are redacted.
-    pub fields: Vec<FieldChange>,
-    /// Where the files say so: the changed field, or the object. Of a destroyed object the place where it stood.
-    pub sources: Vec<Position>,
-    /// What it means for addresses and traffic.
-    pub consequences: Vec<String>,
-}
-
-/// How many objects of a target are concerned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct TargetCounts {
-    /// The target.
-    #[serde(serialize_with = "name")]
-    #[schemars(with = "String")]
-    pub target: Target,
-    /// Objects that are made.
-    pub create: usize,
-    /// Objects that change.
-    pub change: usize,
-    /// Objects that would have to be replaced.
-    pub replace: usize,
-    /// Objects that are deleted.
-    pub destroy: usize,
-}
-
-impl TargetCounts {
-    fn none(target: Target) -> Self {
-        Self { target, create: 0, change: 0, replace: 0, destroy: 0 }
-    }
-
-    fn add(&mut self, op: Op) {
-        *match op {
-            Op::Create => &mut self.create,
-            Op::Change => &mut self.change,
-            Op::Replace => &mut self.replace,
-            Op::Destroy => &mut self.destroy,
-        } += 1;
-    }
-
-    /// All of them.
-    pub fn total(&self) -> usize {
-        self.create + self.change + self.replace + self.destroy
-    }
-}
-
-/// Everything that differs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct FleetDiff {
-    /// Every target of either side, mesh first, then clusters by name.
-    pub targets: Vec<TargetCounts>,
-    /// The changes, in order of targets, kind, namespace, name.
-    pub changes: Vec<ObjectChange>,
-    /// Targets that are no longer in `fleet.yaml`: the agent stops looking after them and leaves their objects alone.
-    #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
-    pub left: Vec<Target>,
-    /// Objects about which nothing can be said, because one side of them cannot be read.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unknown: Vec<UnknownObject>,
-}
-
-impl FleetDiff {
-    /// Leaves out what concerns other targets.
-    pub fn retain_targets(&mut self, keep: impl Fn(&Target) -> bool) {
-        self.targets.retain(|counts| keep(&counts.target));
-        self.left.retain(&keep);
-        self.unknown.retain(|unknown| keep(&unknown.target));
-        for change in &mut self.changes {
-            change.targets.retain(&keep);
-        }
-        self.changes.retain(|change| !change.targets.is_empty());
-        self.changes.sort_by(order);
-    }
-}
-
-/// An object about which nothing can be said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct UnknownObject {
-    /// Where.
-    #[serde(serialize_with = "name")]
-    #[schemars(with = "String")]
-    pub target: Target,
-    /// Which object.
-    #[serde(flatten)]
-    pub id: ObjectId,
-    /// The place where one side has it.
-    pub position: Position,
-}
-
-/// The live objects of one target, as far as they concern Git: those that Git names and those that carry the agent's label.
-#[derive(Clone, Debug)]
-pub struct LiveTarget {
-    /// The target.
-    pub target: Target,
-    /// Objects by identity, as the API server gave them.
-    pub objects: BTreeMap<ObjectId, LiveObject>,
-    /// Objects that could not be read: they may be there or not.
-    pub unknown: BTreeSet<ObjectId>,
-}
-
-/// One live object.
-#[derive(Clone, Debug)]
-pub struct LiveObject {
-    /// The whole object.
-    pub object: Value,
-    /// Does it carry the label of an agent's set? Then it is deleted once Git does not name it.
-    pub is_managed: bool,
-}
-
-fn name<S: Serializer>(target: &Target, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(target.name())
-}
-
-fn names<S: Serializer>(targets: &[Target], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(targets.iter().map(Target::name))
-}
-
 /// What differs between two states of Git.
 pub fn diff(before: &FleetState, after: &FleetState) -> FleetDiff {
+    compare(before, after, Reading::Meaning)
+}
+
+/// Like [`diff`], and what differs in the text only is told too.
+pub fn diff_literally(before: &FleetState, after: &FleetState) -> FleetDiff {
+    compare(before, after, Reading::Literal)
+}
+
+/// What bringing Git to these API servers would change. Targets without a [`LiveTarget`] (not reached, not asked for) are
+/// left out.
+pub fn diff_live(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
+    compare_live(live, wanted, Reading::Meaning)
+}
+
+/// Like [`diff_live`], and what only the API server holds (defaults, status, other writers' fields) is told too.
+pub fn diff_live_literally(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
+    compare_live(live, wanted, Reading::Literal)
+}
+
+/// How objects are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    Meaning,
+    Literal,
+}
+
+fn compare(before: &FleetState, after: &FleetState, reading: Reading) -> FleetDiff {
     let (old_targets, new_targets) = (before.targets(), after.targets());
     let left: Vec<Target> = old_targets.iter().filter(|target| !new_targets.contains(target)).cloned().collect();
-    let mut collected = Collected::new(old_targets.into_iter().chain(new_targets));
+    let mut collected = Collected::new(old_targets.into_iter().chain(new_targets), reading);
     let (old, new) = (index(before), index(after));
     let (broken_before, broken_after) = (broken(before), broken(after));
+    let sides = |old: Option<&&Manifest>, new: Option<&&Manifest>| Sides {
+        is_live: false,
+        before: old.map(|manifest| manifest.object.clone()),
+        after: new.map(|manifest| manifest.object.clone()),
+    };
     for key in old.keys().chain(new.keys().filter(|key| !old.contains_key(*key))) {
         let (target, id) = *key;
         if left.contains(target) {
             continue;
         }
-        match (old.get(key), new.get(key)) {
+        let (before, after) = (old.get(key), new.get(key));
+        match (before, after) {
+            // Equal values need no walk; that is nearly all of them.
+            (Some(old), Some(new)) if old.object == new.object => {}
             (Some(old), Some(new)) => {
-                // Equal values need no walk; that is nearly all of them.
-                let fields = if old.object == new.object { Vec::new() } else { between(&old.object, &new.object) };
-                collected.add(target, id, Some(&old.object), Some(&new.object), fields, |fields| place(new, fields));
+                let fields = between(&old.object, &new.object);
+                collected.add(target, id, sides(before, after), fields, |fields| place(new, fields));
             }
             (Some(old), None) if is_in(&broken_after, old) => collected.unknown(old),
             (None, Some(new)) if is_in(&broken_before, new) => collected.unknown(new),
-            (Some(old), None) => {
-                collected.add(target, id, Some(&old.object), None, Vec::new(), |_| Some(old.position.clone()))
-            }
-            (None, Some(new)) => {
-                collected.add(target, id, None, Some(&new.object), Vec::new(), |_| Some(new.position.clone()))
+            (Some(only), None) | (None, Some(only)) => {
+                collected.add(target, id, sides(before, after), Vec::new(), |_| Some(only.position.clone()));
             }
             (None, None) => {}
         }
@@ -184,10 +72,8 @@ pub fn diff(before: &FleetState, after: &FleetState) -> FleetDiff {
     collected.finish(left)
 }
 
-/// What bringing Git to these API servers would change. Targets without a [`LiveTarget`] (not reached, not asked for) are
-/// left out.
-pub fn diff_live(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
-    let mut collected = Collected::new(live.iter().map(|live| live.target.clone()));
+fn compare_live(live: &[LiveTarget], wanted: &FleetState, reading: Reading) -> FleetDiff {
+    let mut collected = Collected::new(live.iter().map(|live| live.target.clone()), reading);
     let new = index(wanted);
     let broken = broken(wanted);
     for side in live {
@@ -197,30 +83,32 @@ pub fn diff_live(live: &[LiveTarget], wanted: &FleetState) -> FleetDiff {
                 collected.unknown(manifest);
                 continue;
             }
-            let live = side.objects.get(&manifest.id).map(|live| &live.object);
-            let fields = live.map(|live| {
-                let mut fields = flipped(missing_from(&manifest.object, live));
-                // An element that came or went as a whole is told already.
-                let more = dropped(&manifest.object, live).into_iter();
-                fields.extend(
-                    more.filter(|more| !fields.iter().any(|field| more.path.starts_with(&field.path)))
-                        .collect::<Vec<_>>(),
-                );
-                fields
-            });
-            let fields = fields.unwrap_or_default();
-            collected.add(target, &manifest.id, live, Some(&manifest.object), fields, |fields| place(manifest, fields));
+            let live = side.objects.get(&manifest.id).map(|live| live.object.clone());
+            let fields = live.as_ref().map(|live| changes_of(live, &manifest.object)).unwrap_or_default();
+            let sides = Sides { is_live: true, before: live, after: Some(manifest.object.clone()) };
+            collected.add(target, &manifest.id, sides, fields, |fields| place(manifest, fields));
         }
         let is_broken = broken.iter().any(|(broken, _)| *broken == target.name());
         for (id, live) in side.objects.iter().filter(|(id, live)| live.is_managed && !new.contains_key(&(target, *id)))
         {
             // With a broken file for this target, an object may be missing only because its file cannot be read.
             if !is_broken {
-                collected.add(target, id, Some(&live.object), None, Vec::new(), |_| None);
+                let sides = Sides { is_live: true, before: Some(live.object.clone()), after: None };
+                collected.add(target, id, sides, Vec::new(), |_| None);
             }
         }
     }
     collected.finish(Vec::new())
+}
+
+/// What applying `wanted` changes of the live object.
+fn changes_of(live: &Value, wanted: &Value) -> Vec<FieldChange> {
+    let mut fields = flipped(missing_from(wanted, live));
+    // An element that came or went as a whole is told already.
+    let more = dropped(wanted, live).into_iter();
+    let more: Vec<_> = more.filter(|more| !fields.iter().any(|field| more.path.starts_with(&field.path))).collect();
+    fields.extend(more);
+    fields
 }
 
 /// Drift told from Git's side becomes a change told from the API server's side.
@@ -275,12 +163,13 @@ struct Collected {
     counts: BTreeMap<Target, TargetCounts>,
     changes: Vec<ObjectChange>,
     unknown: Vec<UnknownObject>,
+    reading: Reading,
 }
 
 impl Collected {
-    fn new(targets: impl Iterator<Item = Target>) -> Self {
+    fn new(targets: impl Iterator<Item = Target>, reading: Reading) -> Self {
         let counts = targets.map(|target| (target.clone(), TargetCounts::none(target))).collect();
-        Self { counts, changes: Vec::new(), unknown: Vec::new() }
+        Self { counts, changes: Vec::new(), unknown: Vec::new(), reading }
     }
 
     fn unknown(&mut self, manifest: &Manifest) {
@@ -295,35 +184,40 @@ impl Collected {
         &mut self,
         target: &Target,
         id: &ObjectId,
-        before: Option<&Value>,
-        after: Option<&Value>,
+        sides: Sides,
         fields: Vec<FieldChange>,
         place: impl FnOnce(&[FieldChange]) -> Option<Position>,
     ) {
-        let op = match (before, after) {
+        let kept = if self.reading == Reading::Literal { kept(&sides, &fields) } else { Vec::new() };
+        let op = match (&sides.before, &sides.after) {
             (None, None) => return,
-            (Some(_), Some(_)) if fields.is_empty() => return,
+            (Some(_), Some(_)) if fields.is_empty() && kept.is_empty() => return,
+            (Some(_), Some(_)) if fields.is_empty() => Op::Same,
             (None, Some(_)) => Op::Create,
             (Some(_), None) => Op::Destroy,
             (Some(_), Some(_)) => Op::Change,
         };
-        let consequences = effects::of(&Pair { id, before, after, fields: &fields });
-        let op = if consequences.iter().any(|consequence| consequence.replaces) { Op::Replace } else { op };
-        let show = |change: &FieldChange, value: Option<&Value>| value.map(|v| redact(&id.group_kind, &change.path, v));
+        let pair = Pair { id, before: sides.before.as_deref(), after: sides.after.as_deref(), fields: &fields };
+        let consequences = effects::of(&pair);
+        let replace_reason = consequences.iter().find(|effect| effect.replaces).map(|effect| effect.text.clone());
+        let op = if replace_reason.is_some() { Op::Replace } else { op };
+        let object = match (&sides.before, &sides.after) {
+            (None, Some(after)) => Some(redact(&id.group_kind, &FieldPath::root(), &fold_string_data(after))),
+            _ => None,
+        };
         let sources = place(&fields).into_iter().collect();
-        let shown = fields.iter().map(|change| FieldChange {
-            path: change.path.clone(),
-            before: show(change, change.before.as_ref()),
-            after: show(change, change.after.as_ref()),
-        });
         self.counts.entry(target.clone()).or_insert_with(|| TargetCounts::none(target.clone())).add(op);
         self.changes.push(ObjectChange {
             targets: vec![target.clone()],
             id: id.clone(),
             op,
-            fields: shown.collect(),
+            fields: shown(id, fields),
+            kept: shown(id, kept),
+            object,
             sources,
+            replace_reason,
             consequences: consequences.into_iter().map(|consequence| consequence.text).collect(),
+            sides: vec![sides],
         });
     }
 
@@ -333,17 +227,41 @@ impl Collected {
     }
 }
 
+/// The fields as they may be shown.
+fn shown(id: &ObjectId, fields: Vec<FieldChange>) -> Vec<FieldChange> {
+    let show = |path: &FieldPath, value: Option<Value>| value.map(|value| redact(&id.group_kind, path, &value));
+    let fields = fields.into_iter().map(|change| FieldChange {
+        before: show(&change.path, change.before),
+        after: show(&change.path, change.after),
+        path: change.path,
+    });
+    fields.collect()
+}
+
+/// What the texts of both sides differ in besides the fields that change.
+fn kept(sides: &Sides, fields: &[FieldChange]) -> Vec<FieldChange> {
+    let (Some(before), Some(after)) = (&sides.before, &sides.after) else { return Vec::new() };
+    let all = if sides.is_live { literal(before, &fold_string_data(after)) } else { literal(before, after) };
+    let is_told = |path: &FieldPath| fields.iter().any(|f| f.path.starts_with(path) || path.starts_with(&f.path));
+    all.into_iter().filter(|change| !is_told(&change.path)).collect()
+}
+
 /// Joins what happens in the same way on several targets, and puts everything in its fixed order.
 fn fold(mut changes: Vec<ObjectChange>) -> Vec<ObjectChange> {
     changes.sort_by(|a, b| (&a.id, &a.targets).cmp(&(&b.id, &b.targets)));
     let mut folded: Vec<ObjectChange> = Vec::new();
     for change in changes {
         let same = folded.iter_mut().rev().take_while(|other| other.id == change.id).find(|other| {
-            other.op == change.op && other.fields == change.fields && other.consequences == change.consequences
+            other.op == change.op
+                && other.fields == change.fields
+                && other.kept == change.kept
+                && other.object == change.object
+                && other.consequences == change.consequences
         });
         match same {
             Some(other) => {
                 other.targets.extend(change.targets);
+                other.sides.extend(change.sides);
                 let sources: BTreeSet<Position> = other.sources.drain(..).chain(change.sources).collect();
                 other.sources = sources.into_iter().collect();
             }
@@ -352,15 +270,4 @@ fn fold(mut changes: Vec<ObjectChange>) -> Vec<ObjectChange> {
     }
     folded.sort_by(order);
     folded
-}
-
-/// Targets, kind, namespace, name.
-fn order(a: &ObjectChange, b: &ObjectChange) -> std::cmp::Ordering {
-    let key = |change: &ObjectChange| {
-        (change.id.namespace.clone(), change.id.name.clone(), change.id.group_kind.group.clone())
-    };
-    a.targets
-        .cmp(&b.targets)
-        .then_with(|| a.id.group_kind.kind.cmp(&b.id.group_kind.kind))
-        .then_with(|| key(a).cmp(&key(b)))
 }

@@ -5,6 +5,7 @@ mod approval;
 mod declared;
 mod file;
 pub mod layout;
+mod loose;
 mod manifests;
 mod objects;
 mod own;
@@ -21,6 +22,7 @@ mod typed;
 
 pub use approval::{Approval, ApprovalAction, ApprovalSpec};
 pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, Mesh, Metadata};
+pub use loose::{LooseFolder, ONLY_CLUSTER};
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};

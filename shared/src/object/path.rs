@@ -1,5 +1,8 @@
 //! A place inside an object: `spec.http[0].route[1].weight`, `spec.template.spec.containers[details].image`.
 
+mod named;
+mod parse;
+
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -185,11 +188,33 @@ impl fmt::Display for FieldPath {
                 }
                 Segment::Field(name) => write!(f, "[{}]", Value::from(&**name))?,
                 Segment::Index(index) => write!(f, "[{index}]")?,
-                Segment::Key(_) => write!(f, "[{}]", segment.label())?,
+                Segment::Key(keys) => write!(f, "[{}]", written(keys))?,
             }
         }
         Ok(())
     }
+}
+
+/// The keys of an element so that [`FieldPath::parse`] reads them back: the bare name where nothing else could be meant.
+fn written(keys: &[(Arc<str>, Value)]) -> String {
+    if let [(key, Value::String(name))] = keys
+        && &**key == "name"
+        && is_word(name)
+    {
+        return name.clone();
+    }
+    let parts = keys.iter().map(|(key, value)| match value {
+        Value::String(text) if is_word(text) => format!("{key}={text}"),
+        other => format!("{key}={other}"),
+    });
+    parts.collect::<Vec<_>>().join(",")
+}
+
+/// Text that is neither a number nor anything else but text, and ends where it seems to end.
+fn is_word(text: &str) -> bool {
+    text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':'))
+        && text.chars().any(|c| c.is_alphabetic() || c == '/')
+        && serde_json::from_str::<Value>(text).is_err()
 }
 
 /// Names that need no quotes in a path.

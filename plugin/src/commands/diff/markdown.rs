@@ -1,16 +1,362 @@
-//! The comparison as Markdown, for a pull request.
+//! The comparison as Markdown, for a comment on a pull request that is updated in place.
+//!
+//! Names and values come from a repository that anybody may propose changes to, and the page is posted with somebody's
+//! token. So what is not ours stands in one of two places only, in which nothing has a meaning: inside `<code>` with
+//! every sign escaped, or inside a fence longer than any run of backticks in it.
 
-use super::{Comparison, render};
+use super::compare::{Comparison, Right};
+use super::value::{self, Shown, printable};
+use super::{render, targets};
+use asm_shared::diff::{FieldChange, ObjectChange, Op};
+use asm_shared::fleet::Target;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
-/// At most `budget` characters.
+/// How a tool finds its own comment again.
+const MARKER: &str = "asm-diff:v1";
+/// Room for the names of targets in a table or a summary.
+const NAMES: usize = 60;
+/// Takes apart what a forge would look up; nobody sees it.
+const ZERO_WIDTH: char = '\u{200b}';
+/// Targets that are named where something is left out.
+const LEFT_OUT: usize = 10;
+
+/// At most `budget` bytes. What does not fit is left out whole, the least important first, and is named.
 pub(super) fn page(comparison: &Comparison, budget: usize) -> String {
-    let page = render::page(comparison, true, false);
-    let fence = "~~~~~~";
-    let room = budget.saturating_sub(2 * fence.len() + 32);
-    if page.chars().count() <= room {
-        return format!("{fence}text\n{page}{fence}\n");
+    let marker = marker(comparison);
+    let mut parts = Parts::of(comparison);
+    for (with_table, with_names) in [(true, true), (false, true), (false, false)] {
+        let head = head(comparison, with_table, with_names);
+        parts.fill(budget.saturating_sub(head.len() + marker.len()));
+        let page = format!("{head}{}{marker}", parts.text());
+        if page.len() <= budget {
+            return page;
+        }
     }
-    let cut: String = page.chars().take(room).collect();
-    let whole = cut.rfind('\n').map_or(0, |end| end + 1);
-    format!("{fence}text\n{}{fence}\n(the rest is left out)\n", &cut[..whole])
+    // No forge is so narrow; whoever asks for it gets what fits.
+    if marker.len() <= budget { marker } else { String::new() }
 }
+
+fn marker(comparison: &Comparison) -> String {
+    match &comparison.right {
+        Right::Commit(id) => format!("<!-- {MARKER} head={id} -->\n"),
+        Right::Files | Right::Loose => format!("<!-- {MARKER} -->\n"),
+    }
+}
+
+/// Title, what is compared, and the table of counts.
+fn head(comparison: &Comparison, with_table: bool, with_names: bool) -> String {
+    let diff = &comparison.diff;
+    let all = diff.targets.iter().map(|counts| &counts.target);
+    let all = all.chain(comparison.unreached.iter().map(|unreached| &unreached.name.target));
+    let mut text = format!("### asm diff · {}", targets::described(all));
+    let count = |op: Op| diff.changes.iter().filter(|change| change.op == op).map(|c| c.targets.len()).sum::<usize>();
+    let dangers = [(count(Op::Replace), "to replace"), (count(Op::Destroy), "to destroy")];
+    let dangers: Vec<String> =
+        dangers.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    if !dangers.is_empty() {
+        let _ = write!(text, " · ⚠ {}", dangers.join(", "));
+    }
+    text.push_str("\n\n");
+    if with_names {
+        let _ = writeln!(text, "{} → {}\n", code(&comparison.before), code(&comparison.after));
+    }
+    if with_table && diff.targets.len() > 1 && !diff.is_empty() {
+        text.push_str("| target | add | change | replace | destroy |\n|---|---:|---:|---:|---:|\n");
+        for (targets, counts) in targets::rows(&diff.targets) {
+            let bold = |count: usize| if count > 0 { format!("**{count}**") } else { "0".to_owned() };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} |",
+                code(&targets::few(&targets, NAMES)),
+                counts.create,
+                counts.change,
+                bold(counts.replace),
+                bold(counts.destroy)
+            );
+        }
+        text.push('\n');
+    }
+    if diff.is_empty() && comparison.unreached.is_empty() && diff.unknown.is_empty() {
+        text.push_str("No differences.\n\n");
+    } else if !diff.is_empty() {
+        let _ = writeln!(text, "{}.\n", render::sums(comparison));
+    }
+    text
+}
+
+/// A piece of the page that is there whole or not at all.
+struct Part<'a> {
+    section: Section,
+    /// How much it matters; 0 is what a person has to decide.
+    rank: usize,
+    text: String,
+    /// The object that it is about.
+    change: Option<&'a ObjectChange>,
+    is_in: bool,
+}
+
+/// Where a piece stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Section {
+    Human,
+    Gap,
+    Details,
+}
+
+struct Parts<'a>(Vec<Part<'a>>);
+
+impl<'a> Parts<'a> {
+    fn of(comparison: &'a Comparison) -> Self {
+        let mut parts = Vec::new();
+        let of = |op: Op| comparison.diff.changes.iter().filter(move |change| change.op == op);
+        for change in of(Op::Replace).chain(of(Op::Destroy)) {
+            parts.push(Part {
+                section: Section::Human,
+                rank: 0,
+                text: human(change),
+                change: Some(change),
+                is_in: false,
+            });
+        }
+        for text in gaps(comparison) {
+            parts.push(Part { section: Section::Gap, rank: 1, text, change: None, is_in: false });
+        }
+        for change in &comparison.diff.changes {
+            let rank = match change.op {
+                Op::Replace => 2,
+                Op::Destroy => 3,
+                Op::Change if !change.consequences.is_empty() => 4,
+                Op::Change => 5,
+                Op::Create => 6,
+                Op::Same => 7,
+            };
+            parts.push(Part {
+                section: Section::Details,
+                rank,
+                text: details(change),
+                change: Some(change),
+                is_in: false,
+            });
+        }
+        Self(parts)
+    }
+
+    /// Chooses what fits into so many bytes, note and titles included.
+    fn fill(&mut self, room: usize) {
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|place| self.0[*place].rank);
+        let whole: usize = self.0.iter().map(|part| part.text.len()).sum();
+        // The note is longest when much is left out; what is too much after all is taken back below.
+        let note = self.note(|_| true).len();
+        let titles = HUMAN.len() + GAPS.len() + 2;
+        let mut left = if whole + titles <= room { usize::MAX } else { room.saturating_sub(note + titles) };
+        for place in &order {
+            let part = &mut self.0[*place];
+            part.is_in = part.text.len() <= left;
+            if part.is_in && left != usize::MAX {
+                left -= part.text.len();
+            }
+        }
+        order.retain(|place| self.0[*place].is_in);
+        while self.text().len() > room
+            && let Some(last) = order.pop()
+        {
+            self.0[last].is_in = false;
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (section, title) in [(Section::Human, HUMAN), (Section::Gap, GAPS), (Section::Details, "")] {
+            let mut parts = self.0.iter().filter(|part| part.section == section && part.is_in).peekable();
+            if parts.peek().is_some() {
+                text.push_str(title);
+                parts.for_each(|part| text.push_str(&part.text));
+                if section != Section::Details {
+                    text.push('\n');
+                }
+            }
+        }
+        text + &self.note(|part| !part.is_in)
+    }
+
+    /// How many objects of which targets are left out.
+    fn note(&self, is_out: impl Fn(&Part<'_>) -> bool) -> String {
+        let out: Vec<&ObjectChange> = self
+            .0
+            .iter()
+            .filter(|part| part.section == Section::Details && is_out(part))
+            .filter_map(|p| p.change)
+            .collect();
+        let told = self.0.iter().filter(|part| part.section != Section::Details && is_out(part)).count();
+        if out.is_empty() && told == 0 {
+            return String::new();
+        }
+        let mut counts: BTreeMap<&Target, usize> = BTreeMap::new();
+        for target in out.iter().flat_map(|change| &change.targets) {
+            *counts.entry(target).or_default() += 1;
+        }
+        let all: usize = counts.values().sum();
+        let named: Vec<String> =
+            counts.iter().take(LEFT_OUT).map(|(target, count)| format!("{} ({count})", code(target.name()))).collect();
+        let more = counts.len().saturating_sub(LEFT_OUT);
+        let more = if more > 0 { format!(" and {more} more targets") } else { String::new() };
+        let lines = if told > 0 { format!(" {told} of the lines above them are left out too.") } else { String::new() };
+        format!(
+            "**Left out here, for lack of room:** {all} {} on {}{more}.{lines} All of it: <code>kubectl asm diff</code>\n\n",
+            if all == 1 { "object" } else { "objects" },
+            named.join(", ")
+        )
+    }
+}
+
+const HUMAN: &str = "**Needs a human:**\n\n";
+const GAPS: &str = "**Not compared:**\n\n";
+
+/// One line for what cannot be undone.
+fn human(change: &ObjectChange) -> String {
+    let what = if change.op == Op::Replace { "replaces" } else { "destroys" };
+    let why = prose(&change.consequences.join("; "));
+    format!("- {what} {} on {}: {why}\n", code(&change.id.to_string()), code(&targets::few(&change.targets, NAMES)))
+}
+
+/// What the comparison does not cover.
+fn gaps(comparison: &Comparison) -> Vec<String> {
+    let diff = &comparison.diff;
+    let unreached = comparison.unreached.iter().map(|unreached| {
+        format!("- {}: {}\n", code(unreached.name.target.name()), prose(&unreached.error.to_string()))
+    });
+    let unknown = diff.unknown.iter().map(|unknown| {
+        let place = format!("{}:{}", unknown.position.file, unknown.position.line);
+        format!(
+            "- {} on {}: one side cannot be read ({})\n",
+            code(&unknown.id.to_string()),
+            code(unknown.target.name()),
+            code(&place)
+        )
+    });
+    let left = (!diff.left.is_empty()).then(|| {
+        let names = code(&targets::few(&diff.left, NAMES));
+        format!("- {names} left fleet.yaml: the agent stops looking after it and leaves all objects alone\n")
+    });
+    unreached.chain(unknown).chain(left).collect()
+}
+
+/// One change, folded.
+fn details(change: &ObjectChange) -> String {
+    let symbol = match change.op {
+        Op::Create => "+",
+        Op::Change => "~",
+        Op::Replace => "-/+",
+        Op::Destroy => "-",
+        Op::Same => "=",
+    };
+    let what = match (change.op, change.fields.len()) {
+        (Op::Change | Op::Replace, 1) => " – 1 field".to_owned(),
+        (Op::Change | Op::Replace, fields) => format!(" – {fields} fields"),
+        _ => String::new(),
+    };
+    let source = change.sources.first().map(|place| format!(" · {}", code(&format!("{}:{}", place.file, place.line))));
+    let body = lines(change);
+    let fence = "`".repeat(longest_run(&body).max(2) + 1);
+    format!(
+        "<details><summary>{symbol} {} on {}{what}{}</summary>\n\n{fence}diff\n{body}{fence}\n\n</details>\n\n",
+        code(&change.id.to_string()),
+        code(&targets::few(&change.targets, NAMES)),
+        source.unwrap_or_default()
+    )
+}
+
+/// The change as a diff that forges colour. Every line begins with a mark of ours.
+fn lines(change: &ObjectChange) -> String {
+    let mut text = String::new();
+    let mut put = |mark: char, line: &str| {
+        let line = if mark == '@' { format!("@@ {line} @@") } else { format!("{mark} {line}") };
+        text.push_str(line.trim_end());
+        text.push('\n');
+    };
+    for field in &change.fields {
+        put_field(change, field, &mut put);
+    }
+    if let Some(object) = &change.object {
+        let object = value::block(object).into_iter().map(|line| ('+', line)).collect();
+        value::limited(object).iter().for_each(|(mark, line)| put(*mark, line));
+    }
+    for consequence in &change.consequences {
+        put('!', &printable(consequence));
+    }
+    for field in &change.kept {
+        put(' ', &format!("= {}", printable(&change.path_in_words(field))));
+    }
+    text
+}
+
+fn put_field(change: &ObjectChange, field: &FieldChange, put: &mut impl FnMut(char, &str)) {
+    put('@', &printable(&change.path_in_words(field)));
+    let shown = match (&field.before, &field.after) {
+        (Some(before), Some(after)) => value::changed(before, after),
+        (None, Some(after)) => value::single('+', after),
+        (Some(before), None) => value::single('-', before),
+        (None, None) => return,
+    };
+    match shown {
+        Shown::Below(lines) => lines.iter().for_each(|(mark, line)| put(*mark, line)),
+        Shown::Inline(_) => {
+            let one = |mark, value| match value::single(mark, value) {
+                Shown::Inline(text) => vec![(mark, text)],
+                Shown::Below(lines) => lines,
+            };
+            let before = field.before.iter().flat_map(|value| one('-', value));
+            let after = field.after.iter().flat_map(|value| one('+', value));
+            before.chain(after).for_each(|(mark, line)| put(mark, &line));
+        }
+    }
+}
+
+/// A name: as code, in which forges look for nothing.
+fn code(text: &str) -> String {
+    let escaped = escaped(text, false);
+    if escaped.trim().is_empty() { "<code>&#34;&#34;</code>".to_owned() } else { format!("<code>{escaped}</code>") }
+}
+
+/// A sentence of ours in which names and values stand: what forges look for in texts is taken apart.
+fn prose(text: &str) -> String {
+    escaped(text, true)
+}
+
+/// Text in which nothing has a meaning, neither for Markdown nor for HTML. `apart`: nor for a forge that looks for people
+/// (`@name`), issues (`#1`, `!1`, `~label`) and addresses in texts.
+fn escaped(text: &str, apart: bool) -> String {
+    let text = printable(text);
+    let mut escaped = String::with_capacity(text.len() + 16);
+    let mut word = String::new();
+    for c in text.chars() {
+        // `www.` alone makes a link.
+        let links = c == '.' && word.eq_ignore_ascii_case("www");
+        if c.is_alphanumeric() {
+            word.push(c);
+        } else {
+            word.clear();
+        }
+        let is_plain =
+            c.is_alphanumeric() || !c.is_ascii() || matches!(c, ' ' | '/' | '-' | ',' | ';' | '(' | ')' | '.');
+        if is_plain && !links {
+            escaped.push(c);
+        } else {
+            let _ = write!(escaped, "&#{};", u32::from(c));
+            if apart && (links || matches!(c, '@' | '#' | '!' | '~' | '%' | '$' | '&' | '^')) {
+                escaped.push(ZERO_WIDTH);
+            }
+        }
+    }
+    escaped
+}
+
+fn longest_run(text: &str) -> usize {
+    text.split(|c| c != '`').map(str::len).max().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "markdown/tests.rs"]
+mod tests;

@@ -1,13 +1,15 @@
 //! The comparison as a page for people.
 
-use super::Comparison;
 use super::value::{self, Shown, printable};
+use super::{Comparison, targets};
 use anstyle::{AnsiColor, Style};
-use asm_shared::diff::{FieldChange, ObjectChange, Op};
+use asm_shared::diff::{FieldChange, ObjectChange, Op, TargetCounts};
 use asm_shared::fleet::Target;
 use std::fmt::Write as _;
 
 const WIDTH: usize = 100;
+/// Longest name of a row.
+const LABEL: usize = 40;
 /// Column of the file and line.
 const SOURCE_COLUMN: usize = 60;
 
@@ -43,6 +45,7 @@ impl Styles {
             Op::Change => ("~", self.change),
             Op::Replace => ("-/+", self.replace),
             Op::Destroy => ("-", self.destroy),
+            Op::Same => ("=", self.quiet),
         }
     }
 
@@ -50,6 +53,8 @@ impl Styles {
         match mark {
             '+' => self.create,
             '-' => self.destroy,
+            '=' => self.quiet,
+            '~' => self.change,
             _ => Style::new(),
         }
     }
@@ -58,12 +63,13 @@ impl Styles {
 /// `target/namespace/kind.group/name`, one line per changed object and target.
 pub(super) fn names(comparison: &Comparison) -> String {
     let mut text = String::new();
-    for change in &comparison.diff.changes {
+    for change in comparison.diff.changes.iter().filter(|change| change.op != Op::Same) {
         let resource = change.id.group_kind.to_string().to_lowercase();
         for target in &change.targets {
             let namespace = change.id.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
             // Writing to a string does not fail, here and below.
-            let _ = writeln!(text, "{target}/{namespace}{resource}/{}", change.id.name);
+            let line = format!("{target}/{namespace}{resource}/{}", change.id.name);
+            let _ = writeln!(text, "{}", printable(&line));
         }
     }
     text
@@ -88,52 +94,53 @@ pub(super) fn page(comparison: &Comparison, summary: bool, color: bool) -> Strin
 
 fn header(text: &mut String, comparison: &Comparison, styles: &Styles) {
     let counts = &comparison.diff.targets;
-    let clusters = counts.iter().filter(|counts| counts.target != Target::Mesh).count()
-        + comparison.unreached.iter().filter(|unreached| unreached.name.target != Target::Mesh).count();
-    let clusters = if clusters == 1 { "1 cluster".to_owned() } else { format!("{clusters} clusters") };
-    let _ = writeln!(text, "Comparing {} → {} · mesh and {clusters}", comparison.before, comparison.after);
-    let names = counts.iter().map(|counts| counts.target.name());
-    let names = names.chain(comparison.unreached.iter().map(|unreached| unreached.name.target.name()));
-    let width = names.map(str::len).max().unwrap_or_default().max(4);
-    let _ = writeln!(text, "{:width$}   add  change  replace  destroy", "");
-    for counts in counts {
-        if counts.total() == 0 {
-            let quiet = styles.quiet;
-            let _ = writeln!(
-                text,
-                "{:width$}{quiet}     –       –        –        –   no change{quiet:#}",
-                counts.target.name()
-            );
-            continue;
-        }
-        let cell = |number: usize, width: usize, style: Style| {
-            let style = if number == 0 { Style::new() } else { style };
-            format!("{style}{number:>width$}{style:#}")
-        };
-        let _ = writeln!(
-            text,
-            "{:width$}{}{}{}{}",
-            counts.target.name(),
-            cell(counts.create, 6, styles.create),
-            cell(counts.change, 8, styles.change),
-            cell(counts.replace, 9, styles.replace),
-            cell(counts.destroy, 9, styles.destroy),
-        );
+    let all = counts.iter().map(|counts| &counts.target);
+    let all = all.chain(comparison.unreached.iter().map(|unreached| &unreached.name.target));
+    let (before, after) = (printable(&comparison.before), printable(&comparison.after));
+    let _ = writeln!(text, "Comparing {before} → {after} · {}", targets::described(all));
+    if counts.len() + comparison.unreached.len() < 2 {
+        return;
     }
-    for unreached in &comparison.unreached {
-        let (name, warn) = (unreached.name.target.name(), styles.warn);
-        let _ = writeln!(text, "{name:width$}     ?       ?        ?        ?   {warn}not reached{warn:#}");
+    let unreached: Vec<Target> = comparison.unreached.iter().map(|unreached| unreached.name.target.clone()).collect();
+    let rows: Vec<(String, Option<&TargetCounts>)> = targets::rows(counts)
+        .into_iter()
+        .map(|(targets, counts)| (targets::few(&targets, LABEL), Some(counts)))
+        .chain((!unreached.is_empty()).then(|| (targets::few(&unreached, LABEL), None)))
+        .map(|(label, counts)| (printable(&label), counts))
+        .collect();
+    let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default().max(4);
+    let _ = writeln!(text, "{:width$}   add  change  replace  destroy", "");
+    for (label, counts) in &rows {
+        let _ = writeln!(text, "{label:width$}{}", cells(*counts, styles));
     }
 }
 
-fn block_header(text: &mut String, comparison: &Comparison, targets: &[Target], styles: &Styles) {
-    let names: Vec<&str> = targets.iter().map(Target::name).collect();
-    let note = match targets.len() {
-        0 | 1 => String::new(),
-        _ if targets.len() == comparison.diff.targets.len() => " (all targets, same change)".to_owned(),
-        _ => " (same change)".to_owned(),
+/// The numbers of one row; `None` when the target was not reached.
+fn cells(counts: Option<&TargetCounts>, styles: &Styles) -> String {
+    let (quiet, warn) = (styles.quiet, styles.warn);
+    let Some(counts) = counts else {
+        return format!("     ?       ?        ?        ?   {warn}not reached{warn:#}");
     };
-    let title = format!("── {}{note} ", names.join(", "));
+    if counts.total() == 0 {
+        return format!("{quiet}     –       –        –        –   no change{quiet:#}");
+    }
+    let cell = |number: usize, width: usize, style: Style| {
+        let style = if number == 0 { Style::new() } else { style };
+        format!("{style}{number:>width$}{style:#}")
+    };
+    [
+        cell(counts.create, 6, styles.create),
+        cell(counts.change, 8, styles.change),
+        cell(counts.replace, 9, styles.replace),
+        cell(counts.destroy, 9, styles.destroy),
+    ]
+    .concat()
+}
+
+fn block_header(text: &mut String, comparison: &Comparison, targets: &[Target], styles: &Styles) {
+    let names = printable(&targets::among(targets, &comparison.diff.targets, WIDTH - 24));
+    let note = if targets.len() > 1 { " (same change)" } else { "" };
+    let title = format!("── {names}{note} ");
     let line = "─".repeat(WIDTH.saturating_sub(title.chars().count()).max(3));
     let quiet = styles.quiet;
     let _ = writeln!(text, "\n{title}{quiet}{line}{quiet:#}");
@@ -141,7 +148,7 @@ fn block_header(text: &mut String, comparison: &Comparison, targets: &[Target], 
 
 fn object(text: &mut String, change: &ObjectChange, summary: bool, styles: &Styles) {
     let (symbol, style) = styles.of(change.op);
-    let title = format!("{symbol} {}", change.id);
+    let title = format!("{symbol} {}", printable(&change.id.to_string()));
     let padding = " ".repeat(SOURCE_COLUMN.saturating_sub(title.chars().count()).max(3));
     let sources = sources(change);
     let gap = if sources.is_empty() { "" } else { padding.as_str() };
@@ -149,7 +156,7 @@ fn object(text: &mut String, change: &ObjectChange, summary: bool, styles: &Styl
     let quiet = styles.quiet;
     let _ = writeln!(text, "{style}{symbol}{style:#}{rest}{gap}{quiet}{sources}{quiet:#}");
     if !summary {
-        fields(text, &change.fields, styles);
+        fields(text, change, styles);
     }
     for consequence in &change.consequences {
         let warn = styles.warn;
@@ -167,31 +174,37 @@ fn sources(change: &ObjectChange) -> String {
         0 => String::new(),
         more => format!(" (and {more} more)"),
     };
-    format!("{}:{}{more}", first.file, first.line)
+    format!("{}:{}{more}", printable(&first.file), first.line)
 }
 
-fn fields(text: &mut String, changes: &[FieldChange], styles: &Styles) {
-    let shown: Vec<(char, String, Shown)> = changes
-        .iter()
-        .filter_map(|change| {
-            let (mark, shown) = match (&change.before, &change.after) {
-                (Some(before), Some(after)) => ('~', value::changed(before, after)),
-                (None, Some(after)) => ('+', value::single('+', after)),
-                (Some(before), None) => ('-', value::single('-', before)),
-                (None, None) => return None,
-            };
-            Some((mark, printable(&change.path.to_string()), shown))
-        })
-        .collect();
+/// A field with its mark, its path in words, and its values.
+type Field = (char, String, Shown);
+
+fn field(change: &ObjectChange, field: &FieldChange, keeps: bool) -> Option<Field> {
+    let (mark, shown) = match (&field.before, &field.after) {
+        (Some(before), Some(after)) => ('~', value::changed(before, after)),
+        (None, Some(after)) => ('+', value::single(if keeps { ' ' } else { '+' }, after)),
+        (Some(before), None) => ('-', value::single(if keeps { ' ' } else { '-' }, before)),
+        (None, None) => return None,
+    };
+    Some((if keeps { '=' } else { mark }, printable(&change.path_in_words(field)), shown))
+}
+
+fn fields(text: &mut String, change: &ObjectChange, styles: &Styles) {
+    let changed = change.fields.iter().filter_map(|inner| field(change, inner, false));
+    let shown: Vec<Field> = changed.chain(change.kept.iter().filter_map(|inner| field(change, inner, true))).collect();
     // Values of one object stand below each other, but one long path does not push all of them away.
     let inline = shown.iter().filter(|(_, _, shown)| matches!(shown, Shown::Inline(_)));
     let column =
         inline.map(|(_, path, _)| path.chars().count()).filter(|length| *length <= 56).max().unwrap_or_default();
     for (mark, path, shown) in &shown {
-        let style = if *mark == '~' { styles.change } else { styles.mark(*mark) };
+        let style = styles.mark(*mark);
         match shown {
-            Shown::Inline(value) => {
+            Shown::Inline(value) if path.chars().count().max(column) + value.chars().count() + 9 <= WIDTH => {
                 let _ = writeln!(text, "    {style}{mark}{style:#} {path:column$}   {value}");
+            }
+            Shown::Inline(value) => {
+                let _ = writeln!(text, "    {style}{mark}{style:#} {path}\n          {value}");
             }
             Shown::Below(lines) => {
                 let _ = writeln!(text, "    {style}{mark}{style:#} {path}");
@@ -229,20 +242,31 @@ fn footer(text: &mut String, comparison: &Comparison, styles: &Styles) {
             let _ = writeln!(
                 text,
                 "  {} on {}   {}:{}",
-                unknown.id, unknown.target, unknown.position.file, unknown.position.line
+                printable(&unknown.id.to_string()),
+                printable(unknown.target.name()),
+                printable(&unknown.position.file),
+                unknown.position.line
             );
         }
     }
-    for target in &diff.left {
+    if !diff.left.is_empty() {
+        let (left, it) =
+            (printable(&targets::few(&diff.left, WIDTH)), if diff.left.len() == 1 { "it" } else { "them" });
         let _ =
-            writeln!(text, "\n{target} left fleet.yaml: the agent stops looking after it and leaves its objects alone");
+            writeln!(text, "\n{left} left fleet.yaml: the agent stops looking after {it} and leaves all objects alone");
     }
-    if diff.changes.is_empty() {
+    if diff.is_empty() {
         if comparison.unreached.is_empty() && diff.unknown.is_empty() {
             let _ = writeln!(text, "\nNo differences.");
         }
         return;
     }
+    let _ = writeln!(text, "\n{}", sums(comparison));
+}
+
+/// `2 to change, 1 to replace on 3 targets`.
+pub(super) fn sums(comparison: &Comparison) -> String {
+    let diff = &comparison.diff;
     let sum =
         |op: Op| diff.changes.iter().filter(|change| change.op == op).map(|change| change.targets.len()).sum::<usize>();
     let parts: Vec<String> =
@@ -254,7 +278,23 @@ fn footer(text: &mut String, comparison: &Comparison, styles: &Styles) {
             .collect();
     let targets = diff.targets.iter().filter(|counts| counts.total() > 0).count();
     let targets = if targets == 1 { "1 target".to_owned() } else { format!("{targets} targets") };
-    let _ = writeln!(text, "\n{} on {targets}", parts.join(", "));
+    format!("{} on {targets}", parts.join(", "))
+}
+
+/// The page in ASCII: our own signs by the nearest, everything else escaped.
+pub(super) fn ascii(page: &str) -> String {
+    let mut text = String::with_capacity(page.len());
+    for c in page.chars() {
+        match c {
+            '→' => text.push_str("->"),
+            '·' => text.push('|'),
+            '─' | '–' => text.push('-'),
+            '…' => text.push_str("..."),
+            c if c.is_ascii() => text.push(c),
+            c => text.extend(c.escape_unicode()),
+        }
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The two sides of a comparison: revisions of Git and the working tree.
 
+use super::compare::Right;
 use crate::error::CommandError;
-use asm_io::revisions::WorkingCopy;
+use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, DirTree, resolve};
 use asm_shared::fleet::{Fleet, FleetState, Tree as _, TreeError};
 use std::path::Path;
@@ -53,9 +54,16 @@ pub(super) struct Side {
     pub(super) label: String,
     /// What its files say.
     pub(super) state: FleetState,
+    /// The commit it is; `None` for files that are not committed.
+    pub(super) commit: Option<String>,
 }
 
 impl Side {
+    /// What it is on the right of a comparison.
+    pub(super) fn right(&self) -> Right {
+        self.commit.clone().map_or(Right::Files, Right::Commit)
+    }
+
     /// The fleet file. When it cannot be used, the error lists what is wrong with it.
     pub(super) fn fleet(&self) -> Result<&Fleet, CommandError> {
         self.state.fleet.as_ref().ok_or_else(|| {
@@ -69,21 +77,58 @@ impl Side {
 
 /// Reads both sides; the left one is `None` when it is live.
 pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), CommandError> {
-    let working_tree = || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)) };
+    let working_tree =
+        || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)), commit: None };
     if *range == Range::Live(None) {
         return Ok((None, working_tree()));
     }
-    let copy = WorkingCopy::find(root).map_err(|error| wrong(&error).hinted("revisions need a Git repository"))?;
+    let copy = find(root)?;
     Ok(match range {
         Range::Live(revision) => (None, commit(&copy, revision.as_deref().unwrap_or("HEAD"), None)?),
         Range::WorkingTree(revision) => (Some(before(&copy, revision)?), working_tree()),
         Range::Between(from, to) => (Some(commit(&copy, from, None)?), commit(&copy, to, None)?),
         Range::SinceParting(from, to) => {
-            let ids = (resolve(&copy.repository, from), resolve(&copy.repository, to));
-            let (one, two) = (ids.0.map_err(|error| wrong(&error))?, ids.1.map_err(|error| wrong(&error))?);
-            let base = copy.merge_base(one, two).map_err(|error| wrong(&error))?.to_string();
+            let base = base(&copy, from, to)?;
             let label = format!("{from} at the common ancestor");
             (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
+        }
+    })
+}
+
+/// One revision.
+pub(super) fn revision(root: &Path, revision: &str) -> Result<Side, CommandError> {
+    before(&find(root)?, revision)
+}
+
+fn find(root: &Path) -> Result<WorkingCopy, CommandError> {
+    WorkingCopy::find(root).map_err(|error| wrong(&error).hinted("revisions need a Git repository"))
+}
+
+/// The commit where two revisions parted.
+fn base(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
+    let (one, two) = (known(copy, from)?, known(copy, to)?);
+    let base = copy.merge_base(one, two).map_err(|error| {
+        let deeper = copy.repository.is_shallow().then_some(DEEPER);
+        wrong(&error)
+            .hinted_with(deeper)
+            .hinted(format!("or compare the two as they are: kubectl asm diff {from}..{to}"))
+    })?;
+    Ok(base.to_string())
+}
+
+/// What helps a clone without the history that is asked for.
+const DEEPER: &str = "this clone is shallow: git fetch --unshallow, or git fetch --deepen=100";
+
+/// The commit that a revision means. The error says where it may be had.
+fn known(copy: &WorkingCopy, revision: &str) -> Result<Oid, CommandError> {
+    resolve(&copy.repository, revision).map_err(|error| {
+        let error = wrong(&error);
+        if copy.repository.is_shallow() {
+            return error.hinted(DEEPER);
+        }
+        match copy.remote_branch(revision) {
+            Some(branch) => error.hinted(format!("a remote has it: {branch}")),
+            None => error.hinted("list what there is with: git branch --all; get what is new with: git fetch"),
         }
     })
 }
@@ -91,27 +136,29 @@ pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), C
 /// The old side of the working tree: a fleet that is not committed yet has nothing there.
 fn before(copy: &WorkingCopy, revision: &str) -> Result<Side, CommandError> {
     if revision == "HEAD" && copy.is_unborn() {
-        return Ok(Side { label: "nothing (no commit yet)".to_owned(), state: FleetState::default() });
+        let label = "nothing (no commit yet)".to_owned();
+        return Ok(Side { label, state: FleetState::default(), commit: None });
     }
     commit(copy, revision, None)
 }
 
 /// The fleet in a commit. A commit from before the fleet was started has nothing.
 fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>) -> Result<Side, CommandError> {
-    let id = resolve(&copy.repository, revision).map_err(|error| wrong(&error))?;
+    let id = known(copy, revision)?;
     let short = copy.short(id);
     let name = label.unwrap_or(revision);
     let label = if id.to_string().starts_with(name) { short } else { format!("{name} ({short})") };
+    let commit = Some(id.to_string());
     if !copy.has_folder(id) {
-        return Ok(Side { label, state: FleetState::default() });
+        return Ok(Side { label, state: FleetState::default(), commit });
     }
     let tree = CommitTree::of(&copy.repository, id, &copy.folder).map_err(|error| wrong(&error))?;
     let has_fleet = tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml");
     let state = if has_fleet { FleetState::read(&tree) } else { FleetState::default() };
-    Ok(Side { label, state })
+    Ok(Side { label, state, commit })
 }
 
-fn wrong(error: &TreeError) -> CommandError {
+pub(super) fn wrong(error: &TreeError) -> CommandError {
     let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     CommandError::input(format!("{place}{}", error.reason))
 }

@@ -1,5 +1,6 @@
 //! Whole pages, as people see them.
 
+use super::super::compare::{Right, Unreached};
 use super::super::document;
 use super::*;
 use crate::error::CommandError;
@@ -53,7 +54,15 @@ fn state(files: &[(&str, &str)]) -> FleetState {
 }
 
 fn comparison(diff: FleetDiff) -> Comparison {
-    Comparison { before: "main (4f1c2aa)".to_owned(), after: "working tree".to_owned(), diff, unreached: Vec::new() }
+    Comparison {
+        before: "main (4f1c2aa)".to_owned(),
+        after: "working tree".to_owned(),
+        right: Right::Files,
+        is_live: false,
+        is_literal: false,
+        diff,
+        unreached: Vec::new(),
+    }
 }
 
 fn example() -> Comparison {
@@ -114,7 +123,7 @@ fn removal_and_a_cluster_out_of_reach() {
     let (before, after) = (state(&[("clusters/m1c1/gateway.yaml", &service("internet", "Local"))]), state(&[]));
     let mut comparison = comparison(diff(&before, &after));
     comparison.diff.targets.retain(|counts| counts.target.name() != "m1c3");
-    comparison.unreached.push(super::super::Unreached {
+    comparison.unreached.push(Unreached {
         name: LiveTargetName { target: Target::Cluster("m1c3".into()), kube_context: "m1c3".to_owned() },
         error: CommandError::unreachable("cannot read m1c3 (context m1c3)"),
     });
@@ -126,11 +135,9 @@ fn nothing_differs() {
     let state = state(&[("mesh/route.yaml", ROUTE)]);
     insta::assert_snapshot!(page(&comparison(diff(&state, &state)), false, false), @"
     Comparing main (4f1c2aa) → working tree · mesh and 3 clusters
-           add  change  replace  destroy
-    mesh     –       –        –        –   no change
-    m1c1     –       –        –        –   no change
-    m1c2     –       –        –        –   no change
-    m1c3     –       –        –        –   no change
+                       add  change  replace  destroy
+    mesh                 –       –        –        –   no change
+    m1c1, m1c2, m1c3     –       –        –        –   no change
 
     No differences.
     ");

@@ -55,7 +55,7 @@ pub(super) fn changed(before: &Value, after: &Value) -> Shown {
     Shown::Below(limited(lines))
 }
 
-fn limited(mut lines: Vec<Line>) -> Vec<Line> {
+pub(super) fn limited(mut lines: Vec<Line>) -> Vec<Line> {
     if lines.len() > LINES {
         let more = lines.len() - LINES;
         lines.truncate(LINES);
@@ -82,14 +82,25 @@ fn inline(value: &Value) -> Option<String> {
 }
 
 /// The lines of a long value: text as it is, everything else as YAML.
-fn block(value: &Value) -> Vec<String> {
+pub(super) fn block(value: &Value) -> Vec<String> {
     let text = value.as_str().map_or_else(|| yaml::write(value), str::to_owned);
     text.trim_end_matches('\n').split('\n').map(printable).collect()
 }
 
-/// Without control characters: values come from clusters, and a terminal obeys escape sequences.
+/// Without control characters: values come from clusters, and a terminal obeys escape sequences. Characters that are not
+/// seen or turn the direction of the text are shown too: with them, one name can look like another.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+/// Line and paragraph separators, zero-width characters, bidirectional controls, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -105,6 +116,7 @@ mod tests {
         assert_eq!(inline(single('+', &json!(["a", "b"]))), "[a, b]");
         assert_eq!(inline(single('+', &json!(""))), "\"\"");
         assert_eq!(inline(single('+', &json!("\u{1b}[31mred"))), "\\u{1b}[31mred");
+        assert_eq!(printable("a\u{202e}b\u{2028}中"), "a\\u{202e}b\\u{2028}中");
     }
 
     #[test]

@@ -170,7 +170,7 @@ pub(crate) const VERBS: &[Verb] = &[
     writing("route remove", "details --rule alpha", "details --rule gamma"),
     Verb {
         path: "diff",
-        formats: WRITES,
+        formats: &["json", "yaml", "name", "markdown", "patch"],
         repeatable: true,
         clean: Args("HEAD"),
         findings: After(change_files, ""),

@@ -3,6 +3,7 @@
 //! One table of effects; each looks at one object before and after. The texts are for people and stand below the change.
 
 mod annotations;
+mod destroyed;
 mod gateway;
 mod service;
 mod workload;
@@ -69,12 +70,15 @@ const EFFECTS: &[Effect] = &[
     effect("pod templates", workload::pods_restart),
     effect("no pod is left", workload::scaled_to_zero),
     effect("fields that the API server never changes", workload::immutable),
-    effect("deleting what holds other objects", workload::holder_destroyed),
 ];
 
-/// Everything that a change means, in the order of the table.
+/// Everything that a change means, in the order of the table. What is destroyed always means something.
 pub(super) fn of(pair: &Pair<'_>) -> Vec<Consequence> {
-    EFFECTS.iter().flat_map(|effect| (effect.find)(pair)).collect()
+    let mut found: Vec<Consequence> = EFFECTS.iter().flat_map(|effect| (effect.find)(pair)).collect();
+    if found.is_empty() {
+        found.extend(destroyed::otherwise(pair));
+    }
+    found
 }
 
 impl<'a> Pair<'a> {

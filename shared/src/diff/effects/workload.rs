@@ -65,19 +65,3 @@ fn lies_in(fields: &str, path: &FieldPath) -> bool {
     (1..=path.segments().len())
         .any(|length| pattern::matches(fields, &FieldPath::new(path.segments()[..length].to_vec())))
 }
-
-pub(super) fn holder_destroyed(pair: &Pair<'_>) -> Vec<Consequence> {
-    if pair.destroyed().is_none() {
-        return Vec::new();
-    }
-    let text = if pair.is("", "Namespace") {
-        "everything in it is deleted, also what Git does not know, with the load balancers of its Services"
-    } else if pair.is("apiextensions.k8s.io", "CustomResourceDefinition") {
-        "every object of this kind is deleted with it"
-    } else if pair.is("", "PersistentVolumeClaim") {
-        "its data is deleted unless the volume's reclaim policy is Retain"
-    } else {
-        return Vec::new();
-    };
-    vec![Consequence::note(text)]
-}

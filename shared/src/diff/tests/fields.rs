@@ -215,3 +215,47 @@ fn zeroes_that_go_drops_are_no_drift_but_pointers_are() {
         @"spec.template.spec.containers[app].securityContext.allowPrivilegeEscalation  false → ·"
     );
 }
+
+/// What is compared by what it means, one row each: kind, two texts of the same, one that is something else.
+#[test]
+fn values_are_compared_by_their_type() {
+    let rule = |connect: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "a"}, "spec": {"trafficPolicy": {"connectionPool": {"tcp": {"connectTimeout": connect}}}}});
+    let entry = |hosts: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "a"}, "spec": {"hosts": hosts}});
+    let memory =
+        |amount: Value| deployment(json!({"containers": [{"name": "a", "resources": {"limits": {"memory": amount}}}]}));
+    let target = |port: Value| service(json!({"ports": [{"port": 80, "targetPort": port}]}));
+    let probe = |port: Value| {
+        deployment(json!({"containers": [{"name": "a", "readinessProbe": {"httpGet": {"path": "/", "port": port}}}]}))
+    };
+    let routes = |hosts: [&str; 2]| {
+        route(json!({"http": hosts.map(|host| json!({"route": [{"destination": {"host": host}}]}))}))
+    };
+    let rows: [(&str, Value, Value, Value); 8] = [
+        ("quantity", memory(json!("2Gi")), memory(json!("2048Mi")), memory(json!("2G"))),
+        ("quantity as a number", memory(json!("1k")), memory(json!(1000)), memory(json!(1024))),
+        ("duration", rule(json!("1m30s")), rule(json!("90s")), rule(json!("90ms"))),
+        ("int-or-string", target(json!(80)), target(json!(80.0)), target(json!("80"))),
+        ("int-or-string of a probe", probe(json!("http")), probe(json!("http")), probe(json!(80))),
+        ("hosts as a set", entry(json!(["a", "b"])), entry(json!(["b", "a"])), entry(json!(["a", "c"]))),
+        ("default", target(json!(80)), service(json!({"ports": [{"port": 80, "protocol": "TCP"}]})), target(json!(81))),
+        ("routes as an ordered list", routes(["a", "b"]), routes(["a", "b"]), routes(["b", "a"])),
+    ];
+    for (what, value, same, other) in rows {
+        assert_eq!(lines(&between(&value, &same)), "", "{what}");
+        assert_eq!(lines(&missing_from(&value, &same)), "", "{what}");
+        assert_ne!(lines(&between(&value, &other)), "", "{what}");
+        assert_ne!(lines(&missing_from(&value, &other)), "", "{what}");
+    }
+}
+
+#[test]
+fn a_port_is_known_by_its_name_and_by_its_number() {
+    let ports = |ports: Value| service(json!({"ports": ports}));
+    let before = ports(json!([{"name": "http", "port": 9080}, {"name": "admin", "port": 15000}]));
+    let moved = ports(json!([{"name": "admin", "port": 15000}, {"name": "http", "port": 9090}]));
+    insta::assert_snapshot!(lines(&between(&before, &moved)), @"spec.ports[http].port  9080 → 9090");
+    let renamed = ports(json!([{"name": "web", "port": 9080}, {"name": "admin", "port": 15000}]));
+    insta::assert_snapshot!(lines(&between(&before, &renamed)), @r#"spec.ports[port=9080,protocol=TCP].name  "http" → "web""#);
+    // A live port of another number is another port: applying adds ours beside it.
+    insta::assert_snapshot!(lines(&missing_from(&before, &moved)), @r#"spec.ports[port=9080,protocol=TCP]  {"name":"http","port":9080} → ·"#);
+}

@@ -92,8 +92,7 @@ fn the_same_change_on_two_clusters_is_told_once() {
     m1c2: 0 create, 1 change, 0 replace, 0 destroy
     Change Service istio-system/clb-2 on m1c1+m1c2 at groups/all/clb.yaml:10:3
       spec.externalTrafficPolicy  "Local" → "Cluster"
-      spec.ports[port=80,protocol=TCP]  {"name":"http","port":80} → ·
-      spec.ports[port=8080,protocol=TCP]  · → {"name":"http","port":8080}
+      spec.ports[http].port  80 → 8080
       ! client source IP is lost (SNAT); with Terway, backend-type: eni keeps it
       ! port 80 is closed: its clients are cut off
     "#);
@@ -159,7 +158,7 @@ fn a_cluster_that_leaves_the_fleet_is_left_alone() {
 fn live(objects: Vec<(Value, bool)>) -> LiveTarget {
     let objects = objects
         .into_iter()
-        .map(|(object, is_managed)| (ObjectId::of(&object).unwrap(), LiveObject { object, is_managed }))
+        .map(|(object, is_managed)| (ObjectId::of(&object).unwrap(), LiveObject { object: object.into(), is_managed }))
         .collect();
     LiveTarget { target: Target::Cluster("m1c1".into()), objects, unknown: BTreeSet::new() }
 }

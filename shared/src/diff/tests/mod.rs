@@ -1,6 +1,7 @@
 //! Tests of the comparison: what people see, and properties that hold for every object.
 
-mod apply;
+mod consequences;
 mod fields;
 mod fleets;
 mod properties;
+mod versions;

@@ -1,0 +1,183 @@
+//! Both sides are read and compared.
+
+use super::sides::{self, Range};
+use super::{DiffArgs, loose, markdown, problems};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::live::{self, LiveTargetName, objects};
+use asm_shared::diff::{FleetDiff, diff, diff_literally, diff_live, diff_live_literally};
+use asm_shared::fleet::{FleetState, Problem};
+use futures::stream::{self, StreamExt as _};
+use std::path::Path;
+
+/// API servers read at the same time.
+const TARGETS_AT_ONCE: usize = 4;
+
+/// Why a target is missing from the result.
+#[derive(Debug)]
+pub(super) struct Unreached {
+    pub(super) name: LiveTargetName,
+    pub(super) error: CommandError,
+}
+
+/// What the right side is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    /// Files that are not committed.
+    Files,
+    /// A commit, by its full ID.
+    Commit(String),
+    /// Files of no fleet.
+    Loose,
+}
+
+/// A comparison and what it is between.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    /// What the left side is called.
+    pub(super) before: String,
+    /// What the right side is called.
+    pub(super) after: String,
+    /// What the right side is.
+    pub(super) right: Right,
+    /// The left side is what runs.
+    pub(super) is_live: bool,
+    /// To the letter.
+    pub(super) is_literal: bool,
+    pub(super) diff: FleetDiff,
+    pub(super) unreached: Vec<Unreached>,
+}
+
+impl Comparison {
+    /// Two states of Git, one of them perhaps the working tree.
+    pub(crate) fn of_git(root: &Path, from: &str, to: Option<&str>) -> Result<Self, CommandError> {
+        let range = match to {
+            Some(to) => Range::Between(from.to_owned(), to.to_owned()),
+            None => Range::WorkingTree(from.to_owned()),
+        };
+        let (before, after) = sides::read(root, &range)?;
+        let (before, before_label) = before.map(|side| (side.state, side.label)).unwrap_or_default();
+        Ok(Self {
+            before: before_label,
+            right: after.right(),
+            after: after.label,
+            is_live: false,
+            is_literal: false,
+            diff: diff(&before, &after.state),
+            unreached: Vec::new(),
+        })
+    }
+}
+
+impl Comparison {
+    /// As Markdown for a pull request, of at most `budget` bytes (and so of at most as many characters).
+    pub(crate) fn markdown(&self, budget: usize) -> String {
+        markdown::page(self, budget)
+    }
+}
+
+/// A comparison, and what keeps it from being whole.
+pub(super) struct Compared {
+    pub(super) comparison: Comparison,
+    /// Of the right side.
+    pub(super) problems: Vec<Problem>,
+    /// What API servers did not tell.
+    pub(super) gaps: Vec<String>,
+}
+
+/// Reads both sides and compares them.
+pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
+    if !args.manifests.is_empty() || !args.cluster.is_empty() {
+        return loose::compare(context, args);
+    }
+    let root = context.repo_root()?;
+    let range = Range::parse(args.revision.as_deref(), args.live)?;
+    let (before, after) = sides::read(&root, &range)?;
+    // Checks the names also when nothing live is read.
+    let chosen = live::chosen(context, after.fleet()?, &args.targets)?;
+    let mut compared = match before {
+        Some(before) => {
+            warn_before(context, &before.state.problems);
+            let diff = if args.raw { diff_literally } else { diff }(&before.state, &after.state);
+            in_files(args, before.label, after.label.clone(), after.right(), diff, after.state.problems)
+        }
+        None => against_live(context, args, &chosen, after.label.clone(), after.right(), after.state, |_| {})?,
+    };
+    retain(args, &mut compared);
+    Ok(compared)
+}
+
+/// Leaves out the targets that were not asked for.
+pub(super) fn retain(args: &DiffArgs, compared: &mut Compared) {
+    if !args.targets.is_empty() {
+        let keep = |name: &str| args.targets.iter().any(|target| target == name);
+        compared.comparison.diff.retain_targets(|target| keep(target.name()));
+    }
+}
+
+/// A comparison of files with files.
+pub(super) fn in_files(
+    args: &DiffArgs,
+    before: String,
+    after: String,
+    right: Right,
+    diff: FleetDiff,
+    problems: Vec<Problem>,
+) -> Compared {
+    let unreached = Vec::new();
+    let comparison = Comparison { before, after, right, is_live: false, is_literal: args.raw, diff, unreached };
+    Compared { comparison, problems, gaps: Vec::new() }
+}
+
+/// Compares with what runs. `prepare` sees what was read before it is compared.
+pub(super) fn against_live(
+    context: &Context,
+    args: &DiffArgs,
+    chosen: &[LiveTargetName],
+    label: String,
+    right: Right,
+    wanted: FleetState,
+    prepare: impl Fn(&mut objects::Seen),
+) -> Result<Compared, CommandError> {
+    let (mut seen, unreached) = context.block_on(read_live(context, chosen, &wanted))?;
+    seen.iter_mut().for_each(prepare);
+    let mut gaps = Vec::new();
+    for seen in &seen {
+        gaps.extend(seen.gaps.iter().map(|gap| format!("{}: {}: {}", seen.live.target, gap.what, gap.why)));
+    }
+    let live: Vec<_> = seen.into_iter().map(|seen| seen.live).collect();
+    let diff = if args.raw { diff_live_literally } else { diff_live }(&live, &wanted);
+    let before = "live".to_owned();
+    let comparison = Comparison { before, after: label, right, is_live: true, is_literal: args.raw, diff, unreached };
+    Ok(Compared { comparison, problems: wanted.problems, gaps })
+}
+
+/// The old side's problems do not fail the command: it is often the new side that mends them.
+pub(super) fn warn_before(context: &Context, found: &[Problem]) {
+    if let Some(first) = found.first() {
+        context.ui().warning(&format!("{} in the files of the old side, the first: {first}", problems(found.len())));
+    }
+}
+
+/// Reads the targets, several at a time, in their own order.
+async fn read_live(
+    context: &Context,
+    chosen: &[LiveTargetName],
+    wanted: &FleetState,
+) -> Result<(Vec<objects::Seen>, Vec<Unreached>), CommandError> {
+    let progress = context.ui().progress(&format!("reading {} API servers", chosen.len()));
+    let answers: Vec<_> = stream::iter(chosen)
+        .map(|name| async move { (name, objects::read(context, name, wanted).await) })
+        .buffered(TARGETS_AT_ONCE)
+        .collect()
+        .await;
+    drop(progress);
+    let (mut seen, mut unreached) = (Vec::new(), Vec::new());
+    for (name, answer) in answers {
+        match answer {
+            Ok(answer) => seen.push(answer),
+            Err(error) => unreached.push(Unreached { name: name.clone(), error }),
+        }
+    }
+    Ok((seen, unreached))
+}
