@@ -53,6 +53,26 @@ impl WorkingCopy {
         })
     }
 
+    /// The files in which two commits contradict each other, in the repository, by path; empty when they can be merged.
+    ///
+    /// # Errors
+    /// When one of them cannot be read.
+    pub fn conflicts(&self, one: Oid, two: Oid) -> Result<Vec<String>, TreeError> {
+        let failed = |error: git2::Error| TreeError { path: String::new(), reason: error.message().to_owned() };
+        let (one, two) = (self.repository.find_commit(one), self.repository.find_commit(two));
+        let index =
+            self.repository.merge_commits(&one.map_err(failed)?, &two.map_err(failed)?, None).map_err(failed)?;
+        let mut paths = Vec::new();
+        for conflict in index.conflicts().map_err(failed)? {
+            let conflict = conflict.map_err(failed)?;
+            let entry = conflict.our.or(conflict.their).or(conflict.ancestor);
+            paths.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
+        }
+        paths.sort();
+        paths.dedup();
+        Ok(paths)
+    }
+
     /// The remote-tracking branch of this name (`origin/feature` for `feature`), if there is exactly one.
     pub fn remote_branch(&self, name: &str) -> Option<String> {
         let branches = self.repository.branches(Some(git2::BranchType::Remote)).ok()?;
@@ -110,6 +130,24 @@ mod tests {
         assert!(base.to_string().starts_with(&copy.short(base)));
         let stranger = commit(&repository, &[], "stranger");
         assert!(copy.merge_base(one, stranger).unwrap_err().reason.contains("no commit in common"));
+    }
+
+    #[test]
+    fn commits_that_contradict_each_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let repository = Repository::init(directory.path()).unwrap();
+        let write = |path: &str, text: &str, parents: &[Oid]| {
+            std::fs::write(directory.path().join(path), text).unwrap();
+            let mut index = repository.index().unwrap();
+            index.add_path(Path::new(path)).unwrap();
+            index.write().unwrap();
+            commit(&repository, parents, text)
+        };
+        let base = write("a", "1", &[]);
+        let (two, three) = (write("a", "2", &[base]), write("a", "3", &[base]));
+        let copy = WorkingCopy::find(directory.path()).unwrap();
+        assert_eq!(copy.conflicts(two, three).unwrap(), ["a"]);
+        assert_eq!(copy.conflicts(base, three).unwrap(), [""; 0]);
     }
 
     #[test]

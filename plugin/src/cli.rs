@@ -12,8 +12,8 @@ const GLOBAL: &str = "Global options";
 /// Gateways, load balancers and routes of an Alibaba Cloud Service Mesh fleet, kept as plain YAML in Git.
 ///
 /// A fleet repository has a `fleet.yaml` and the folders `mesh/`, `groups/` and `clusters/`. Commands find it from the
-/// current directory upwards and change files in it. They leave committing to you, but for `clb replace` and `--steps`, whose
-/// steps are commits. `asm-agent` brings what is committed to the clusters.
+/// current directory upwards and change files in it. They leave committing to you, but for `clb replace`, `--steps` and
+/// `pr create`, whose steps are commits. `asm-agent` brings what is committed to the clusters.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -1,5 +1,13 @@
 //! Commits with the user's own Git: their identity, their signing key, their hooks.
 
+mod call;
+mod commit;
+mod look;
+mod network;
+
+pub(crate) use look::{Dirty, Stand};
+pub(crate) use network::{Network, RemoteRefs};
+
 use crate::context::FleetRepo;
 use crate::error::CommandError;
 use crate::write;

@@ -9,6 +9,7 @@ mod commit;
 pub mod context;
 pub mod error;
 pub mod exit;
+pub mod forge;
 mod git;
 pub mod kubeconfig;
 pub mod live;

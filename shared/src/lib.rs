@@ -17,4 +17,5 @@ pub mod istio;
 pub mod kubeconfig;
 pub mod object;
 pub mod plan;
+pub mod pull_request;
 pub mod yaml;

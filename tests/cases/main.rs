@@ -15,6 +15,7 @@ mod lab;
 mod life;
 mod once;
 mod order;
+mod pull_request;
 mod several_clbs;
 mod shared_gateway;
 mod story;

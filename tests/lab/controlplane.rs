@@ -115,7 +115,7 @@ pub fn cache_dir() -> Result<PathBuf> {
 }
 
 /// A short name for exactly these sources.
-fn key(sources: &[(&str, &str)]) -> String {
+pub(crate) fn key(sources: &[(&str, &str)]) -> String {
     let mut hash = Sha256::new();
     for (name, text) in sources {
         // Lengths keep ("ab", "c") and ("a", "bc") apart.
@@ -128,7 +128,7 @@ fn key(sources: &[(&str, &str)]) -> String {
 }
 
 /// Runs `make` unless `target` is there, with a lock around it: two tests that start together build once.
-fn once(target: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn once(target: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if target.exists() {
         return Ok(());
     }
@@ -200,14 +200,14 @@ pub(crate) fn istio_crds() -> Result<Vec<serde_json::Value>> {
     serde_json::from_slice(&text).with_context(|| format!("{} is damaged: delete it", target.display()))
 }
 
-fn go(dir: &Path) -> Command {
+pub(crate) fn go(dir: &Path) -> Command {
     let mut command = Command::new("go");
     // GOFLAGS and workspaces of the caller would change what is built.
     command.current_dir(dir).env("GOWORK", "off").env_remove("GOFLAGS").stdin(Stdio::null()).stdout(Stdio::piped());
     command
 }
 
-fn no_go(error: std::io::Error) -> anyhow::Error {
+pub(crate) fn no_go(error: std::io::Error) -> anyhow::Error {
     if error.kind() == std::io::ErrorKind::NotFound {
         anyhow::anyhow!(
             "`go` is not on the PATH. The lab builds its API servers from source: install Go 1.24 or newer \

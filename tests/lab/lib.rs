@@ -20,6 +20,7 @@ pub mod controllers;
 mod controlplane;
 mod crds;
 mod etcd;
+mod forge;
 mod git_server;
 pub mod kubectl;
 mod pki;
@@ -53,6 +54,7 @@ pub use crate::{
     audit::{AuditEntry, AuditMark, AuditResource, count_by_user},
     controllers::{Cloud, CloudSync, DeletedLoadBalancer, LoadBalancer, LoadBalancerKind, Owner, SyncKind},
     controlplane::{ControlPlane, Program, cache_dir},
+    forge::Forge,
     git_server::{GitServer, Mode as GitMode},
     pki::{Pki, ServerCert},
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},

@@ -13,6 +13,7 @@ pub mod freeze;
 pub mod gateway;
 pub mod import;
 pub mod init;
+pub mod pr;
 pub mod resume;
 pub mod revert;
 pub mod route;
@@ -44,6 +45,8 @@ pub enum Command {
     #[command(subcommand)]
     Route(route::RouteCommand),
     Diff(diff::DiffArgs),
+    #[command(subcommand)]
+    Pr(pr::PrCommand),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
     Adopt(adopt::AdoptArgs),
@@ -70,6 +73,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Route(command) => route::run(context, command),
         Command::Gateway(command) => gateway::run(context, command),
         Command::Diff(args) => diff::run(context, args),
+        Command::Pr(command) => pr::run(context, command),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
         Command::Adopt(args) => adopt::run(context, args),

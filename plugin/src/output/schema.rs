@@ -10,6 +10,7 @@ use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
@@ -38,6 +39,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<IngressGatewayList<'_>>(),
         schema::<LoadBalancerList<'_>>(),
         schema::<RevertList<'_>>(),
+        schema::<PullRequest>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
         schema::<StepList<'_>>(),

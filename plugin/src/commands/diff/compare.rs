@@ -48,7 +48,6 @@ pub(crate) struct Comparison {
     pub(super) unreached: Vec<Unreached>,
 }
 
-#[expect(dead_code, reason = "for pull requests")]
 impl Comparison {
     /// Two states of Git, one of them perhaps the working tree.
     pub(crate) fn of_git(root: &Path, from: &str, to: Option<&str>) -> Result<Self, CommandError> {

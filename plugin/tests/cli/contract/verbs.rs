@@ -179,6 +179,15 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Args("--live"),
     },
     Verb {
+        path: "pr create",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args(""),
+        findings: NO_FINDINGS,
+        input: Args("--base no-such-branch"),
+        unreachable: Never("it asks no API server; forges that cannot be reached are in pull_requests.rs"),
+    },
+    Verb {
         path: "status",
         formats: LISTS,
         repeatable: true,
@@ -339,8 +348,8 @@ pub(crate) struct Stage {
 impl Stage {
     /// Clusters m1c1, m1c2 and spare; a serverless gateway ingressgateway, the Gateway bookinfo-gateway; bookinfo in both
     /// clusters; the routes bookinfo and reviews (v1 and v2); the gateway edge in m1c1 with the further CLB istio-edge-2; the
-    /// route details with the rules alpha and beta before an unnamed one, the timeout of which is frozen. All of it is committed. The agent's FleetSync shop
-    /// is ready.
+    /// route details with the rules alpha and beta before an unnamed one, the timeout of which is frozen. All of it is
+    /// committed, and pushed to origin on GitHub. The agent's FleetSync shop is ready.
     pub(crate) fn new() -> Self {
         static FLEET: OnceLock<World> = OnceLock::new();
         let template = FLEET.get_or_init(make_fleet);
@@ -393,8 +402,16 @@ fn make_fleet() -> World {
     ] {
         world.ok(&line.split(' ').collect::<Vec<_>>());
     }
-    for line in ["init --quiet -b main", "add .", "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet"]
-    {
+    for line in [
+        "init --quiet -b main",
+        "add .",
+        "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet",
+        // The remote is inside, so that it is copied with the fleet.
+        "clone --quiet --bare . .git/forge/fleet.git",
+        "remote add origin https://github.com/shop/fleet.git",
+        "config url..git/forge/.insteadOf https://github.com/shop/",
+        "fetch --quiet",
+    ] {
         let mut git = std::process::Command::new("git");
         git.args(line.split(' ')).current_dir(world.root()).env_clear().env("HOME", world.root().join(".."));
         git.env("PATH", std::env::var_os("PATH").unwrap_or_default());
