@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod health;
 pub mod istio;
 pub mod kubeconfig;
+pub mod lint;
 pub mod object;
 pub mod plan;
 pub mod yaml;

@@ -1,0 +1,8 @@
+//! One rule, one file. The file's name is the rule's ID with underscores; its module comment is its documentation page.
+
+pub(super) mod destination_host;
+pub(super) mod destination_subset;
+pub(super) mod gateway_selector;
+pub(super) mod subset_pods;
+pub(super) mod virtual_service_gateway;
+pub(super) mod virtual_service_host;
