@@ -11,6 +11,12 @@ pub const RULES: &[&Rule] = &[
     &rules::destination_host::RULE,
     &rules::destination_subset::RULE,
     &rules::subset_pods::RULE,
+    &rules::gateway_port::RULE,
+    &rules::destination_port::RULE,
+    &rules::destination_rule_host::RULE,
+    &rules::unreachable_rule::RULE,
+    &rules::ineffective_match::RULE,
+    &rules::service_differs::RULE,
 ];
 
 /// The rule of this ID.

@@ -12,6 +12,7 @@ pub(super) struct Report<'a> {
     message: String,
     severity: Option<Severity>,
     code: Option<&'static str>,
+    beyond: bool,
     hint: Option<String>,
     related: Vec<(&'a Manifest, String, String)>,
     targets: Option<Vec<Target>>,
@@ -28,6 +29,7 @@ impl<'a> Report<'a> {
             message: message.into(),
             severity: None,
             code: None,
+            beyond: false,
             hint: None,
             related: Vec::new(),
             targets: None,
@@ -44,6 +46,12 @@ impl<'a> Report<'a> {
     /// The code of `istioctl analyze`, when the rule has several.
     pub(super) fn code(mut self, code: &'static str) -> Self {
         self.code = Some(code);
+        self
+    }
+
+    /// `istioctl analyze` does not see this one, although the rule has a code.
+    pub(super) fn beyond(mut self) -> Self {
+        self.beyond = true;
         self
     }
 
@@ -135,7 +143,7 @@ impl<'a> Sink<'a> {
             rule: rule.id,
             severity: report.severity.unwrap_or(rule.severity),
             code: report.code.or(match rule.istio {
-                [only] => Some(*only),
+                [only] if !report.beyond => Some(*only),
                 _ => None,
             }),
             message: report.message,

@@ -18,11 +18,13 @@
 //! Correct the host (`NAME.NAMESPACE.svc.cluster.local` for another namespace) or the port, or add the Service.
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{HostMatch, World, namespace};
+use super::super::world::{HostMatch, World, host_namespace, namespace};
 use crate::distance::distance;
 use crate::istio::{RouteDestination, VirtualService, full_host};
+use serde_json::Value;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -32,7 +34,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &["IST0101"],
     kiali: &["KIA1101"],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("destination_host.rs"),
     check,
 };
@@ -40,13 +42,27 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in &world.routes {
         let own = namespace(route.manifest);
+        for pointer in without_destination(&route.manifest.object) {
+            let message = "this entry names no destination: there is nowhere to send requests to";
+            sink.push(Report::at(route.manifest, pointer, message).hint("Name one: destination: {host: …}"));
+        }
         for (to, pointer) in VirtualService::destinations(&route.manifest.object) {
-            let found = world.hosts.find(&to.host, own);
+            let found = world.host_for(&to.host, route.manifest);
             if found.is_empty() {
-                if world.knows_namespace(namespace_of(&to.host, own)) {
+                if world.knows_namespace(host_namespace(&to.host, own)) {
                     let message = format!("there is no Service and no ServiceEntry {}", full_host(&to.host, own));
-                    let report = Report::at(route.manifest, pointer, format!("{message}: requests answer 503"));
-                    sink.push(report.hints(meant(world, &to.host, own)));
+                    let report = Report::at(route.manifest, pointer.clone(), format!("{message}: requests answer 503"));
+                    sink.push(match meant(world, &to.host, own) {
+                        Some(name) => {
+                            let edit = EditOp::Set(format!("{pointer}/host"), name.clone().into());
+                            let report = report.hint(format!("Did you mean {name}?"));
+                            report.fix(format!("send them to {name}"), false, vec![(route.manifest, edit)])
+                        }
+                        None if !world.hosts.find(&to.host, own).is_empty() => {
+                            report.hint("There is one, but `exportTo` keeps it from those who see this VirtualService")
+                        }
+                        None => report,
+                    });
                 }
             } else if let Some(message) = wrong_port(world, &to, &found) {
                 sink.push(Report::at(route.manifest, pointer, message).hint("Name a port that the Service has"));
@@ -55,24 +71,28 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     }
 }
 
-/// The namespace in which a host has to be.
-fn namespace_of<'h>(host: &'h str, own: &'h str) -> &'h str {
-    let mut labels = host.split('.');
-    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
-    match (space, rest) {
-        (Some(space), Some("svc") | None) => space,
-        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
-        _ => own,
+/// Places of route entries without a host.
+fn without_destination(object: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for kind in ["http", "tls", "tcp"] {
+        let rules = object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array).into_iter().flatten();
+        for (rule, value) in rules.enumerate() {
+            let entries = value.get("route").and_then(Value::as_array).into_iter().flatten().enumerate();
+            let empty = entries.filter(|(_, entry)| entry.pointer("/destination/host").is_none());
+            found.extend(empty.map(|(index, _)| format!("/spec/{kind}/{rule}/route/{index}")));
+        }
     }
+    found
 }
 
 fn wrong_port(world: &World<'_>, to: &RouteDestination, found: &HostMatch<'_>) -> Option<String> {
     let port = u64::from(to.port?);
-    // A ServiceEntry may add ports; its own are judged with it.
-    if !found.entries.is_empty() {
-        return None;
-    }
     let mut ports: Vec<u64> = Vec::new();
+    for entry in &found.entries {
+        let own = entry.object.pointer("/spec/ports").and_then(Value::as_array);
+        // It says nothing of ports: nothing can be said of them.
+        ports.extend(own?.iter().filter_map(|port| port.get("number").and_then(Value::as_u64)));
+    }
     for service in found.services.iter().filter_map(|index| world.services.get(*index)) {
         ports.extend(service.ports.iter().map(|port| port.port));
     }
@@ -82,15 +102,15 @@ fn wrong_port(world: &World<'_>, to: &RouteDestination, found: &HostMatch<'_>) -
     ports.sort_unstable();
     ports.dedup();
     let ports: Vec<String> = ports.iter().map(u64::to_string).collect();
-    Some(format!("the Service {} has no port {port}, only {}", to.host, ports.join(", ")))
+    Some(format!("{} has no port {port}, only {}", to.host, ports.join(", ")))
 }
 
 fn meant(world: &World<'_>, host: &str, own: &str) -> Option<String> {
     let full = full_host(host, own);
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let names = world.hosts.names();
+    let names = world.hosts.names().filter(|name| *name != full);
     // The same name in another namespace, or almost the same name.
     let near =
         names.map(|name| (distance(name, &full), name)).filter(|(far, name)| *far <= 2 || short(name) == short(&full));
-    near.min().map(|(_, name)| format!("Did you mean {name}?"))
+    near.min().map(|(_, name)| name.to_owned())
 }

@@ -1,15 +1,22 @@
 //! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
 //! number of objects; it borrows the manifests.
 
+mod doors;
+mod exports;
+mod fronts;
 mod hosts;
 mod pods;
 mod routing;
 mod services;
+mod shadows;
 
+pub(super) use doors::{Bound, Door, doors};
+pub(super) use exports::{Scope, scope};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use pods::{Pod, PodIndex};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
 pub(super) use services::{Service, ServicePort};
+pub(super) use shadows::{Shadow, shadows};
 
 use super::Assumptions;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
@@ -34,6 +41,7 @@ pub(super) struct World<'a> {
     /// What host names mean.
     pub(super) hosts: Hosts<'a>,
     assumptions: Assumptions,
+    fronts: fronts::Fronts<'a>,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
@@ -54,6 +62,7 @@ impl<'a> World<'a> {
             routes: routing::routes(state),
             destination_rules: routing::destination_rules(state),
             own_namespaces: own.map(namespace).collect(),
+            fronts: fronts::Fronts::of(&services),
             gateways,
             pods,
             pod_index,
@@ -85,6 +94,25 @@ impl<'a> World<'a> {
         })
     }
 
+    /// The Services in front of a pod.
+    pub(super) fn fronts(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
+        self.fronts.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
+    }
+
+    /// What a host means to a VirtualService or DestinationRule: what is exported to those who see it.
+    pub(super) fn host_for(&self, host: &str, user: &Manifest) -> HostMatch<'a> {
+        let mut found = self.hosts.find(host, namespace(user));
+        let visible = |index: &usize| self.services.get(*index).is_some_and(|s| exports::sees(user, s.manifest));
+        found.services.retain(visible);
+        found.entries.retain(|entry| exports::sees(user, entry));
+        found
+    }
+
+    /// Is everything that exists in the files?
+    pub(super) fn is_complete(&self) -> bool {
+        self.assumptions.complete
+    }
+
     /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
     pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
         self.assumptions.complete || self.own_namespaces.contains(namespace)
@@ -100,6 +128,17 @@ impl<'a> World<'a> {
 /// The namespace of an object; what Git does not say is `default`, as for the API server.
 pub(super) fn namespace(manifest: &Manifest) -> &str {
     manifest.id.namespace.as_deref().unwrap_or("default")
+}
+
+/// The namespace in which a host has to be.
+pub(super) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
+    let mut labels = host.split('.');
+    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
+    match (space, rest) {
+        (Some(space), Some("svc") | None) => space,
+        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
+        _ => own,
+    }
 }
 
 fn holds_applications(manifest: &&Manifest) -> bool {
