@@ -1,14 +1,35 @@
 //! One rule, one file. The file's name is the rule's ID with underscores; its module comment is its documentation page.
 
+pub(super) mod certificate_reach;
+pub(super) mod conflicting_gateways;
+pub(super) mod conflicting_mesh_hosts;
+pub(super) mod dead_server;
 pub(super) mod destination_host;
 pub(super) mod destination_port;
 pub(super) mod destination_rule_host;
 pub(super) mod destination_subset;
+pub(super) mod duplicate_certificate;
+pub(super) mod export_to;
+pub(super) mod external_name_port;
 pub(super) mod gateway_port;
 pub(super) mod gateway_selector;
+pub(super) mod generated_gateway;
+pub(super) mod host_hidden;
 pub(super) mod ineffective_match;
+pub(super) mod ineffective_selector;
+pub(super) mod ingress_subset;
+pub(super) mod jwt_claim;
+pub(super) mod order_hazard;
+pub(super) mod port_name;
+pub(super) mod proxy_user;
 pub(super) mod service_differs;
+pub(super) mod service_entry_addresses;
+pub(super) mod service_entry_protocol;
+pub(super) mod service_port_conflict;
+pub(super) mod subset_in_one_cluster;
 pub(super) mod subset_pods;
+pub(super) mod tls_verification;
 pub(super) mod unreachable_rule;
 pub(super) mod virtual_service_gateway;
 pub(super) mod virtual_service_host;
+pub(super) mod weights;

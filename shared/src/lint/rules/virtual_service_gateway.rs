@@ -45,7 +45,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in &world.routes {
         for (pointer, name) in named(route) {
             let Reference::Gateway(space, gateway) = reference(name, namespace(route.manifest)) else { continue };
-            if world.gateway(space, gateway).is_some() || is_kubernetes_gateway(world, space, gateway) {
+            let known = world.gateway(space, gateway).is_some() || is_kubernetes_gateway(world, space, gateway);
+            // What istiod makes is never in files; another rule speaks of it.
+            if known || gateway.contains(super::generated_gateway::GENERATED) {
                 continue;
             }
             let message =

@@ -2,8 +2,9 @@
 //!
 //! ## What it finds
 //!
-//! A host of a VirtualService that no server of the Gateways it is bound to accepts. Each host is judged by itself: a
-//! VirtualService with one good host and one bad one is dead for the bad one.
+//! A Gateway that a VirtualService is bound to although no server of it accepts any of its hosts, and a host that none of
+//! its Gateways accepts. Each host is judged by itself: a VirtualService with one good host and one bad one is dead for the
+//! bad one.
 //!
 //! ## Why it is bad
 //!
@@ -16,6 +17,7 @@
 //! Add the host to a server of the Gateway, or correct it.
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, Reference, World, intersects, namespace};
@@ -28,7 +30,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &["IST0132"],
     kiali: &[],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("virtual_service_host.rs"),
     check,
 };
@@ -40,18 +42,37 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         if gateways.is_empty() || route.gateways.contains(&Reference::Mesh) {
             continue;
         }
-        for (index, host) in route.route.hosts.iter().enumerate() {
-            if gateways.iter().any(|gateway| accepts(gateway, namespace(route.manifest), host)) {
+        let own = namespace(route.manifest);
+        let hosts = &route.route.hosts;
+        let alive = |gateway: &GatewayView<'_>| hosts.iter().any(|host| accepts(gateway, own, host));
+        for (index, gateway) in world.gateways_of(route).filter(|(_, gateway)| !hosts.is_empty() && !alive(gateway)) {
+            let (space, name) = gateway.key();
+            let what = if hosts.len() == 1 { "the host" } else { "any of the hosts" };
+            let message = format!("no server of the Gateway {space}/{name} accepts {what} {}", hosts.join(", "));
+            let report = Report::at(route.manifest, format!("/spec/gateways/{index}"), format!("{message}: 404"));
+            let report =
+                report.related(gateway.manifest, "/spec/servers", format!("its servers accept {}", accepted(gateway)));
+            let report = report.hint("Add the host to a server of the Gateway, or correct it");
+            sink.push(if gateways.len() > 1 {
+                let edit = (route.manifest, EditOp::Remove(format!("/spec/gateways/{index}")));
+                report.fix(format!("do not bind it to {space}/{name}"), true, vec![edit])
+            } else {
+                report
+            });
+        }
+        for (index, host) in hosts.iter().enumerate().filter(|_| gateways.iter().any(|gateway| alive(gateway))) {
+            if gateways.iter().any(|gateway| accepts(gateway, own, host)) {
                 continue;
             }
             let names: Vec<String> =
                 gateways.iter().map(|gateway| gateway.key()).map(|(s, n)| format!("{s}/{n}")).collect();
             let message =
                 format!("no server of the Gateway {} accepts the host {host}: it answers 404", names.join(", "));
-            let report = Report::at(route.manifest, format!("/spec/hosts/{index}"), message);
+            // istioctl is content with one host that is accepted.
+            let report = Report::at(route.manifest, format!("/spec/hosts/{index}"), message).beyond();
             let report = report.hint("Add the host to a server of the Gateway, or correct it");
             sink.push(gateways.iter().fold(report, |report, gateway| {
-                report.related(gateway.manifest, "/spec/servers", format!("its servers accept {}", hosts(gateway)))
+                report.related(gateway.manifest, "/spec/servers", format!("its servers accept {}", accepted(gateway)))
             }));
         }
     }
@@ -69,7 +90,7 @@ fn accepts(gateway: &GatewayView<'_>, own: &str, host: &str) -> bool {
     })
 }
 
-fn hosts(gateway: &GatewayView<'_>) -> String {
+fn accepted(gateway: &GatewayView<'_>) -> String {
     let mut hosts: Vec<&str> =
         gateway.gateway.servers.iter().flat_map(|server| &server.hosts).map(String::as_str).collect();
     hosts.sort_unstable();

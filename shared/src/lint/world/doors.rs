@@ -133,8 +133,10 @@ fn bound(world: &World<'_>, gateway: usize, server: &Server, routes: &[usize]) -
             };
             for (space, accepted) in all.iter().filter_map(|index| hosts.get(*index)) {
                 if space.is_none_or(|space| space == namespace(view.manifest)) && intersects(accepted, &host) {
-                    let narrow = if accepted.len() > host.len() || host == "*" { accepted } else { &host };
-                    let narrow = if accepted.starts_with('*') && !host.starts_with('*') { &host } else { narrow };
+                    // Of two wildcards, the longer one is the narrower.
+                    let server_narrows =
+                        host.starts_with('*') && (!accepted.starts_with('*') || accepted.len() > host.len());
+                    let narrow = if server_narrows { accepted } else { &host };
                     found.push((narrow.clone(), Bound { route: *route, host: number, gateway }));
                 }
             }

@@ -1,19 +1,25 @@
 //! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
 //! number of objects; it borrows the manifests.
 
+mod credentials;
 mod doors;
 mod exports;
 mod fronts;
 mod hosts;
+mod overlap;
 mod pods;
+mod ports;
 mod routing;
 mod services;
 mod shadows;
 
-pub(super) use doors::{Bound, Door, doors};
+pub(super) use credentials::{Credentials, secret_of};
+pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use hosts::{HostMatch, Hosts};
+pub(super) use overlap::{is_put_last, overlaps};
 pub(super) use pods::{Pod, PodIndex};
+pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
 pub(super) use services::{Service, ServicePort};
 pub(super) use shadows::{Shadow, shadows};
