@@ -120,7 +120,7 @@ fn found(case: &Path, about: &Value) -> Found {
         .filter(|rule| asks.is_none_or(|asks| asks.contains(&rule.id)))
         .copied()
         .collect();
-    let findings = run(&state(case, about), &rules, Assumptions { complete: true });
+    let findings = run(&state(case, about), &rules, assumptions());
     let mut found = Found::new();
     for Finding { code, place, .. } in findings {
         let (Some(code), kind) = (code, &place.object.group_kind.kind) else { continue };
@@ -131,6 +131,11 @@ fn found(case: &Path, about: &Value) -> Found {
         }
     }
     found
+}
+
+/// Istio's cases hold everything; their expired certificate ended in 2023.
+fn assumptions() -> Assumptions {
+    Assumptions { complete: true, now: jiff::Timestamp::from_second(1_800_000_000).ok() }
 }
 
 /// The input as a fleet: Istio's kinds are the mesh's, the rest belongs to the case's clusters, or to one.

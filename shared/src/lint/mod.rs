@@ -30,6 +30,8 @@ pub struct Assumptions {
     /// Everything that exists stands in the files. Otherwise a namespace of which the files hold no Service and no workload
     /// is taken to be somebody else's, and nothing is said of hosts in it.
     pub complete: bool,
+    /// What time it is, for what ends some day; without it nothing is said of that.
+    pub now: Option<jiff::Timestamp>,
 }
 
 /// Runs rules over a fleet. The findings are ordered by place, then by rule.

@@ -38,6 +38,9 @@ pub const RULES: &[&Rule] = &[
     &rules::subset_in_one_cluster::RULE,
     &rules::ineffective_selector::RULE,
     &rules::proxy_user::RULE,
+    &rules::deprecated_field::RULE,
+    &rules::gateway_api_version::RULE,
+    &rules::credential_content::RULE,
 ];
 
 /// The rule of this ID.

@@ -14,6 +14,7 @@
 //! Bind a VirtualService to the Gateway (`kubectl asm route add --gateway …`), or take the host away.
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, doors, intersects};
@@ -27,7 +28,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &[],
     kiali: &[],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("dead_server.rs"),
     check,
 };
@@ -48,7 +49,14 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                     let message =
                         format!("no VirtualService answers for {host} on port {}: requests answer 404", door.port);
                     let report = Report::at(view.manifest, format!("/spec/servers/{number}/hosts/{at}"), message);
-                    sink.push(report.hint("Bind a VirtualService to the Gateway, or take the host away"));
+                    let report = report.hint("Bind a VirtualService to the Gateway, or take the host away");
+                    // A server has one host at least.
+                    sink.push(if server.is_some_and(|server| server.hosts.len() > 1) {
+                        let edit = EditOp::Remove(format!("/spec/servers/{number}/hosts/{at}"));
+                        report.fix("take the host away", false, vec![(view.manifest, edit)])
+                    } else {
+                        report
+                    });
                 }
             }
         }

@@ -13,9 +13,11 @@
 //! Add the subset to the DestinationRule of the host, or name one that it has.
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{DestinationRuleView, World, intersects, namespace};
+use crate::distance::distance;
 use crate::istio::{VirtualService, full_host};
 use std::collections::HashMap;
 
@@ -27,7 +29,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &["IST0101"],
     kiali: &["KIA1107"],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("destination_subset.rs"),
     check,
 };
@@ -61,7 +63,18 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             } else {
                 format!("There are {}", names.join(", "))
             };
-            let report = Report::at(route.manifest, pointer, message).hint(hint);
+            // v3 is no misspelled v2.
+            let alike =
+                |name: &str| name.eq_ignore_ascii_case(subset) || subset.len() > 3 && distance(name, subset) == 1;
+            let near = names.iter().find(|name| alike(name));
+            let report = Report::at(route.manifest, pointer.clone(), message).hint(hint);
+            let report = match near {
+                Some(name) => {
+                    let edit = EditOp::Set(format!("{pointer}/subset"), (*name).into());
+                    report.fix(format!("name the subset {name}"), false, vec![(route.manifest, edit)])
+                }
+                None => report,
+            };
             sink.push(rules.iter().fold(report, |report, rule| {
                 report.related(rule.manifest, "/spec/subsets", "the subsets that there are")
             }));

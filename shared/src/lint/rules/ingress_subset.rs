@@ -15,11 +15,12 @@
 //! Choose the subsets in the gateway's VirtualService as well.
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Reference, RouteView, World, namespace};
 use crate::istio::{VirtualService, full_host};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -29,7 +30,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &["IST0140"],
     kiali: &[],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("ingress_subset.rs"),
     check,
 };
@@ -63,8 +64,20 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             };
             let name = format!("{}/{}", namespace(other.manifest), other.manifest.id.name);
             let message = format!("the rules of {name} for {} do not apply here: requests go to all versions", to.host);
-            let report = Report::at(route.manifest, pointer, message).related(other.manifest, at, "chooses a subset");
-            sink.push(report.hint("Choose the subsets here as well"));
+            let report =
+                Report::at(route.manifest, pointer.clone(), message).related(other.manifest, at, "chooses a subset");
+            let report = report.hint("Choose the subsets here as well");
+            // Where the other one always chooses the same, there is little doubt.
+            let all = VirtualService::destinations(&other.manifest.object).into_iter().map(|(to, _)| to.subset);
+            let subsets: BTreeSet<Option<String>> = all.collect();
+            sink.push(match (subsets.len(), subsets.into_iter().flatten().next()) {
+                (1, Some(subset)) => {
+                    let title = format!("choose the subset {subset}");
+                    let edit = EditOp::Set(format!("{pointer}/subset"), subset.into());
+                    report.fix(title, false, vec![(route.manifest, edit)])
+                }
+                _ => report,
+            });
         }
     }
 }

@@ -3,7 +3,9 @@
 pub(super) mod certificate_reach;
 pub(super) mod conflicting_gateways;
 pub(super) mod conflicting_mesh_hosts;
+pub(super) mod credential_content;
 pub(super) mod dead_server;
+pub(super) mod deprecated_field;
 pub(super) mod destination_host;
 pub(super) mod destination_port;
 pub(super) mod destination_rule_host;
@@ -11,6 +13,7 @@ pub(super) mod destination_subset;
 pub(super) mod duplicate_certificate;
 pub(super) mod export_to;
 pub(super) mod external_name_port;
+pub(super) mod gateway_api_version;
 pub(super) mod gateway_port;
 pub(super) mod gateway_selector;
 pub(super) mod generated_gateway;

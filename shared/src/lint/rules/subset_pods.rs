@@ -13,9 +13,11 @@
 //! Correct the labels of the subset, or the labels of the pod template (not those of the Deployment).
 
 use super::super::Severity;
+use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{DestinationRuleView, World, namespace};
+use super::super::world::{World, namespace};
+use serde_json::{Map, Value};
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -25,7 +27,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     istio: &["IST0173"],
     kiali: &["KIA0203"],
     status: Status::Stable("0.1.0"),
-    fixes: false,
+    fixes: true,
     source: include_str!("subset_pods.rs"),
     check,
 };
@@ -48,13 +50,30 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
             let message = format!("no pod of {} has the labels of the subset {}", rule.rule.host, subset.name);
             let report = Report::at(rule.manifest, format!("/spec/subsets/{index}/labels"), message);
-            sink.push(report.hints(present(world, rule, &found.services)));
+            let Some((key, values)) = present(world, &labels, &found.services) else {
+                sink.push(report);
+                continue;
+            };
+            let report = report.hint(format!("Its pods have {key}: {}", values.join(", ")));
+            // A value that another subset has already is not what this one is for.
+            let free = values.iter().filter(|value| {
+                !rule.rule.subsets.iter().any(|other| other.labels.get(&key).and_then(Value::as_str) == Some(*value))
+            });
+            let free: Vec<&&str> = free.collect();
+            sink.push(match free.as_slice() {
+                [only] if labels.len() == 1 => {
+                    let at = format!("/spec/subsets/{index}/labels/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let edit = EditOp::Set(at, (**only).into());
+                    report.fix(format!("choose {key}: {only}"), false, vec![(rule.manifest, edit)])
+                }
+                _ => report,
+            });
         }
     }
 }
 
 /// Has any pod behind these Services the labels?
-fn has_pods(world: &World<'_>, services: &[usize], labels: &serde_json::Map<String, serde_json::Value>) -> bool {
+fn has_pods(world: &World<'_>, services: &[usize], labels: &Map<String, Value>) -> bool {
     let pods = world.pod_index.with(&world.pods, labels);
     let mut pods = pods.iter().filter_map(|index| world.pods.get(*index));
     // A Service of one cluster stands for the pods of all clusters: endpoints are the union.
@@ -67,12 +86,16 @@ fn has_pods(world: &World<'_>, services: &[usize], labels: &serde_json::Map<Stri
 }
 
 /// What the pods have instead, for the first label of the subset.
-fn present(world: &World<'_>, rule: &DestinationRuleView<'_>, services: &[usize]) -> Option<String> {
-    let key = rule.rule.subsets.iter().find_map(|subset| subset.labels.keys().next())?;
+fn present<'w>(
+    world: &'w World<'_>,
+    labels: &Map<String, Value>,
+    services: &[usize],
+) -> Option<(String, Vec<&'w str>)> {
+    let key = labels.keys().next()?;
     let services: Vec<_> = services.iter().filter_map(|index| world.services.get(*index)).collect();
     let behind = world.pods.iter().filter(|pod| services.iter().any(|service| service.selects(pod)));
     let mut values: Vec<&str> = behind.filter_map(|pod| pod.labels.get(key)?.as_str()).collect();
     values.sort_unstable();
     values.dedup();
-    (!values.is_empty()).then(|| format!("Its pods have {key}: {}", values.join(", ")))
+    (!values.is_empty()).then(|| (key.clone(), values))
 }

@@ -38,8 +38,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in &world.routes {
         let gateways: Vec<_> = world.gateways_of(route).map(|(_, gateway)| gateway).collect();
-        // The sidecars take any host; what is bound to nothing is another rule's business.
-        if gateways.is_empty() || route.gateways.contains(&Reference::Mesh) {
+        // What is bound to nothing is another rule's business.
+        if gateways.is_empty() {
             continue;
         }
         let own = namespace(route.manifest);
@@ -60,7 +60,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 report
             });
         }
-        for (index, host) in hosts.iter().enumerate().filter(|_| gateways.iter().any(|gateway| alive(gateway))) {
+        // The sidecars take any host.
+        if route.gateways.contains(&Reference::Mesh) || !gateways.iter().any(|gateway| alive(gateway)) {
+            continue;
+        }
+        for (index, host) in hosts.iter().enumerate() {
             if gateways.iter().any(|gateway| accepts(gateway, own, host)) {
                 continue;
             }

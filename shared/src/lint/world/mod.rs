@@ -119,6 +119,11 @@ impl<'a> World<'a> {
         self.assumptions.complete
     }
 
+    /// What time it is.
+    pub(super) fn now(&self) -> Option<jiff::Timestamp> {
+        self.assumptions.now
+    }
+
     /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
     pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
         self.assumptions.complete || self.own_namespaces.contains(namespace)

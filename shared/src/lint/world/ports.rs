@@ -70,9 +70,8 @@ impl Meshed<'_> {
         let said = pod.labels.get(INJECT).and_then(Value::as_str).or(annotated);
         let containers = pod.spec.and_then(|spec| spec.get("containers")?.as_array());
         let mut names = containers.into_iter().flatten().filter_map(|container| container.get("name")?.as_str());
-        match said {
-            Some(word) => word == "true",
-            None => names.any(|name| name == "istio-proxy") || self.namespaces.contains(pod.namespace),
-        }
+        // A sidecar that is written out is there, whatever injection would do.
+        names.any(|name| name == "istio-proxy")
+            || said.map_or_else(|| self.namespaces.contains(pod.namespace), |word| word == "true")
     }
 }
