@@ -4,6 +4,14 @@
 //!
 //! The cases are expected beside the project, or in the folder that CONFORMANCE_CASES names.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that reads cases and prints the score"
+)]
+
 use asm_shared::fleet::{FleetState, Manifest, MemoryTree, Position, Target};
 use asm_shared::lint::{Assumptions, Finding, RULES, Rule, run};
 use asm_shared::object::ObjectId;

@@ -6,6 +6,8 @@
 //!
 //! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that reads fixtures")]
+
 use asm_shared::fleet::{FleetState, MemoryTree, Tree as _};
 use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run};
 use std::collections::BTreeSet;

@@ -48,10 +48,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let servers = view.manifest.object.pointer("/spec/servers").and_then(Value::as_array).into_iter().flatten();
         for (index, server) in servers.enumerate() {
             let name = server.pointer("/tls/credentialName").and_then(Value::as_str).and_then(secret_of);
-            let found = name.into_iter().flat_map(|name| {
-                places.iter().filter_map(move |(space, target)| Some((*target, (*space, *target, name))))
-            });
-            for (target, (space, _, name)) in found {
+            let found =
+                name.into_iter().flat_map(|name| places.iter().map(move |(space, target)| (*space, *target, name)));
+            for (space, target, name) in found {
                 let Some(secret) = credentials.find(space, target, name) else { continue };
                 let Some(fault) = fault(secret, world.now()) else { continue };
                 let message = format!("the Secret {space}/{name} {fault}: TLS fails");

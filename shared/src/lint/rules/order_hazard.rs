@@ -18,7 +18,7 @@
 use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, doors, is_put_last, namespace, overlaps};
+use super::super::world::{World, doors, is_put_last, namespace, overlaps, simple, together};
 use crate::istio::{HttpMatch, StringMatch, covers};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -40,6 +40,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 struct Entry<'w> {
     route: usize,
     rule: usize,
+    number: usize,
     at: String,
     asks: &'w HttpMatch,
     last: bool,
@@ -53,6 +54,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             for bound in bound {
                 let Some(view) = world.routes.get(bound.route) else { continue };
                 let gateway = world.gateways.get(bound.gateway).map(|gateway| gateway.key());
+                let first = entries.len();
                 for (rule, read) in view.route.http.iter().enumerate() {
                     let listed = view.manifest.object.pointer(&format!("/spec/http/{rule}/match")).is_some();
                     for (number, asks) in read
@@ -61,9 +63,13 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                         .enumerate()
                         .filter(|(_, asks)| applies(asks, door.port, view.manifest, gateway))
                     {
+                        // What follows an entry for everything, istiod leaves out.
+                        if entries.get(first..).is_some_and(|own: &[Entry<'_>]| own.iter().any(|entry| entry.last)) {
+                            break;
+                        }
                         let match_at = if listed { format!("/match/{number}") } else { String::new() };
                         let at = format!("/spec/http/{rule}{match_at}");
-                        entries.push(Entry { route: bound.route, rule, at, asks, last: is_put_last(asks) });
+                        entries.push(Entry { route: bound.route, rule, number, at, asks, last: is_put_last(asks) });
                     }
                 }
             }
@@ -136,15 +142,16 @@ fn is_hazard(world: &World<'_>, one: &Entry<'_>, other: &Entry<'_>) -> bool {
     };
     one.last == other.last && overlaps(one.asks, other.asks) && rule(one) != rule(other) && {
         // What an earlier rule of its own VirtualService takes, it does not take.
-        let narrow = if covers(one.asks, other.asks) { other.asks } else { one.asks };
-        !taken(world, one, narrow) && !taken(world, other, narrow)
+        let both = simple(&together(one.asks, other.asks));
+        !taken(world, one, &both) && !taken(world, other, &both)
     }
 }
 
 fn taken(world: &World<'_>, entry: &Entry<'_>, asks: &HttpMatch) -> bool {
     let rules = world.routes.get(entry.route).map(|view| view.route.http.as_slice()).unwrap_or_default();
     let before = rules.iter().take(entry.rule).flat_map(|rule| &rule.matches);
-    before.filter(|before| is_put_last(before) == entry.last).any(|before| covers(before, asks))
+    let own = rules.get(entry.rule).into_iter().flat_map(|rule| rule.matches.iter().take(entry.number));
+    before.chain(own).filter(|before| is_put_last(before) == entry.last).any(|before| covers(&simple(before), asks))
 }
 
 fn tell<'a>(world: &World<'a>, domain: &str, one: &Entry<'_>, other: &Entry<'_>, sink: &mut Sink<'a>) {

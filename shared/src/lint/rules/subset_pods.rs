@@ -50,11 +50,13 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
             let message = format!("no pod of {} has the labels of the subset {}", rule.rule.host, subset.name);
             let report = Report::at(rule.manifest, format!("/spec/subsets/{index}/labels"), message);
-            let Some((key, values)) = present(world, &labels, &found.services) else {
+            let present = present(world, &labels, &found.services);
+            let report = report
+                .hints(present.as_ref().map(|(key, values)| format!("Its pods have {key}: {}", values.join(", "))));
+            let Some((key, values)) = present else {
                 sink.push(report);
                 continue;
             };
-            let report = report.hint(format!("Its pods have {key}: {}", values.join(", ")));
             // A value that another subset has already is not what this one is for.
             let free = values.iter().filter(|value| {
                 !rule.rule.subsets.iter().any(|other| other.labels.get(&key).and_then(Value::as_str) == Some(*value))

@@ -17,7 +17,7 @@ pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use hosts::{HostMatch, Hosts};
-pub(super) use overlap::{is_put_last, overlaps};
+pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use pods::{Pod, PodIndex};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
@@ -62,7 +62,7 @@ impl<'a> World<'a> {
         let gateways = routing::gateways(state, &pods, &pod_index);
         let by_gateway = gateways.iter().enumerate().map(|(index, gateway)| (gateway.key(), index)).collect();
         let hosts = Hosts::of(state, &services);
-        let own = state.manifests.iter().filter(|manifest| holds_applications(manifest));
+        let own = state.manifests.iter().filter(holds_applications);
         Self {
             state,
             routes: routing::routes(state),
@@ -130,6 +130,7 @@ impl<'a> World<'a> {
     }
 
     /// The member cluster of a target.
+    #[allow(dead_code, reason = "rules of load balancers ask for it")]
     pub(super) fn cluster(&self, target: &Target) -> Option<&'a Cluster> {
         let clusters = self.state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
         clusters.into_iter().find(|cluster| cluster.name == target.name())

@@ -22,6 +22,57 @@ pub(in crate::lint) fn overlaps(a: &HttpMatch, b: &HttpMatch) -> bool {
         })
 }
 
+/// The same match with regular expressions that are but a text or a prefix written as such, so that more can be told.
+pub(in crate::lint) fn simple(it: &HttpMatch) -> HttpMatch {
+    let all = |asked: &BTreeMap<String, StringMatch>| {
+        asked.iter().map(|(name, how)| (name.clone(), plain(how, false))).collect()
+    };
+    let mut simple = it.clone();
+    // Whether case counts is nothing to regular expressions.
+    if !it.ignore_uri_case {
+        simple.uri = it.uri.as_ref().map(|uri| plain(uri, false));
+    }
+    simple.parts = all(&it.parts);
+    simple.headers = all(&it.headers);
+    simple.query = all(&it.query);
+    simple
+}
+
+/// What both ask for together; they must overlap.
+pub(in crate::lint) fn together(a: &HttpMatch, b: &HttpMatch) -> HttpMatch {
+    let fold = a.ignore_uri_case && b.ignore_uri_case;
+    let mut all = a.clone();
+    all.uri = match (&a.uri, &b.uri) {
+        (Some(one), Some(other)) => Some(narrower(one, other)),
+        (one, other) => one.clone().or_else(|| other.clone()),
+    };
+    all.ignore_uri_case = match (&a.uri, &b.uri) {
+        (Some(_), Some(_)) => fold,
+        (Some(_), None) => a.ignore_uri_case,
+        _ => b.ignore_uri_case,
+    };
+    for (own, more) in [(&mut all.parts, &b.parts), (&mut all.headers, &b.headers), (&mut all.query, &b.query)] {
+        for (name, how) in more {
+            let both = own.get(name).map_or_else(|| how.clone(), |own| narrower(own, how));
+            own.insert(name.clone(), both);
+        }
+    }
+    all.without_headers.extend(b.without_headers.clone());
+    all.others.extend(b.others.clone());
+    all
+}
+
+/// Of two that overlap, the one that takes less.
+fn narrower(a: &StringMatch, b: &StringMatch) -> StringMatch {
+    use StringMatch::{Exact, Prefix, Present};
+    match (plain(a, false), plain(b, false)) {
+        (Present, other) | (other, Present) => other,
+        (Exact(text), _) | (_, Exact(text)) => Exact(text),
+        (Prefix(a), Prefix(b)) => Prefix(if a.len() > b.len() { a } else { b }),
+        (other, _) => other,
+    }
+}
+
 fn both(a: &BTreeMap<String, StringMatch>, b: &BTreeMap<String, StringMatch>) -> bool {
     a.iter().all(|(name, a)| b.get(name).is_none_or(|b| meets(a, b, false)))
 }

@@ -78,7 +78,7 @@ fn entries(rule: &Value, number: usize, http: bool) -> Vec<Entry> {
             fields.remove("name");
             fields.remove("statPrefix");
         }
-        let http = http.then(|| HttpMatch::read(&asks));
+        let http = http.then(|| super::simple(&HttpMatch::read(&asks)));
         Entry { rule: number, entry: Some(index), asks, http, delegates }
     };
     matches.iter().enumerate().map(entry).collect()
@@ -97,18 +97,20 @@ fn hit(before: &Entry, entry: &Entry) -> Option<Hit> {
     (identical || covered).then(|| {
         let known = before.entry.is_none()
             || identical
-            || matches!((&before.http, &entry.http), (Some(wide), Some(narrow)) if is_known(wide, narrow));
+            || is_prefix(before) && is_prefix(entry) && is_known(before.http.as_ref(), entry.http.as_ref());
         Hit { entry: entry.entry, by: before.rule, by_entry: before.entry, identical, known }
     })
 }
 
+fn is_prefix(entry: &Entry) -> bool {
+    entry.asks.pointer("/uri/prefix").is_some()
+}
+
 /// What `istioctl analyze` compares: path prefixes, with the same number of conditions; no method means GET to it.
-fn is_known(wide: &HttpMatch, narrow: &HttpMatch) -> bool {
-    let prefix = |it: &HttpMatch| matches!(it.uri, Some(StringMatch::Prefix(_)));
+fn is_known(wide: Option<&HttpMatch>, narrow: Option<&HttpMatch>) -> bool {
+    let (Some(wide), Some(narrow)) = (wide, narrow) else { return false };
     let method = |it: &HttpMatch| it.parts.get("method").cloned().unwrap_or(StringMatch::Exact("GET".to_owned()));
-    prefix(wide)
-        && prefix(narrow)
-        && method(wide) == method(narrow)
+    method(wide) == method(narrow)
         && wide.headers.len() == narrow.headers.len()
         && wide.query.len() == narrow.query.len()
         && wide.without_headers.len() == narrow.without_headers.len()
