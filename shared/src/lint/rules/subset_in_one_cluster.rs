@@ -47,17 +47,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let (Some(subset), true) = (to.subset.as_deref(), weighted) else { continue };
             let host = full_host(&to.host, namespace(route.manifest)).to_lowercase();
             let Some(labels) = subsets.get(&(host, subset)) else { continue };
-            let services: Vec<_> = world
-                .hosts
-                .find(&to.host, namespace(route.manifest))
-                .services
-                .into_iter()
-                .filter_map(|index| world.services.get(index))
-                .collect();
-            let all: BTreeSet<&Target> = services.iter().map(|service| &service.target).collect();
-            let pods = world.pod_index.with(&world.pods, labels).into_iter().filter_map(|index| world.pods.get(index));
-            let behind = pods.filter(|pod| services.iter().any(|service| service.selects(pod)));
-            let has: BTreeSet<&Target> = behind.filter_map(|pod| pod.target.as_ref()).collect();
+            let services = world.hosts.find(&to.host, namespace(route.manifest)).services;
+            let of = |index: &usize| world.services.get(*index).map(|service| &service.target);
+            let all: BTreeSet<&Target> = services.iter().filter_map(of).collect();
+            let behind = world.behind(&services, labels);
+            let has: BTreeSet<&Target> = behind.iter().filter_map(|pod| pod.target.as_ref()).collect();
             if let (Some(only), true) = (has.first().filter(|_| has.len() == 1), all.len() > 1) {
                 let share = to.weight.unwrap_or_default();
                 let message =

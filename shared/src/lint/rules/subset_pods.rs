@@ -45,7 +45,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         for (index, subset) in rule.rule.subsets.iter().enumerate() {
             let mut labels = subset.labels.clone();
             labels.retain(|key, _| !OF_PLACES.iter().any(|place| key.starts_with(place)));
-            if labels.is_empty() || has_pods(world, &found.services, &labels) {
+            if labels.is_empty() || !world.behind(&found.services, &labels).is_empty() {
                 continue;
             }
             let message = format!("no pod of {} has the labels of the subset {}", rule.rule.host, subset.name);
@@ -74,19 +74,6 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     }
 }
 
-/// Has any pod behind these Services the labels?
-fn has_pods(world: &World<'_>, services: &[usize], labels: &Map<String, Value>) -> bool {
-    let pods = world.pod_index.with(&world.pods, labels);
-    let mut pods = pods.iter().filter_map(|index| world.pods.get(*index));
-    // A Service of one cluster stands for the pods of all clusters: endpoints are the union.
-    pods.any(|pod| {
-        services.iter().filter_map(|index| world.services.get(*index)).any(|service| {
-            service.namespace == pod.namespace
-                && service.selector.as_ref().is_some_and(|selector| !selector.is_empty() && pod.has(selector))
-        })
-    })
-}
-
 /// What the pods have instead, for the first label of the subset.
 fn present<'w>(
     world: &'w World<'_>,
@@ -94,9 +81,8 @@ fn present<'w>(
     services: &[usize],
 ) -> Option<(String, Vec<&'w str>)> {
     let key = labels.keys().next()?;
-    let services: Vec<_> = services.iter().filter_map(|index| world.services.get(*index)).collect();
-    let behind = world.pods.iter().filter(|pod| services.iter().any(|service| service.selects(pod)));
-    let mut values: Vec<&str> = behind.filter_map(|pod| pod.labels.get(key)?.as_str()).collect();
+    let behind = world.behind(services, &Map::new());
+    let mut values: Vec<&str> = behind.iter().filter_map(|pod| pod.labels.get(key)?.as_str()).collect();
     values.sort_unstable();
     values.dedup();
     (!values.is_empty()).then(|| (key.clone(), values))

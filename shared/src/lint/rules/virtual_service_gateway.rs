@@ -27,6 +27,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Reference, RouteView, World, namespace, reference};
 use crate::distance::distance;
 use serde_json::Value;
+use std::collections::HashSet;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -42,10 +43,13 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    // VirtualServices may be bound to a Gateway of the Gateway API too.
+    let others = world.of_kind("gateway.networking.k8s.io", "Gateway");
+    let others: HashSet<(&str, &str)> = others.map(|gateway| (namespace(gateway), &*gateway.id.name)).collect();
     for route in &world.routes {
         for (pointer, name) in named(route) {
             let Reference::Gateway(space, gateway) = reference(name, namespace(route.manifest)) else { continue };
-            let known = world.gateway(space, gateway).is_some() || is_kubernetes_gateway(world, space, gateway);
+            let known = world.gateway(space, gateway).is_some() || others.contains(&(space, gateway));
             // What istiod makes is never in files; another rule speaks of it.
             if known || gateway.contains(super::generated_gateway::GENERATED) {
                 continue;
@@ -83,12 +87,6 @@ fn named<'r>(route: &'r RouteView<'_>) -> Vec<(String, &'r str)> {
         }
     }
     found
-}
-
-/// VirtualServices may be bound to a Gateway of the Gateway API too.
-fn is_kubernetes_gateway(world: &World<'_>, space: &str, name: &str) -> bool {
-    let mut all = world.of_kind("gateway.networking.k8s.io", "Gateway");
-    all.any(|gateway| namespace(gateway) == space && *gateway.id.name == *name)
 }
 
 /// The Gateway of that name elsewhere, or of almost that name here.

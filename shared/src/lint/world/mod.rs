@@ -26,6 +26,7 @@ pub(super) use shadows::{Shadow, shadows};
 
 use super::Assumptions;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
+use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
 /// The fleet, as rules see it.
@@ -103,6 +104,28 @@ impl<'a> World<'a> {
     /// The Services in front of a pod.
     pub(super) fn fronts(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
         self.fronts.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
+    }
+
+    /// The pods behind Services that have these labels too, in any cluster (endpoints are those of all clusters). Asked by
+    /// selector and labels together: a label such as `version: v1` alone would choose half of a fleet.
+    pub(super) fn behind(&self, services: &[usize], labels: &Map<String, Value>) -> Vec<&Pod<'a>> {
+        let services = services.iter().filter_map(|index| self.services.get(*index));
+        let mut asked: Vec<(&str, Map<String, Value>)> = Vec::new();
+        for (service, selector) in services.filter_map(|service| Some((service, service.selector.as_ref()?))) {
+            let apart = selector.iter().any(|(key, value)| labels.get(key).is_some_and(|other| other != value));
+            let mut both = selector.clone();
+            both.extend(labels.clone());
+            // The Services of all clusters mostly choose alike.
+            let known = asked.iter().any(|(space, known)| *space == service.namespace && *known == both);
+            if !selector.is_empty() && !apart && !known {
+                asked.push((service.namespace, both));
+            }
+        }
+        let found = asked.iter().flat_map(|(space, both)| {
+            let pods = self.pod_index.with(&self.pods, both).into_iter().filter_map(|index| self.pods.get(index));
+            pods.filter(move |pod| pod.namespace == *space)
+        });
+        found.collect()
     }
 
     /// What a host means to a VirtualService or DestinationRule: what is exported to those who see it.
