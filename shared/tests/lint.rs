@@ -99,7 +99,11 @@ fn fixed(tree: &MemoryTree, rule: &'static Rule) -> String {
 }
 
 fn cases(rule: &Rule, prefix: &str) -> Vec<(String, String)> {
-    let Ok(entries) = std::fs::read_dir(folder().join(rule.id)) else { return Vec::new() };
+    cases_in(&folder().join(rule.id), prefix)
+}
+
+fn cases_in(folder: &Path, prefix: &str) -> Vec<(String, String)> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.filter_map(|entry| entry.ok().map(|entry| entry.path()));
     let mut cases: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "txtar"))
@@ -163,4 +167,18 @@ fn every_folder_of_fixtures_has_a_rule() {
     let unknown: Vec<String> = folders.filter(|folder| !known.contains(folder)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
     assert!(RULES.iter().any(|rule| rule.severity == Severity::Error));
+}
+
+/// `tests/lint-clean`: fleets as the vendor's documents and Istio's samples have them.
+#[test]
+fn fleets_that_work_have_no_finding_of_warning_or_above() {
+    let cases = cases_in(&folder().with_file_name("lint-clean"), "");
+    assert!(cases.len() >= 5, "{cases:?}");
+    for (name, text) in cases {
+        let state = FleetState::read(&files(&text));
+        assert!(state.problems.is_empty(), "{name}: {:?}", state.problems);
+        let found = run(&state, RULES, Assumptions::default());
+        let found: String = found.iter().filter(|finding| finding.severity > Severity::Info).map(shown).collect();
+        assert!(found.is_empty(), "{name}: {found}");
+    }
 }
