@@ -20,7 +20,10 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{GatewayView, Reference, World, intersects, namespace};
+use super::super::world::{GatewayView, Reference, RouteView, World, intersects, namespace};
+use crate::fleet::Manifest;
+use serde_json::Value;
+use std::collections::HashMap;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -36,7 +39,10 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    let others = world.of_kind("gateway.networking.k8s.io", "Gateway");
+    let others: HashMap<_, _> = others.map(|other| ((namespace(other), &*other.id.name), other)).collect();
     for route in &world.routes {
+        of_gateway_api(world, route, &others, sink);
         let gateways: Vec<_> = world.gateways_of(route).map(|(_, gateway)| gateway).collect();
         // What is bound to nothing is another rule's business.
         if gateways.is_empty() {
@@ -78,6 +84,29 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             sink.push(gateways.iter().fold(report, |report, gateway| {
                 report.related(gateway.manifest, "/spec/servers", format!("its servers accept {}", accepted(gateway)))
             }));
+        }
+    }
+}
+
+/// Gateways of the Gateway API: a listener without a host name takes all.
+fn of_gateway_api<'a>(
+    world: &World<'a>,
+    route: &RouteView<'a>,
+    others: &HashMap<(&str, &str), &'a Manifest>,
+    sink: &mut Sink<'a>,
+) {
+    for (index, reference) in route.gateways.iter().enumerate() {
+        let Reference::Gateway(space, name) = reference else { continue };
+        let other = others.get(&(*space, *name)).filter(|_| world.gateway(space, name).is_none());
+        let Some(other) = other.copied() else { continue };
+        let listeners = other.object.pointer("/spec/listeners").and_then(Value::as_array).into_iter().flatten();
+        let mut names = listeners.map(|listener| listener.get("hostname").and_then(Value::as_str).unwrap_or("*"));
+        let hosts = &route.route.hosts;
+        if !hosts.is_empty() && !names.any(|name| hosts.iter().any(|host| intersects(name, host))) {
+            let message = format!("no listener of the Gateway {space}/{name} accepts {}: 404", hosts.join(", "));
+            let report = Report::at(route.manifest, format!("/spec/gateways/{index}"), message);
+            let report = report.related(other, "/spec/listeners", "its listeners");
+            sink.push(report.hint("Add the host to a listener of the Gateway, or correct it"));
         }
     }
 }
