@@ -15,6 +15,7 @@ pub mod health;
 pub mod import;
 pub mod istio;
 pub mod kubeconfig;
+pub mod lint;
 pub mod object;
 pub mod plan;
 pub mod pull_request;

@@ -99,37 +99,38 @@ impl VirtualService {
         Self { hosts: texts(object, "/spec/hosts"), gateways, http, has_other_rules }
     }
 
-    /// Every destination of its HTTP rules, mirrors included, with the JSON pointer of the rule.
+    /// Every destination of its rules, mirrors included, with its JSON pointer (`/spec/http/0/route/1/destination`).
     pub fn destinations(object: &Value) -> Vec<(RouteDestination, String)> {
         let mut found = Vec::new();
         for (index, rule) in items(object, "/spec/http").iter().enumerate() {
             let pointer = format!("/spec/http/{index}");
-            let mirrors = rule.get("mirror").into_iter();
-            let mirrors = mirrors.chain(items(rule, "/mirrors").iter().filter_map(|mirror| mirror.get("destination")));
-            let mirrors = mirrors.filter_map(RouteDestination::read);
-            if let HttpAction::Route(destinations) = HttpRule::read(rule).action {
-                found.extend(destinations.into_iter().chain(mirrors).map(|to| (to, pointer.clone())));
+            if !matches!(HttpRule::read(rule).action, HttpAction::Route(_)) {
+                continue;
             }
+            found.extend(routes(rule).map(|(at, to)| (to, format!("{pointer}/route/{at}/destination"))));
+            let mirror = rule.get("mirror").and_then(RouteDestination::read);
+            found.extend(mirror.map(|to| (to, format!("{pointer}/mirror"))));
+            let mirrors = items(rule, "/mirrors").iter().enumerate();
+            found.extend(mirrors.filter_map(|(at, mirror)| {
+                let to = RouteDestination::read(mirror.get("destination")?)?;
+                Some((to, format!("{pointer}/mirrors/{at}/destination")))
+            }));
         }
         for kind in ["tls", "tcp"] {
             for (index, rule) in items(object, &format!("/spec/{kind}")).iter().enumerate() {
-                let pointer = format!("/spec/{kind}/{index}");
-                found.extend(routes(rule).into_iter().map(|to| (to, pointer.clone())));
+                found.extend(routes(rule).map(|(at, to)| (to, format!("/spec/{kind}/{index}/route/{at}/destination"))));
             }
         }
         found
     }
 }
 
-/// The entries of `route`.
-fn routes(rule: &Value) -> Vec<RouteDestination> {
-    let entries = items(rule, "/route").iter();
-    entries
-        .filter_map(|entry| {
-            let weight = entry.get("weight").and_then(Value::as_u64).and_then(|weight| u32::try_from(weight).ok());
-            Some(RouteDestination { weight, ..RouteDestination::read(entry.get("destination")?)? })
-        })
-        .collect()
+/// The entries of `route` that have a destination, with their indices.
+fn routes(rule: &Value) -> impl Iterator<Item = (usize, RouteDestination)> {
+    items(rule, "/route").iter().enumerate().filter_map(|(index, entry)| {
+        let weight = entry.get("weight").and_then(Value::as_u64).and_then(|weight| u32::try_from(weight).ok());
+        Some((index, RouteDestination { weight, ..RouteDestination::read(entry.get("destination")?)? }))
+    })
 }
 
 impl RouteDestination {
@@ -168,7 +169,7 @@ impl HttpRule {
         } else if let Some(response) = field("directResponse") {
             HttpAction::DirectResponse(response)
         } else {
-            HttpAction::Route(routes(rule))
+            HttpAction::Route(routes(rule).map(|(_, to)| to).collect())
         };
         Self { name: text(rule, "/name"), matches, action }
     }

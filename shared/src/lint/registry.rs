@@ -1,0 +1,69 @@
+//! The list of rules. A new rule is a file in `rules/`, a line here and a folder of fixtures; a test holds them together.
+
+use super::rule::Rule;
+use super::rules;
+
+/// All rules, in the order of the documentation.
+pub const RULES: &[&Rule] = &[
+    &rules::gateway_selector::RULE,
+    &rules::virtual_service_gateway::RULE,
+    &rules::virtual_service_host::RULE,
+    &rules::destination_host::RULE,
+    &rules::destination_subset::RULE,
+    &rules::subset_pods::RULE,
+    &rules::gateway_port::RULE,
+    &rules::destination_port::RULE,
+    &rules::destination_rule_host::RULE,
+    &rules::unreachable_rule::RULE,
+    &rules::ineffective_match::RULE,
+    &rules::service_differs::RULE,
+    &rules::conflicting_gateways::RULE,
+    &rules::conflicting_mesh_hosts::RULE,
+    &rules::order_hazard::RULE,
+    &rules::host_hidden::RULE,
+    &rules::dead_server::RULE,
+    &rules::duplicate_certificate::RULE,
+    &rules::certificate_reach::RULE,
+    &rules::port_name::RULE,
+    &rules::external_name_port::RULE,
+    &rules::service_port_conflict::RULE,
+    &rules::tls_verification::RULE,
+    &rules::ingress_subset::RULE,
+    &rules::weights::RULE,
+    &rules::jwt_claim::RULE,
+    &rules::service_entry_addresses::RULE,
+    &rules::service_entry_protocol::RULE,
+    &rules::generated_gateway::RULE,
+    &rules::export_to::RULE,
+    &rules::subset_in_one_cluster::RULE,
+    &rules::ineffective_selector::RULE,
+    &rules::proxy_user::RULE,
+    &rules::deprecated_field::RULE,
+    &rules::gateway_api_version::RULE,
+    &rules::credential_content::RULE,
+];
+
+/// The rule of this ID.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_rule_has_an_id_of_its_own_and_a_page_that_says_what_why_and_how() {
+        let ids: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
+        assert_eq!(ids.len(), RULES.len());
+        for rule in RULES {
+            let page = rule.page();
+            let kebab = rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            assert!(kebab, "{}", rule.id);
+            for heading in ["## What it finds", "## Why it is bad", "## How to mend it"] {
+                assert!(page.contains(heading), "{}: {heading} is missing", rule.id);
+            }
+        }
+    }
+}

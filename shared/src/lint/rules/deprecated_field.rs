@@ -1,0 +1,95 @@
+//! # deprecated-field
+//!
+//! ## What it finds
+//!
+//! Fields and kinds that Istio has replaced: `fault.delay.percent` and `mirrorPercent` (whole numbers; `percentage` and
+//! `mirrorPercentage` take their place), `outboundTrafficPolicy.egressProxy` of a Sidecar, kinds of `rbac.istio.io`.
+//!
+//! ## Why it is bad
+//!
+//! They are dropped in some later version, or ignored already: faults and mirrors then apply to all requests or to
+//! none.
+//!
+//! ## How to mend it
+//!
+//! Write the field that took its place; the fix does.
+
+use super::super::Severity;
+use super::super::finding::EditOp;
+use super::super::rule::{Rule, Status};
+use super::super::sink::{Report, Sink};
+use super::super::world::World;
+use crate::fleet::Manifest;
+use crate::object::kinds::ISTIO_NETWORKING;
+use serde_json::{Value, json};
+
+/// See the module.
+pub(in crate::lint) const RULE: Rule = Rule {
+    id: "deprecated-field",
+    severity: Severity::Warning,
+    summary: "a field or kind that Istio has replaced",
+    istio: &["IST0002"],
+    kiali: &[],
+    status: Status::Stable("0.1.0"),
+    fixes: true,
+    source: include_str!("deprecated_field.rs"),
+    check,
+};
+
+/// Deprecated number in a rule; what takes its place; does istioctl see it?
+const REPLACED: &[(&str, &str, bool)] = &[
+    ("/fault/delay/percent", "/fault/delay/percentage", true),
+    ("/fault/abort/percent", "/fault/abort/percentage", false),
+    ("/mirrorPercent", "/mirrorPercentage", false),
+    ("/mirror_percent", "/mirrorPercentage", false),
+];
+
+fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    for route in &world.routes {
+        let rules = route.manifest.object.pointer("/spec/http").and_then(Value::as_array).into_iter().flatten();
+        for (index, rule) in rules.enumerate() {
+            for field in REPLACED {
+                replaced(route.manifest, &format!("/spec/http/{index}"), rule, *field, sink);
+            }
+        }
+    }
+    for sidecar in world.of_kind(ISTIO_NETWORKING, "Sidecar") {
+        let pointer = "/spec/outboundTrafficPolicy/egressProxy";
+        if sidecar.object.pointer(pointer).is_some() {
+            let edit = (sidecar, EditOp::Remove(pointer.to_owned()));
+            let report = Report::at(sidecar, pointer, "egressProxy is ignored").hint("Take it away");
+            sink.push(report.fix("take it away", true, vec![edit]));
+        }
+    }
+    for manifest in &world.state.manifests {
+        let text = |pointer: &str| manifest.object.pointer(pointer).and_then(Value::as_str);
+        let crd =
+            &*manifest.id.group_kind.kind == "CustomResourceDefinition" && text("/spec/group") == Some("rbac.istio.io");
+        if crd || &*manifest.id.group_kind.group == "rbac.istio.io" {
+            let message = "the kinds of rbac.istio.io are gone from Istio: this has no effect";
+            sink.push(Report::at(manifest, "/kind", message).hint("Write an AuthorizationPolicy"));
+        }
+    }
+}
+
+fn replaced<'a>(
+    manifest: &'a Manifest,
+    at: &str,
+    rule: &Value,
+    (old, new, known): (&str, &str, bool),
+    sink: &mut Sink<'a>,
+) {
+    let percent = rule.pointer(old).filter(|percent| percent.as_f64().is_some_and(|percent| percent > 0.0));
+    let Some(percent) = percent else { return };
+    let name = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
+    let pointer = format!("{at}{old}");
+    let report = Report::at(manifest, pointer.clone(), format!("{} is replaced by {}", name(old), name(new)));
+    let report = if known { report } else { report.beyond() };
+    let report = report.hint(format!("Write {}: {{value: {percent}}}", name(new)));
+    let mut edits = vec![(manifest, EditOp::Remove(pointer))];
+    // Where both are there, the new one counts already.
+    if rule.pointer(new).is_none() {
+        edits.insert(0, (manifest, EditOp::Set(format!("{at}{new}"), json!({"value": percent}))));
+    }
+    sink.push(report.fix(format!("write {}", name(new)), true, edits));
+}

@@ -1,0 +1,89 @@
+//! # subset-pods
+//!
+//! ## What it finds
+//!
+//! A subset of a DestinationRule whose labels no pod of the host's Service has, in any cluster of the mesh.
+//!
+//! ## Why it is bad
+//!
+//! A subset is served by the pods of all clusters together. Without any, every request to it answers 503.
+//!
+//! ## How to mend it
+//!
+//! Correct the labels of the subset, or the labels of the pod template (not those of the Deployment).
+
+use super::super::Severity;
+use super::super::finding::EditOp;
+use super::super::rule::{Rule, Status};
+use super::super::sink::{Report, Sink};
+use super::super::world::{World, namespace};
+use serde_json::{Map, Value};
+
+/// See the module.
+pub(in crate::lint) const RULE: Rule = Rule {
+    id: "subset-pods",
+    severity: Severity::Error,
+    summary: "a subset chooses no pod in any cluster",
+    istio: &["IST0173"],
+    kiali: &["KIA0203"],
+    status: Status::Stable("0.1.0"),
+    fixes: true,
+    source: include_str!("subset_pods.rs"),
+    check,
+};
+
+/// Labels that the control plane adds to endpoints by where they are.
+const OF_PLACES: &[&str] = &["topology.", "region", "zone", "failure-domain."];
+
+fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    for rule in &world.destination_rules {
+        let found = world.hosts.find(&rule.rule.host, namespace(rule.manifest));
+        // Endpoints of a ServiceEntry have labels of their own.
+        if found.services.is_empty() || !found.entries.is_empty() {
+            continue;
+        }
+        for (index, subset) in rule.rule.subsets.iter().enumerate() {
+            let mut labels = subset.labels.clone();
+            labels.retain(|key, _| !OF_PLACES.iter().any(|place| key.starts_with(place)));
+            if labels.is_empty() || !world.behind(&found.services, &labels).is_empty() {
+                continue;
+            }
+            let message = format!("no pod of {} has the labels of the subset {}", rule.rule.host, subset.name);
+            let report = Report::at(rule.manifest, format!("/spec/subsets/{index}/labels"), message);
+            let present = present(world, &labels, &found.services);
+            let report = report
+                .hints(present.as_ref().map(|(key, values)| format!("Its pods have {key}: {}", values.join(", "))));
+            let Some((key, values)) = present else {
+                sink.push(report);
+                continue;
+            };
+            // A value that another subset has already is not what this one is for.
+            let free = values.iter().filter(|value| {
+                !rule.rule.subsets.iter().any(|other| other.labels.get(&key).and_then(Value::as_str) == Some(*value))
+            });
+            let free: Vec<&&str> = free.collect();
+            sink.push(match free.as_slice() {
+                [only] if labels.len() == 1 => {
+                    let at = format!("/spec/subsets/{index}/labels/{}", key.replace('~', "~0").replace('/', "~1"));
+                    let edit = EditOp::Set(at, (**only).into());
+                    report.fix(format!("choose {key}: {only}"), false, vec![(rule.manifest, edit)])
+                }
+                _ => report,
+            });
+        }
+    }
+}
+
+/// What the pods have instead, for the first label of the subset.
+fn present<'w>(
+    world: &'w World<'_>,
+    labels: &Map<String, Value>,
+    services: &[usize],
+) -> Option<(String, Vec<&'w str>)> {
+    let key = labels.keys().next()?;
+    let behind = world.behind(services, &Map::new());
+    let mut values: Vec<&str> = behind.iter().filter_map(|pod| pod.labels.get(key)?.as_str()).collect();
+    values.sort_unstable();
+    values.dedup();
+    (!values.is_empty()).then(|| (key.clone(), values))
+}

@@ -1,0 +1,184 @@
+//! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
+//! number of objects; it borrows the manifests.
+
+mod credentials;
+mod doors;
+mod exports;
+mod fronts;
+mod hosts;
+mod overlap;
+mod pods;
+mod ports;
+mod routing;
+mod services;
+mod shadows;
+
+pub(super) use credentials::{Credentials, secret_of};
+pub(super) use doors::{Bound, doors, is_http, server_host};
+pub(super) use exports::{Scope, scope};
+pub(super) use hosts::{HostMatch, Hosts};
+pub(super) use overlap::{is_put_last, overlaps, simple, together};
+pub(super) use pods::{Pod, PodIndex};
+pub(super) use ports::{in_mesh, is_system, protocol_of};
+pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
+pub(super) use services::{Service, ServicePort};
+pub(super) use shadows::{Shadow, shadows};
+
+use super::Assumptions;
+use crate::fleet::{Cluster, FleetState, Manifest, Target};
+use serde_json::{Map, Value};
+use std::collections::{HashMap, HashSet};
+
+/// The fleet, as rules see it.
+pub(super) struct World<'a> {
+    /// Everything as it was read.
+    pub(super) state: &'a FleetState,
+    /// Istio Gateways, ordered by namespace and name.
+    pub(super) gateways: Vec<GatewayView<'a>>,
+    /// VirtualServices.
+    pub(super) routes: Vec<RouteView<'a>>,
+    /// DestinationRules.
+    pub(super) destination_rules: Vec<DestinationRuleView<'a>>,
+    /// Pods that manifests make: pod templates of workloads, bare pods, the pods of IstioGateways.
+    pub(super) pods: Vec<Pod<'a>>,
+    /// The same by label.
+    pub(super) pod_index: PodIndex,
+    /// Services of member clusters, those that ASM makes of IstioGateways included.
+    pub(super) services: Vec<Service<'a>>,
+    /// What host names mean.
+    pub(super) hosts: Hosts<'a>,
+    assumptions: Assumptions,
+    fronts: fronts::Fronts<'a>,
+    /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
+    own_namespaces: HashSet<&'a str>,
+    by_gateway: HashMap<(&'a str, &'a str), usize>,
+}
+
+impl<'a> World<'a> {
+    /// Looks at all manifests once.
+    pub(super) fn of(state: &'a FleetState, assumptions: Assumptions) -> Self {
+        let pods = pods::all(state);
+        let services = services::all(state);
+        let pod_index = PodIndex::of(&pods);
+        let gateways = routing::gateways(state, &pods, &pod_index);
+        let by_gateway = gateways.iter().enumerate().map(|(index, gateway)| (gateway.key(), index)).collect();
+        let hosts = Hosts::of(state, &services);
+        let own = state.manifests.iter().filter(holds_applications);
+        Self {
+            state,
+            routes: routing::routes(state),
+            destination_rules: routing::destination_rules(state),
+            own_namespaces: own.map(namespace).collect(),
+            fronts: fronts::Fronts::of(&services),
+            gateways,
+            pods,
+            pod_index,
+            services,
+            hosts,
+            assumptions,
+            by_gateway,
+        }
+    }
+
+    /// Manifests of a kind, on any target.
+    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> {
+        self.state.manifests.iter().filter(move |manifest| manifest.id.group_kind.is(group, kind))
+    }
+
+    /// The Istio Gateway of this namespace and name.
+    pub(super) fn gateway(&self, namespace: &str, name: &str) -> Option<&GatewayView<'a>> {
+        self.by_gateway.get(&(namespace, name)).and_then(|index| self.gateways.get(*index))
+    }
+
+    /// The Gateways a VirtualService is bound to, with the index in its `spec.gateways`. What is missing is left out.
+    pub(super) fn gateways_of<'w>(
+        &'w self,
+        route: &'w RouteView<'a>,
+    ) -> impl Iterator<Item = (usize, &'w GatewayView<'a>)> {
+        route.gateways.iter().enumerate().filter_map(|(index, reference)| match reference {
+            Reference::Gateway(namespace, name) => Some((index, self.gateway(namespace, name)?)),
+            Reference::Mesh => None,
+        })
+    }
+
+    /// The Services in front of a pod.
+    pub(super) fn fronts(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
+        self.fronts.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
+    }
+
+    /// The pods behind Services that have these labels too, in any cluster (endpoints are those of all clusters). Asked by
+    /// selector and labels together: a label such as `version: v1` alone would choose half of a fleet.
+    pub(super) fn behind(&self, services: &[usize], labels: &Map<String, Value>) -> Vec<&Pod<'a>> {
+        let services = services.iter().filter_map(|index| self.services.get(*index));
+        let mut asked: Vec<(&str, Map<String, Value>)> = Vec::new();
+        for (service, selector) in services.filter_map(|service| Some((service, service.selector.as_ref()?))) {
+            let apart = selector.iter().any(|(key, value)| labels.get(key).is_some_and(|other| other != value));
+            let mut both = selector.clone();
+            both.extend(labels.clone());
+            // The Services of all clusters mostly choose alike.
+            let known = asked.iter().any(|(space, known)| *space == service.namespace && *known == both);
+            if !selector.is_empty() && !apart && !known {
+                asked.push((service.namespace, both));
+            }
+        }
+        let found = asked.iter().flat_map(|(space, both)| {
+            let pods = self.pod_index.with(&self.pods, both).into_iter().filter_map(|index| self.pods.get(index));
+            pods.filter(move |pod| pod.namespace == *space)
+        });
+        found.collect()
+    }
+
+    /// What a host means to a VirtualService or DestinationRule: what is exported to those who see it.
+    pub(super) fn host_for(&self, host: &str, user: &Manifest) -> HostMatch<'a> {
+        let mut found = self.hosts.find(host, namespace(user));
+        let visible = |index: &usize| self.services.get(*index).is_some_and(|s| exports::sees(user, s.manifest));
+        found.services.retain(visible);
+        found.entries.retain(|entry| exports::sees(user, entry));
+        found
+    }
+
+    /// Is everything that exists in the files?
+    pub(super) fn is_complete(&self) -> bool {
+        self.assumptions.complete
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Option<jiff::Timestamp> {
+        self.assumptions.now
+    }
+
+    /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
+    pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
+        self.assumptions.complete || self.own_namespaces.contains(namespace)
+    }
+
+    /// The member cluster of a target.
+    #[allow(dead_code, reason = "rules of load balancers ask for it")]
+    pub(super) fn cluster(&self, target: &Target) -> Option<&'a Cluster> {
+        let clusters = self.state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+        clusters.into_iter().find(|cluster| cluster.name == target.name())
+    }
+}
+
+/// The namespace of an object; what Git does not say is `default`, as for the API server.
+pub(super) fn namespace(manifest: &Manifest) -> &str {
+    manifest.id.namespace.as_deref().unwrap_or("default")
+}
+
+/// The namespace in which a host has to be.
+pub(super) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
+    let mut labels = host.split('.');
+    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
+    match (space, rest) {
+        (Some(space), Some("svc") | None) => space,
+        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
+        _ => own,
+    }
+}
+
+fn holds_applications(manifest: &&Manifest) -> bool {
+    let kind = manifest.group_kind();
+    kind.is("", "Service")
+        || kind.is(crate::object::kinds::ISTIO_NETWORKING, "ServiceEntry")
+        || pods::template(manifest).is_some()
+}

@@ -1,0 +1,122 @@
+//! The pods that manifests make. Pods never stand in Git, so selectors are judged by pod templates; a gateway's pods are
+//! ASM's and follow from the IstioGateway.
+
+use super::namespace;
+use crate::asm::gateway;
+use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::kinds::ASM;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// The pods of one workload in one cluster.
+#[derive(Clone, Debug)]
+pub(in crate::lint) struct Pod<'a> {
+    /// What makes them: a workload, a bare pod, or an IstioGateway.
+    pub(in crate::lint) manifest: &'a Manifest,
+    /// Where they run. The mesh itself for serverless gateways; `None` for a gateway in clusters that the fleet does not
+    /// declare.
+    pub(in crate::lint) target: Option<Target>,
+    /// Their namespace.
+    pub(in crate::lint) namespace: &'a str,
+    /// Their labels.
+    pub(in crate::lint) labels: Cow<'a, Map<String, Value>>,
+    /// Their spec; `None` for a gateway's.
+    pub(in crate::lint) spec: Option<&'a Value>,
+}
+
+impl Pod<'_> {
+    /// Do they have all these labels?
+    pub(in crate::lint) fn has(&self, selector: &Map<String, Value>) -> bool {
+        selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+    }
+
+    /// Are they the pods of an IstioGateway?
+    pub(in crate::lint) fn is_istio_gateway(&self) -> bool {
+        self.spec.is_none()
+    }
+}
+
+/// Pods by their labels, so that a selector need not be held against every pod of the fleet.
+#[derive(Debug, Default)]
+pub(in crate::lint) struct PodIndex {
+    by_label: HashMap<String, HashMap<String, Vec<usize>>>,
+}
+
+impl PodIndex {
+    pub(super) fn of(pods: &[Pod<'_>]) -> Self {
+        let mut index = Self::default();
+        for (number, pod) in pods.iter().enumerate() {
+            for (key, value) in pod.labels.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
+                let values = index.by_label.entry(key.clone()).or_default();
+                values.entry(value.to_owned()).or_default().push(number);
+            }
+        }
+        index
+    }
+
+    /// The pods with all these labels, in their order. None for a selector without labels.
+    pub(in crate::lint) fn with(&self, pods: &[Pod<'_>], selector: &Map<String, Value>) -> Vec<usize> {
+        let with =
+            |(key, value): (&String, &Value)| self.by_label.get(key).and_then(|values| values.get(value.as_str()?));
+        // The rarest label leaves the fewest pods to look at.
+        let rarest = selector.iter().map(with).min_by_key(|found| found.map_or(0, Vec::len)).flatten();
+        let has_all = |index: &&usize| pods.get(**index).is_some_and(|pod| pod.has(selector));
+        rarest.into_iter().flatten().filter(has_all).copied().collect()
+    }
+}
+
+/// The pod template of a workload (or a bare pod): metadata and spec.
+pub(super) fn template(manifest: &Manifest) -> Option<&Value> {
+    let kind = manifest.group_kind();
+    let pointer = match (&*kind.group, &*kind.kind) {
+        ("", "Pod") => "",
+        ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => "/spec/template",
+        ("batch", "CronJob") => "/spec/jobTemplate/spec/template",
+        _ => return None,
+    };
+    manifest.object.pointer(pointer)
+}
+
+/// All pods of a fleet.
+pub(super) fn all(state: &FleetState) -> Vec<Pod<'_>> {
+    state.manifests.iter().flat_map(|manifest| of(state, manifest)).collect()
+}
+
+fn of<'a>(state: &'a FleetState, manifest: &'a Manifest) -> Vec<Pod<'a>> {
+    if manifest.group_kind().is(ASM, "IstioGateway") {
+        let labels: Map<String, Value> = gateway::pod_labels(&manifest.id.name, &manifest.object);
+        let pod = |target| Pod {
+            manifest,
+            target,
+            namespace: namespace(manifest),
+            labels: Cow::Owned(labels.clone()),
+            spec: None,
+        };
+        return match targets_of_gateway(state, manifest) {
+            targets if targets.is_empty() => vec![pod(None)],
+            targets => targets.into_iter().map(|target| pod(Some(target))).collect(),
+        };
+    }
+    let Some(template) = template(manifest) else { return Vec::new() };
+    static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+    let labels = template.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&NONE);
+    vec![Pod {
+        manifest,
+        target: Some(manifest.target.clone()),
+        namespace: namespace(manifest),
+        labels: Cow::Borrowed(labels),
+        spec: Some(template.get("spec").unwrap_or(&Value::Null)),
+    }]
+}
+
+/// Where the pods of an IstioGateway run, as far as the fleet declares its clusters.
+pub(super) fn targets_of_gateway(state: &FleetState, manifest: &Manifest) -> Vec<Target> {
+    if gateway::is_serverless(&manifest.object) {
+        return vec![Target::Mesh];
+    }
+    let ids = gateway::cluster_ids(&manifest.object);
+    let clusters = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+    let own = clusters.filter(|cluster| cluster.id.as_deref().is_some_and(|id| ids.contains(&id)));
+    own.map(|cluster| Target::Cluster(cluster.name.as_str().into())).collect()
+}

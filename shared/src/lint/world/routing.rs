@@ -1,0 +1,144 @@
+//! Gateways, VirtualServices and DestinationRules with what they refer to.
+
+use super::namespace;
+use super::pods::{Pod, PodIndex};
+use crate::fleet::{FleetState, Manifest};
+use crate::istio::{DestinationRule, Gateway, VirtualService};
+use crate::object::kinds::ISTIO_NETWORKING;
+
+/// An Istio Gateway.
+#[derive(Clone, Debug)]
+pub(in crate::lint) struct GatewayView<'a> {
+    /// The object.
+    pub(in crate::lint) manifest: &'a Manifest,
+    /// What it says.
+    pub(in crate::lint) gateway: Gateway,
+    /// The pods that its selector chooses, in any namespace (indices into `World::pods`).
+    pub(in crate::lint) pods: Vec<usize>,
+}
+
+impl<'a> GatewayView<'a> {
+    /// Namespace and name.
+    pub(in crate::lint) fn key(&self) -> (&'a str, &'a str) {
+        (namespace(self.manifest), &self.manifest.id.name)
+    }
+}
+
+/// What an item of `spec.gateways` means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::lint) enum Reference<'a> {
+    /// The sidecars.
+    Mesh,
+    /// A Gateway by namespace and name.
+    Gateway(&'a str, &'a str),
+}
+
+/// A VirtualService.
+#[derive(Clone, Debug)]
+pub(in crate::lint) struct RouteView<'a> {
+    /// The object.
+    pub(in crate::lint) manifest: &'a Manifest,
+    /// What it says.
+    pub(in crate::lint) route: VirtualService,
+    /// What its `spec.gateways` mean, item by item; the sidecars when it has none.
+    pub(in crate::lint) gateways: Vec<Reference<'a>>,
+}
+
+/// A DestinationRule.
+#[derive(Clone, Debug)]
+pub(in crate::lint) struct DestinationRuleView<'a> {
+    /// The object.
+    pub(in crate::lint) manifest: &'a Manifest,
+    /// What it says.
+    pub(in crate::lint) rule: DestinationRule,
+}
+
+pub(super) fn gateways<'a>(state: &'a FleetState, pods: &[Pod<'a>], index: &PodIndex) -> Vec<GatewayView<'a>> {
+    let of_kind = state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "Gateway"));
+    of_kind
+        .map(|manifest| {
+            let gateway = Gateway::read(&manifest.object);
+            // Without a selector it is for every gateway; which pods those are besides ASM's, nobody can tell from files.
+            let pods = if gateway.selector.is_empty() {
+                (0..pods.len()).filter(|at| pods.get(*at).is_some_and(Pod::is_istio_gateway)).collect()
+            } else {
+                index.with(pods, &gateway.selector)
+            };
+            GatewayView { manifest, gateway, pods }
+        })
+        .collect()
+}
+
+pub(super) fn routes(state: &FleetState) -> Vec<RouteView<'_>> {
+    let of_kind =
+        state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "VirtualService"));
+    of_kind
+        .map(|manifest| {
+            let named = manifest.object.pointer("/spec/gateways").and_then(serde_json::Value::as_array);
+            let named: Vec<_> = named.into_iter().flatten().filter_map(|name| name.as_str()).collect();
+            let own = namespace(manifest);
+            let gateways = if named.is_empty() {
+                vec![Reference::Mesh]
+            } else {
+                named.into_iter().map(|name| reference(name, own)).collect()
+            };
+            RouteView { manifest, route: VirtualService::read(&manifest.object), gateways }
+        })
+        .collect()
+}
+
+/// What a name of a Gateway means in a VirtualService of this namespace.
+pub(in crate::lint) fn reference<'a>(name: &'a str, own: &'a str) -> Reference<'a> {
+    match name.split_once('/') {
+        None if name == "mesh" => Reference::Mesh,
+        None => Reference::Gateway(own, name),
+        Some((".", name)) => Reference::Gateway(own, name),
+        Some((space, name)) => Reference::Gateway(space, name),
+    }
+}
+
+pub(super) fn destination_rules(state: &FleetState) -> Vec<DestinationRuleView<'_>> {
+    let of_kind =
+        state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "DestinationRule"));
+    of_kind.map(|manifest| DestinationRuleView { manifest, rule: DestinationRule::read(&manifest.object) }).collect()
+}
+
+/// Is there a host name that both mean? Either side may begin with a wildcard. Hosts have no case.
+pub(in crate::lint) fn intersects(a: &str, b: &str) -> bool {
+    let (a, b) = (a.to_lowercase(), b.to_lowercase());
+    match (a.strip_prefix('*'), b.strip_prefix('*')) {
+        (None, None) => a == b,
+        // A wildcard stands for one character at least.
+        (Some(a), None) => b.len() > a.len() && b.ends_with(a),
+        (None, Some(b)) => a.len() > b.len() && a.ends_with(b),
+        (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_meet_when_one_name_fits_both() {
+        for (a, b, meet) in [
+            ("a.x", "A.X", true),
+            ("*", "a.x", true),
+            ("*.x", "a.x", true),
+            ("*.x", "x", false),
+            ("*.x", "*.a.x", true),
+            ("*.x", "*.y", false),
+            ("a.x", "b.x", false),
+        ] {
+            assert_eq!((intersects(a, b), intersects(b, a)), (meet, meet), "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn names_of_gateways() {
+        assert_eq!(reference("mesh", "shop"), Reference::Mesh);
+        assert_eq!(reference("a", "shop"), Reference::Gateway("shop", "a"));
+        assert_eq!(reference("./a", "shop"), Reference::Gateway("shop", "a"));
+        assert_eq!(reference("other/mesh", "shop"), Reference::Gateway("other", "mesh"));
+    }
+}
