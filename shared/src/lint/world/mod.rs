@@ -1,11 +1,13 @@
 //! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
 //! number of objects; it borrows the manifests.
 
+mod fronts;
 mod hosts;
 mod pods;
 mod routing;
 mod services;
 
+pub(super) use fronts::{Front, FrontPort, Setting, escape, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use pods::{Pod, PodIndex};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
@@ -33,6 +35,10 @@ pub(super) struct World<'a> {
     pub(super) services: Vec<Service<'a>>,
     /// What host names mean.
     pub(super) hosts: Hosts<'a>,
+    /// The same Services as the cloud controller sees them.
+    pub(super) fronts: Vec<Front<'a>>,
+    /// The fleet before the change that is judged, for rules about changes.
+    pub(super) base: Option<&'a FleetState>,
     assumptions: Assumptions,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
@@ -59,9 +65,21 @@ impl<'a> World<'a> {
             pod_index,
             services,
             hosts,
+            fronts: fronts::all(state),
+            base: None,
             assumptions,
             by_gateway,
         }
+    }
+
+    /// The same, compared with the fleet before a change.
+    pub(super) fn since(self, base: Option<&'a FleetState>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// The Services of another state, as the cloud controller sees them.
+    pub(super) fn fronts_of(state: &'a FleetState) -> Vec<Front<'a>> {
+        fronts::all(state)
     }
 
     /// Manifests of a kind, on any target.
