@@ -4,10 +4,11 @@
 //!   finding must be gone.
 //! * `silent*.txtar`: a near miss. The rule says nothing.
 //!
-//! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone.
+//! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone. Files named `base:PATH` make
+//! up the fleet before the change, for rules about changes.
 
 use asm_shared::fleet::{FleetState, MemoryTree, Tree as _};
-use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run};
+use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run_since};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -42,10 +43,27 @@ fn files(text: &str) -> MemoryTree {
     tree
 }
 
-fn findings(tree: &MemoryTree, rule: &'static Rule) -> Vec<Finding> {
+/// The files of a case, and those of the fleet before, when it has any.
+fn both(text: &str) -> (MemoryTree, Option<MemoryTree>) {
+    let (mut now, mut before) = (MemoryTree::default(), None);
+    let all = files(text);
+    for path in all.list().unwrap() {
+        let content = String::from_utf8(all.read(&path).unwrap()).unwrap();
+        match path.strip_prefix("base:") {
+            None => now.insert(&path, &content),
+            Some(path) => before
+                .get_or_insert_with(|| [("fleet.yaml", FLEET)].into_iter().collect::<MemoryTree>())
+                .insert(path, &content),
+        }
+    }
+    (now, before)
+}
+
+fn findings(tree: &MemoryTree, base: Option<&MemoryTree>, rule: &'static Rule) -> Vec<Finding> {
     let state = FleetState::read(tree);
     assert!(state.fleet.is_some(), "{:?}", state.problems);
-    run(&state, &[rule], Assumptions::default())
+    let base = base.map(|base| FleetState::read(base));
+    run_since(&state, base.as_ref(), &[rule], Assumptions::default())
 }
 
 /// As the terminal shows it, without colour.
@@ -62,11 +80,11 @@ fn shown(finding: &Finding) -> String {
 }
 
 /// Makes the fixes until nothing changes; what they change, as lines.
-fn fixed(tree: &MemoryTree, rule: &'static Rule) -> String {
+fn fixed(tree: &MemoryTree, base: Option<&MemoryTree>, rule: &'static Rule) -> String {
     let mut now = tree.clone();
     let mut titles = Vec::new();
     for _ in 0..10 {
-        let found = findings(&now, rule);
+        let found = findings(&now, base, rule);
         let mended = mend(&now, &found, true);
         assert!(mended.refused.is_empty(), "{:?}", mended.refused);
         if mended.made.is_empty() {
@@ -113,8 +131,8 @@ fn every_rule_finds_what_it_is_for() {
         }
         let mut fixes = false;
         for (name, text) in cases {
-            let tree = files(&text);
-            let found = findings(&tree, rule);
+            let (tree, base) = both(&text);
+            let found = findings(&tree, base.as_ref(), rule);
             assert!(!found.is_empty(), "{}/{name}: nothing found; {:?}", rule.id, FleetState::read(&tree).problems);
             assert!(found.iter().all(|finding| finding.severity <= rule.severity), "{}/{name}", rule.id);
             assert!(found.iter().all(|f| !f.targets.is_empty()), "{}/{name}: for which cluster?", rule.id);
@@ -122,7 +140,7 @@ fn every_rule_finds_what_it_is_for() {
             if found.iter().any(|finding| !finding.fixes.is_empty()) {
                 fixes = true;
                 page += "\n";
-                page += &fixed(&tree, rule);
+                page += &fixed(&tree, base.as_ref(), rule);
             }
             insta::with_settings!({ snapshot_path => folder().join(rule.id), prepend_module_to_snapshot => false,
                 description => rule.summary, omit_expression => true }, {
@@ -140,10 +158,10 @@ fn every_rule_is_silent_on_two_near_misses() {
         let cases = cases(rule, "silent");
         assert!(cases.len() >= 2, "{}: {} near misses", rule.id, cases.len());
         for (name, text) in cases {
-            let tree = files(&text);
+            let (tree, base) = both(&text);
             let problems = FleetState::read(&tree).problems;
             assert!(problems.is_empty(), "{}/{name}: {problems:?}", rule.id);
-            let found = findings(&tree, rule);
+            let found = findings(&tree, base.as_ref(), rule);
             assert!(found.is_empty(), "{}/{name}: {}", rule.id, found.iter().map(shown).collect::<String>());
         }
     }

@@ -341,6 +341,18 @@ pub fn setting<'a>(annotations: Option<&'a Value>, name: &str) -> Option<&'a str
     [PREFIX, LEGACY_PREFIX].iter().find_map(|prefix| annotations.get(format!("{prefix}{name}"))).and_then(Value::as_str)
 }
 
+/// Settings that are fixed once the load balancer exists and that a change touches: the row, the value before, the value
+/// after. `before` and `after` look a setting up by its name; what is absent has its default.
+pub fn fixed_changes<'a>(
+    product: Product,
+    before: impl Fn(&str) -> Option<&'a str>,
+    after: impl Fn(&str) -> Option<&'a str>,
+) -> Vec<(&'static Annotation, Option<&'a str>, Option<&'a str>)> {
+    let rows = ANNOTATIONS.iter().filter(|row| row.change(product) == Change::Fixed);
+    let both = rows.map(|row| (row, before(row.name), after(row.name)));
+    both.filter(|(row, old, new)| old.or(row.default) != new.or(row.default)).collect()
+}
+
 /// Is a version at least another one? `None` when it is no version. Only numbers count: `v2.12.4-aliyun.1` is 2.12.4.
 pub fn at_least(version: &str, other: &str) -> Option<bool> {
     let numbers = |text: &str| -> Option<Vec<u64>> {
