@@ -21,7 +21,7 @@
 use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::World;
+use super::super::world::{Front, World};
 use crate::asm::annotations::setting;
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::ObjectId;
@@ -48,6 +48,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let state = world.state;
     let now: HashMap<(&Target, &ObjectId), &'a Manifest> =
         state.manifests.iter().map(|manifest| ((&manifest.target, &manifest.id), manifest)).collect();
+    let runs_in = targets_of(World::fronts_of(base));
+    let now_in = targets_of(World::fronts_of(state));
     let targets: HashSet<Target> = state.targets().into_iter().collect();
     let broken: HashSet<&Target> = targets.iter().filter(|target| state.problems_of(target).next().is_some()).collect();
     let owners = base.manifests.iter().filter(|manifest| {
@@ -63,14 +65,29 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             None => (of_delete(kind, &before.object, &[]), before),
         };
         let Some(danger) = danger else { continue };
-        let what = if after.is_some() { "this change" } else { "removing it" };
-        let message = format!("{what}: {}", danger.consequence);
+        let message =
+            if after.is_some() { danger.consequence.clone() } else { format!("removing it {}", danger.consequence) };
         let quiet = kept(&before.object) || approved(state, before, &danger) || !has_load_balancer(before);
         let pointer = if after.is_some() { "/spec" } else { "" };
-        let report = Report::at(at, pointer, message);
+        let all = runs_in.get(&std::ptr::from_ref(before)).cloned().unwrap_or_default();
+        let still = after.and_then(|after| now_in.get(&std::ptr::from_ref(after))).cloned().unwrap_or_default();
+        let left: Vec<Target> = all.iter().filter(|target| !still.contains(target)).cloned().collect();
+        let lost = if left.is_empty() { all } else { left };
+        let report = Report::at(at, pointer, message).targets(lost);
         let report = if quiet { report.severity(Severity::Info) } else { report };
-        sink.push(report.hint("Keep it until DNS has moved; the agent waits for an approval in approvals/"));
+        let hint = "Keep it until DNS has moved; the agent waits for an approval in approvals/";
+        let gone = if after.is_none() { " (the place is that of the base)" } else { "" };
+        sink.push(report.hint(format!("{hint}{gone}")));
     }
+}
+
+/// Where the Services of each manifest are.
+fn targets_of(fronts: Vec<Front<'_>>) -> HashMap<*const Manifest, Vec<Target>> {
+    let mut targets: HashMap<*const Manifest, Vec<Target>> = HashMap::new();
+    for front in fronts {
+        targets.entry(std::ptr::from_ref(front.manifest)).or_default().push(front.target);
+    }
+    targets
 }
 
 fn has_load_balancer(manifest: &Manifest) -> bool {

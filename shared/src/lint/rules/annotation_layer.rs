@@ -14,10 +14,9 @@
 //! Name the port in `loadbalancer-protocol-port`, or take the setting away.
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Front, World};
+use super::super::world::{Front, World, removal};
 use crate::asm::annotations::{Layer, Product};
 
 /// See the module.
@@ -52,8 +51,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 Some(given) => report.related(front.manifest, &given.pointer, "what the listeners are"),
                 None => report.hint("Without loadbalancer-protocol-port every listener is TCP or UDP, like the port"),
             };
-            let edit = (front.manifest, EditOp::Remove(setting.pointer.clone()));
-            sink.push(report.fix(format!("take {} away", row.name), true, vec![edit]));
+            let edit = (front.manifest, removal(front.manifest, &setting.pointer));
+            sink.push(report.fix(format!("take {} away", row.name), false, vec![edit]));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Front, World, escape};
+use super::super::world::{Front, World, escape, removal};
 use crate::asm::annotations::{Product, key};
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn judge<'a>(front: &Front<'a>, name: &str, other: &str, wanted: &str, absent: &
     }
     let message = format!("{name} has no effect unless {other} is {wanted}; it is {found}");
     let report = Report::at(front.manifest, &*setting.pointer, message).targets([front.target.clone()]);
-    let remove = vec![(front.manifest, EditOp::Remove(setting.pointer.clone()))];
+    let remove = vec![(front.manifest, removal(front.manifest, &setting.pointer))];
     Some(match front.setting(other) {
         Some(given) => {
             report.related(front.manifest, &given.pointer, "what it is").fix(format!("take {name} away"), true, remove)

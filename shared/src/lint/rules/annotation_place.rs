@@ -18,7 +18,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::annotations::find;
 use crate::asm::gateway::MANAGED_BY_ASM;
 use crate::fleet::Manifest;
@@ -52,9 +52,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let message =
                 format!("a Service of type {} has no load balancer: nobody reads {}", front.kind, setting.key);
             let report = Report::at(front.manifest, &*setting.pointer, message);
-            let edit = (front.manifest, EditOp::Remove(setting.pointer.clone()));
+            let edit = (front.manifest, removal(front.manifest, &setting.pointer));
             let report = report.hint("Give it type: LoadBalancer, or take the annotation away");
-            sink.push(report.fix("take the annotation away", true, vec![edit]));
+            sink.push(report.fix("take the annotation away", false, vec![edit]));
         }
     }
 }
@@ -76,7 +76,7 @@ fn move_all<'a>(manifest: &'a Manifest, from: &str, to: &str, is_wrong: impl Fn(
                 Some(EditOp::Set(to.to_owned(), Value::Object(only)))
             }
         };
-        let remove = EditOp::Remove(pointer);
+        let remove = removal(manifest, &pointer);
         let edits = add.into_iter().chain([remove]).map(|op| (manifest, op)).collect();
         sink.push(report.fix(format!("move it to {there}"), false, edits));
     }

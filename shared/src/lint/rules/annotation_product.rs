@@ -14,10 +14,9 @@
 //! Take the key away, or set `loadBalancerClass` (before the Service exists: it cannot be changed later).
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::World;
+use super::super::world::{World, removal};
 use crate::asm::annotations::{Change, Product};
 
 /// See the module.
@@ -48,8 +47,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 Some((_, at)) => report.related(front.manifest, at, "this makes it an NLB"),
                 None => report.hint("An NLB has loadBalancerClass: alibabacloud.com/nlb"),
             };
-            let edit = (front.manifest, EditOp::Remove(setting.pointer.clone()));
-            sink.push(report.fix(format!("take {} away", row.name), true, vec![edit]));
+            let edit = (front.manifest, removal(front.manifest, &setting.pointer));
+            // A CLB with settings of an NLB may be meant to be one.
+            sink.push(report.fix(format!("take {} away", row.name), product == Product::Nlb, vec![edit]));
         }
     }
 }

@@ -15,10 +15,9 @@
 //! Take the older one away.
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Setting, World};
+use super::super::world::{Setting, World, removal};
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -39,7 +38,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let Some(row) = old.row else { continue };
             let same = |new: &&Setting<'_>| !new.is_legacy() && new.row.is_some_and(|other| other.name == row.name);
             let Some(new) = front.settings.iter().find(same).filter(|new| new.value != old.value) else { continue };
-            let told = |setting: &Setting<'_>| setting.value.as_str().unwrap_or_default().to_owned();
+            let told = |setting: &Setting<'_>| {
+                setting.value.as_str().filter(|text| !text.is_empty()).unwrap_or("empty").to_owned()
+            };
             let message =
                 format!("{} is {} here and {} under the newer prefix, which wins", row.name, told(old), told(new));
             let report = Report::at(front.manifest, &*old.pointer, message).related(
@@ -47,7 +48,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 &new.pointer,
                 "this one counts",
             );
-            let edit = (front.manifest, EditOp::Remove(old.pointer.clone()));
+            let edit = (front.manifest, removal(front.manifest, &old.pointer));
             sink.push(report.targets([front.target.clone()]).fix("take the older key away", true, vec![edit]));
         }
     }

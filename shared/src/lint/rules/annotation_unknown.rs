@@ -18,7 +18,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::annotations::{ANNOTATIONS, LEGACY_PREFIX, PREFIX, Prefix, behind_prefix, find};
 use crate::distance::distance;
 use crate::object::kinds::ASM;
@@ -52,7 +52,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 sink.push(match wrong {
                     Some(meant) => {
                         let edits = vec![
-                            (manifest, EditOp::Remove(pointer)),
+                            (manifest, removal(manifest, &pointer)),
                             (manifest, EditOp::Set(format!("{base}/{}", escape(&meant)), value.clone())),
                         ];
                         let report = report.hint(format!("Did you mean {meant}?"));

@@ -21,7 +21,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let pointer = format!("{base}/{}", escape(label));
             let report =
                 Report::at(manifest, &*pointer, format!("the cloud controller writes the label {label} itself"));
-            sink.push(report.fix("take the label away", true, vec![(manifest, EditOp::Remove(pointer))]));
+            sink.push(report.fix("take the label away", true, vec![(manifest, removal(manifest, &pointer))]));
         }
         let finalizers = manifest.object.pointer("/metadata/finalizers").and_then(Value::as_array);
         for (index, name) in

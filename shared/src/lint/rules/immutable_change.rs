@@ -21,7 +21,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Front, World, escape, service_name};
+use super::super::world::{Front, World, addition, removal, service_name};
 use crate::asm::annotations::{fixed_changes, key};
 use crate::fleet::Target;
 use serde_json::Value;
@@ -62,10 +62,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 .hint("For another one: kubectl asm clb replace, which keeps the old address until DNS has moved");
             let op = match (setting, old.setting(row.name)) {
                 (Some(setting), Some(_)) => EditOp::Set(setting.pointer.clone(), Value::from(was)),
-                (Some(setting), None) => EditOp::Remove(setting.pointer.clone()),
-                (None, _) => {
-                    EditOp::Set(format!("{}/{}", front.annotations_at, escape(&key(row.name))), Value::from(was))
-                }
+                (Some(setting), None) => removal(front.manifest, &setting.pointer),
+                (None, _) => addition(front.manifest, &front.annotations_at, &key(row.name), Value::from(was)),
             };
             sink.push(report.fix("put the old value back", false, vec![(front.manifest, op)]));
         }

@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::gateway;
 use crate::fleet::Manifest;
 use crate::object::kinds::ASM;
@@ -65,7 +65,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let message = format!("overrides are for the cluster {id}, in which the gateway does not run");
                 let report = Report::at(manifest, &*pointer, message);
                 let report = report.related(manifest, "/spec/clusterIds", "it runs in these");
-                sink.push(report.fix("take the override away", false, vec![(manifest, EditOp::Remove(pointer))]));
+                sink.push(report.fix("take the override away", false, vec![(manifest, removal(manifest, &pointer))]));
             }
         }
     }
@@ -80,6 +80,6 @@ fn serverless<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
         let report = Report::at(manifest, &*pointer, format!("a serverless gateway has no clusters, so no {field}"));
         let at = format!("/metadata/annotations/{}", escape(gateway::MANAGED_BY_ASM));
         let report = report.related(manifest, &at, "this makes it serverless").hint("ASM runs it: take the field away");
-        sink.push(report.fix(format!("take {field} away"), false, vec![(manifest, EditOp::Remove(pointer))]));
+        sink.push(report.fix(format!("take {field} away"), false, vec![(manifest, removal(manifest, &pointer))]));
     }
 }

@@ -18,7 +18,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Front, Setting, World};
+use super::super::world::{Front, Setting, World, removal};
 use crate::asm::annotations::Product;
 use serde_json::Value;
 
@@ -92,7 +92,7 @@ fn judge<'a>(
             .filter_map(|(at, item)| if at == index { with.clone() } else { Some((*item).to_owned()) });
         let items: Vec<String> = items.collect();
         match items.is_empty() {
-            true => EditOp::Remove(setting.pointer.clone()),
+            true => removal(front.manifest, &setting.pointer),
             false => EditOp::Set(setting.pointer.clone(), Value::from(items.join(","))),
         }
     };

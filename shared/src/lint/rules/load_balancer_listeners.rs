@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::annotations::key;
 use serde_json::Value;
 
@@ -58,7 +58,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             (None, Some(given)) => {
                 let message = format!("{OVERRIDE} means nothing without loadbalancer-id");
                 let report = Report::at(front.manifest, &*given.pointer, message).targets([front.target.clone()]);
-                let edit = (front.manifest, EditOp::Remove(given.pointer.clone()));
+                let edit = (front.manifest, removal(front.manifest, &given.pointer));
                 sink.push(report.severity(Severity::Info).fix("take it away", true, vec![edit]));
             }
             _ => {}

@@ -15,10 +15,9 @@
 //! Leave the `nodePort` out: the API server gives it a free one.
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Front, World};
+use super::super::world::{Front, World, removal};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -75,5 +74,5 @@ fn numbers(front: &Front<'_>) -> Vec<(u64, &'static str, String)> {
 
 fn mended<'a>(front: &Front<'a>, report: Report<'a>, pointer: String) -> Report<'a> {
     let report = report.targets([front.target.clone()]).hint("Leave it out: the API server then chooses a free one");
-    report.fix("leave the nodePort to the API server", false, vec![(front.manifest, EditOp::Remove(pointer))])
+    report.fix("leave the nodePort to the API server", false, vec![(front.manifest, removal(front.manifest, &pointer))])
 }

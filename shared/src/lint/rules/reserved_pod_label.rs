@@ -14,10 +14,9 @@
 //! Choose another label, for example `team: edge`, and select by that.
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::gateway::{RESERVED_LABELS, pod_labels};
 use crate::object::kinds::ASM;
 use serde_json::Value;
@@ -55,7 +54,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 sink.push(report.fix(
                     format!("take the label {key} away"),
                     same,
-                    vec![(manifest, EditOp::Remove(pointer))],
+                    vec![(manifest, removal(manifest, &pointer))],
                 ));
             }
         }

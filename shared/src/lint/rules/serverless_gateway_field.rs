@@ -15,10 +15,9 @@
 //! Take the field away, or use a gateway in clusters.
 
 use super::super::Severity;
-use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::gateway::{MANAGED_BY_ASM, OF_A_CLUSTER};
 use serde_json::Value;
 
@@ -51,7 +50,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let message = format!("{field} of a serverless gateway: what ASM does with it is not documented");
             let at = format!("/metadata/annotations/{}", escape(MANAGED_BY_ASM));
             let report = Report::at(manifest, &*pointer, message).related(manifest, &at, "this makes it serverless");
-            sink.push(report.fix(format!("take {field} away"), false, vec![(manifest, EditOp::Remove(pointer))]));
+            sink.push(report.fix(format!("take {field} away"), false, vec![(manifest, removal(manifest, &pointer))]));
         }
     }
 }

@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape};
+use super::super::world::{World, escape, removal};
 use crate::asm::annotations::{CLCU_SINCE, Product, at_least, key};
 use serde_json::Value;
 
@@ -48,7 +48,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let message = "a CLB that is paid by PayByCLCU has no specification: it has no effect";
                 let report = Report::at(front.manifest, &*spec.pointer, message).targets([front.target.clone()]);
                 let report = report.related(front.manifest, &charge.pointer, "how it is paid");
-                let edit = (front.manifest, EditOp::Remove(spec.pointer.clone()));
+                let edit = (front.manifest, removal(front.manifest, &spec.pointer));
                 sink.push(report.fix("take the specification away", true, vec![edit]));
             }
             continue;

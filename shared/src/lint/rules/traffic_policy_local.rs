@@ -69,7 +69,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         }
         sink.push(match told {
             Some((client, place)) => {
-                let message = "clients in the cluster call this load balancer: under Local they fail on nodes without a gateway pod";
+                let message = "clients in the cluster call this load balancer: under Local they fail on nodes without one of its pods";
                 let report = report(message).related(client, place, "a client");
                 let report = report.hint("Call the Service by its DNS name inside of the cluster, or use Cluster");
                 report.fix("use Cluster (the source IP of clients is lost)", false, edit())

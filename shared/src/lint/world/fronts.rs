@@ -5,6 +5,7 @@ use super::{namespace, pods};
 use crate::asm::annotations::{Annotation, Product, behind_prefix, find};
 use crate::asm::gateway;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
+use crate::lint::EditOp;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -211,7 +212,25 @@ pub(in crate::lint) fn escape(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// Is it the namespace and name of the Service that a front stands for?
+/// Takes a field away; with the map around it when nothing else is in it.
+pub(in crate::lint) fn removal(manifest: &Manifest, pointer: &str) -> EditOp {
+    let around = pointer.rsplit_once('/').map_or("", |(around, _)| around);
+    let map = manifest.object.pointer(around).and_then(Value::as_object);
+    // `spec` and `metadata` stay whatever is in them.
+    let alone = around.matches('/').count() > 1 && map.is_some_and(|map| map.len() == 1);
+    EditOp::Remove(if alone { around } else { pointer }.to_owned())
+}
+
+/// Adds a field to a map, which is made when it is not there.
+pub(in crate::lint) fn addition(manifest: &Manifest, map: &str, key: &str, value: Value) -> EditOp {
+    if manifest.object.pointer(map).is_some_and(Value::is_object) {
+        EditOp::Set(format!("{map}/{}", escape(key)), value)
+    } else {
+        EditOp::Set(map.to_owned(), Value::Object([(key.to_owned(), value)].into_iter().collect()))
+    }
+}
+
+/// The namespace and name of the Service that a front stands for.
 pub(in crate::lint) fn service_name(front: &Front<'_>) -> (String, String) {
     let name = &front.manifest.id.name;
     let name = if front.generated { gateway::generated_name(name) } else { name.to_string() };

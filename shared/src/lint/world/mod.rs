@@ -7,7 +7,7 @@ mod pods;
 mod routing;
 mod services;
 
-pub(super) use fronts::{Front, FrontPort, Setting, escape, service_name};
+pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use pods::{Pod, PodIndex};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
