@@ -2,7 +2,9 @@
 //!
 //! ## What it finds
 //!
-//! An ingress IstioGateway that no Gateway selects, while a Gateway selects others by a label of their `spec.podLabels`.
+//! An ingress IstioGateway that no Gateway selects, while a Gateway selects others by a label of their `spec.podLabels`. A
+//! warning when the gateway is of the same family (`edge-1` and `edge-2`) or has the label with another value; otherwise it may
+//! be meant to have a Gateway of its own, and it is information.
 //!
 //! ## Why it is bad
 //!
@@ -75,7 +77,14 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 .collect(),
             None => vec![(manifest, EditOp::Set("/spec/podLabels".to_owned(), Value::Object(wanted)))],
         };
-        let report = Report::at(manifest, "/spec/podLabels", message).related(
+        let almost = missing.iter().any(|(key, _)| own.is_some_and(|own| own.contains_key(*key)));
+        let kin = gateway
+            .pods
+            .iter()
+            .filter_map(|index| world.pods.get(*index))
+            .any(|pod| family(&pod.manifest.id.name) == family(&manifest.id.name));
+        let severity = if almost || kin { Severity::Warning } else { Severity::Info };
+        let report = Report::at(manifest, "/spec/podLabels", message).severity(severity).related(
             gateway.manifest,
             "/spec/selector",
             "this Gateway selects by it",
@@ -83,6 +92,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let report = report.hint("Add it with kubectl asm gateway share, or give the gateway a Gateway of its own");
         sink.push(report.fix(format!("add the label {words}"), false, edits));
     }
+}
+
+/// The name without the number at its end.
+fn family(name: &str) -> &str {
+    name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-')
 }
 
 /// Does it select gateways by labels that ASM does not set itself?
