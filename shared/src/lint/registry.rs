@@ -47,6 +47,7 @@ pub const RULES: &[&Rule] = &[
     &rules::address_lost::RULE,
     &rules::dead_door::RULE,
     &rules::two_doors::RULE,
+    &rules::service_ports::RULE,
 ];
 
 /// The rule of this ID.

@@ -38,6 +38,7 @@ pub(super) mod nlb_zone_maps;
 pub(super) mod node_port;
 pub(super) mod reserved_pod_label;
 pub(super) mod serverless_gateway_field;
+pub(super) mod service_ports;
 pub(super) mod shared_label_missing;
 pub(super) mod spec_without_pay_by_spec;
 pub(super) mod traffic_policy_local;
