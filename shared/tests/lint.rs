@@ -7,7 +7,11 @@
 //! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone. Files named `base:PATH` make
 //! up the fleet before the change, for rules about changes.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on panics; fixtures are files")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics; fixtures are files"
+)]
 
 use asm_shared::fleet::{FleetState, MemoryTree, Tree as _};
 use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run_since};

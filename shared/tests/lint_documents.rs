@@ -2,7 +2,11 @@
 //! worth a remark, but not a warning. What a document leaves to its reader (an IstioGateway that exists already, its
 //! clusters) is added here.
 
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that cannot go on panics; documents are files")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics; documents are files"
+)]
 
 use asm_shared::fleet::{FleetState, MemoryTree, Target};
 use asm_shared::lint::{Assumptions, RULES, Severity, run};

@@ -23,6 +23,7 @@ use crate::asm::annotations::{ANNOTATIONS, LEGACY_PREFIX, PREFIX, Prefix, behind
 use crate::distance::distance;
 use crate::object::kinds::ASM;
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -42,10 +43,13 @@ const DOMAIN: &str = "service.beta.kubernetes.io/";
 const ALIASES: &[(&str, &str)] = &[("loadbalancer-slb-network-type", "loadbalancer-network-type")];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    // A fleet has few different keys, and looking for what may be meant takes long.
+    let mut known: HashMap<&str, Option<Option<String>>> = HashMap::new();
     for manifest in world.of_kind("", "Service").chain(world.of_kind(ASM, "IstioGateway")) {
         for base in bases(&manifest.object) {
             for (key, value) in manifest.object.pointer(&base).and_then(Value::as_object).into_iter().flatten() {
-                let Some(wrong) = judge(key) else { continue };
+                let judged = known.entry(key.as_str()).or_insert_with(|| judge(key));
+                let Some(wrong) = judged.clone() else { continue };
                 let pointer = format!("{base}/{}", escape(key));
                 let message = format!("the cloud controller knows no annotation {key} and ignores it");
                 let report = Report::at(manifest, &*pointer, message);
