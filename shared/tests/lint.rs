@@ -4,12 +4,17 @@
 //!   finding must be gone.
 //! * `silent*.txtar`: a near miss. The rule says nothing.
 //!
-//! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone.
+//! A case without a `fleet.yaml` gets one with the clusters m1c1 and m1c2. The rule is run alone. Files named `base:PATH` make
+//! up the fleet before the change, for rules about changes.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that reads fixtures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics; fixtures are files"
+)]
 
 use asm_shared::fleet::{FleetState, MemoryTree, Tree as _};
-use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run};
+use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run_since};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -44,15 +49,29 @@ fn files(text: &str) -> MemoryTree {
     tree
 }
 
-fn findings(tree: &MemoryTree, rule: &'static Rule) -> Vec<Finding> {
+/// The files of a case, and those of the fleet before, when it has any.
+fn both(text: &str) -> (MemoryTree, Option<MemoryTree>) {
+    let (mut now, mut before) = (MemoryTree::default(), None);
+    let all = files(text);
+    for path in all.list().unwrap() {
+        let content = String::from_utf8(all.read(&path).unwrap()).unwrap();
+        match path.strip_prefix("base:") {
+            None => now.insert(&path, &content),
+            Some(path) => before
+                .get_or_insert_with(|| [("fleet.yaml", FLEET)].into_iter().collect::<MemoryTree>())
+                .insert(path, &content),
+        }
+    }
+    (now, before)
+}
+
+fn findings(tree: &MemoryTree, base: Option<&MemoryTree>, rule: &'static Rule) -> Vec<Finding> {
     let state = FleetState::read(tree);
     assert!(state.fleet.is_some(), "{:?}", state.problems);
+    let base = base.map(|base| FleetState::read(base));
     // Some day in 2027, for certificates.
-    run(
-        &state,
-        &[rule],
-        Assumptions { now: jiff::Timestamp::from_second(1_800_000_000).ok(), ..Assumptions::default() },
-    )
+    let now = jiff::Timestamp::from_second(1_800_000_000).ok();
+    run_since(&state, base.as_ref(), &[rule], Assumptions { now, ..Assumptions::default() })
 }
 
 /// As the terminal shows it, without colour.
@@ -69,11 +88,11 @@ fn shown(finding: &Finding) -> String {
 }
 
 /// Makes the fixes until nothing changes; what they change, as lines.
-fn fixed(tree: &MemoryTree, rule: &'static Rule) -> String {
+fn fixed(tree: &MemoryTree, base: Option<&MemoryTree>, rule: &'static Rule) -> String {
     let mut now = tree.clone();
     let mut titles = Vec::new();
     for _ in 0..10 {
-        let found = findings(&now, rule);
+        let found = findings(&now, base, rule);
         let mended = mend(&now, &found, true);
         assert!(mended.refused.is_empty(), "{:?}", mended.refused);
         if mended.made.is_empty() {
@@ -124,8 +143,8 @@ fn every_rule_finds_what_it_is_for() {
         }
         let mut fixes = false;
         for (name, text) in cases {
-            let tree = files(&text);
-            let found = findings(&tree, rule);
+            let (tree, base) = both(&text);
+            let found = findings(&tree, base.as_ref(), rule);
             assert!(!found.is_empty(), "{}/{name}: nothing found; {:?}", rule.id, FleetState::read(&tree).problems);
             assert!(found.iter().all(|finding| finding.severity <= rule.severity), "{}/{name}", rule.id);
             assert!(found.iter().all(|f| !f.targets.is_empty()), "{}/{name}: for which cluster?", rule.id);
@@ -133,7 +152,7 @@ fn every_rule_finds_what_it_is_for() {
             if found.iter().any(|finding| !finding.fixes.is_empty()) {
                 fixes = true;
                 page += "\n";
-                page += &fixed(&tree, rule);
+                page += &fixed(&tree, base.as_ref(), rule);
             }
             insta::with_settings!({ snapshot_path => folder().join(rule.id), prepend_module_to_snapshot => false,
                 description => rule.summary, omit_expression => true }, {
@@ -151,10 +170,10 @@ fn every_rule_is_silent_on_two_near_misses() {
         let cases = cases(rule, "silent");
         assert!(cases.len() >= 2, "{}: {} near misses", rule.id, cases.len());
         for (name, text) in cases {
-            let tree = files(&text);
+            let (tree, base) = both(&text);
             let problems = FleetState::read(&tree).problems;
             assert!(problems.is_empty(), "{}/{name}: {problems:?}", rule.id);
-            let found = findings(&tree, rule);
+            let found = findings(&tree, base.as_ref(), rule);
             assert!(found.is_empty(), "{}/{name}: {}", rule.id, found.iter().map(shown).collect::<String>());
         }
     }

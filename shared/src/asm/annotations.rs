@@ -68,6 +68,21 @@ pub enum Change {
     Unknown,
 }
 
+/// Which listeners a key is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// The instance, its back ends, or every listener.
+    Any,
+    /// Listeners of TCP or UDP.
+    Transport,
+    /// Listeners of TCP.
+    Tcp,
+    /// Listeners of HTTP or HTTPS.
+    Http,
+    /// Listeners that end TLS: HTTPS of a CLB, TCPSSL of an NLB.
+    Tls,
+}
+
 /// Which values a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Values {
@@ -81,6 +96,10 @@ pub enum Values {
     Range(u32, u32),
     /// Text that begins so: an ID.
     Id(&'static str),
+    /// `key=value,key2=value2`.
+    Labels,
+    /// An address.
+    Address,
 }
 
 /// One row of the table.
@@ -100,6 +119,8 @@ pub struct Annotation {
     pub nlb: Change,
     /// First version of the cloud controller that reads it, where it is known.
     pub since: Option<&'static str>,
+    /// Which listeners of a CLB it is about; for an NLB only [`Layer::Tls`] says something.
+    pub layer: Layer,
 }
 
 impl Annotation {
@@ -130,6 +151,10 @@ impl Annotation {
             Values::AnyCase(words) => words.iter().any(|word| word.eq_ignore_ascii_case(value)),
             Values::Range(from, to) => value.parse().is_ok_and(|number: u32| (from..=to).contains(&number)),
             Values::Id(start) => value.strip_prefix(start).is_some_and(|rest| !rest.is_empty()),
+            Values::Labels => {
+                value.split(',').all(|pair| pair.trim().split('=').next().is_some_and(|key| !key.is_empty()))
+            }
+            Values::Address => value.parse::<std::net::IpAddr>().is_ok(),
         };
         if allowed { Ok(()) } else { Err(self.values.described()) }
     }
@@ -145,6 +170,8 @@ impl Values {
             Self::Range(from, u32::MAX) => format!("it takes a whole number from {from}"),
             Self::Range(from, to) => format!("it takes a whole number from {from} to {to}"),
             Self::Id(start) => format!("it takes an ID that begins with {start}"),
+            Self::Labels => "it takes KEY=VALUE,KEY=VALUE".to_owned(),
+            Self::Address => "it takes an IP address".to_owned(),
         }
     }
 
@@ -160,10 +187,11 @@ impl Values {
 const ON_OFF: Values = Values::Words(&["on", "off"]);
 const SECONDS: u32 = u32::MAX;
 use Change::{AtDeletion, Fixed, Ignored, Mutable, Unknown};
-use Values::{AnyCase, Id, Range, Text, Words};
+use Layer::{Http, Tcp, Tls, Transport};
+use Values::{Address, AnyCase, Id, Labels, Range, Text, Words};
 
 const fn row(name: &'static str, values: Values, clb: Change, nlb: Change) -> Annotation {
-    Annotation { name, prefix: Prefix::Either, values, default: None, clb, nlb, since: None }
+    Annotation { name, prefix: Prefix::Either, values, default: None, clb, nlb, since: None, layer: Layer::Any }
 }
 
 const fn bare(name: &'static str, values: Values, clb: Change, nlb: Change) -> Annotation {
@@ -173,6 +201,10 @@ const fn bare(name: &'static str, values: Values, clb: Change, nlb: Change) -> A
 impl Annotation {
     const fn or(self, default: &'static str) -> Self {
         Self { default: Some(default), ..self }
+    }
+
+    const fn on(self, layer: Layer) -> Self {
+        Self { layer, ..self }
     }
 
     const fn since(self, version: &'static str) -> Self {
@@ -191,7 +223,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
     row("loadbalancer-master-zoneid", Text, Fixed, Unknown),
     row("loadbalancer-slave-zoneid", Text, Fixed, Unknown),
     row("loadbalancer-ip-version", AnyCase(&["ipv4", "ipv6", "dualstack"]), Fixed, Fixed).or("ipv4"),
-    row("loadbalancer-ip", Text, Fixed, Unknown),
+    row("loadbalancer-ip", Address, Fixed, Unknown),
     row("loadbalancer-network-type", Words(&["classic", "vpc"]), Fixed, Unknown),
     row("loadbalancer-resource-group-id", Id("rg-"), Fixed, Fixed),
     row("loadbalancer-force-override-listeners", Words(&["true", "false"]), Mutable, Mutable),
@@ -201,7 +233,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
     row("loadbalancer-charge-type", Words(&["paybytraffic", "paybybandwidth"]), Mutable, Unknown),
     row("loadbalancer-bandwidth", Range(1, u32::MAX), Mutable, Unknown),
     row("loadbalancer-vswitch-id", Id("vsw-"), Ignored, Unknown),
-    row("loadbalancer-additional-resource-tags", Text, Mutable, Mutable),
+    row("loadbalancer-additional-resource-tags", Labels, Mutable, Mutable),
     row("loadbalancer-delete-protection", ON_OFF, Mutable, Mutable).or("on"),
     row("loadbalancer-modification-protection", Words(&["ConsoleProtection", "NonProtection"]), Mutable, Mutable)
         .or("ConsoleProtection"),
@@ -211,31 +243,31 @@ pub const ANNOTATIONS: &[Annotation] = &[
     bare("service.beta.kubernetes.io/class", Text, Mutable, Mutable),
     // Listeners.
     row("loadbalancer-protocol-port", Text, Mutable, Mutable),
-    row("loadbalancer-cert-id", Text, Mutable, Mutable),
-    row("loadbalancer-tls-cipher-policy", Text, Mutable, Mutable),
-    row("loadbalancer-http2-enabled", ON_OFF, Mutable, Unknown),
+    row("loadbalancer-cert-id", Text, Mutable, Mutable).on(Tls),
+    row("loadbalancer-tls-cipher-policy", Text, Mutable, Mutable).on(Tls),
+    row("loadbalancer-http2-enabled", ON_OFF, Mutable, Unknown).on(Tls),
     row("loadbalancer-forward-port", Text, Mutable, Unknown),
-    row("loadbalancer-domain-extensions", Text, Mutable, Unknown),
+    row("loadbalancer-domain-extensions", Text, Mutable, Unknown).on(Tls),
     row("loadbalancer-scheduler", AnyCase(&["rr", "wrr", "wlc", "sch", "tch", "qch"]), Mutable, Mutable).or("rr"),
-    row("loadbalancer-persistence-timeout", Range(0, 3600), Mutable, Unknown).or("0"),
-    row("loadbalancer-sticky-session", ON_OFF, Mutable, Unknown).or("off"),
-    row("loadbalancer-sticky-session-type", Words(&["insert", "server"]), Mutable, Unknown),
-    row("loadbalancer-cookie", Text, Mutable, Unknown),
-    row("loadbalancer-cookie-timeout", Range(1, 86400), Mutable, Unknown),
-    row("loadbalancer-established-timeout", Range(10, 900), Mutable, Unknown),
+    row("loadbalancer-persistence-timeout", Range(0, 3600), Mutable, Unknown).or("0").on(Tcp),
+    row("loadbalancer-sticky-session", ON_OFF, Mutable, Unknown).or("off").on(Http),
+    row("loadbalancer-sticky-session-type", Words(&["insert", "server"]), Mutable, Unknown).on(Http),
+    row("loadbalancer-cookie", Text, Mutable, Unknown).on(Http),
+    row("loadbalancer-cookie-timeout", Range(1, 86400), Mutable, Unknown).on(Http),
+    row("loadbalancer-established-timeout", Range(10, 900), Mutable, Unknown).on(Tcp),
     row("loadbalancer-idle-timeout", Range(1, SECONDS), Mutable, Mutable),
-    row("loadbalancer-request-timeout", Range(1, 180), Mutable, Unknown),
+    row("loadbalancer-request-timeout", Range(1, 180), Mutable, Unknown).on(Http),
     row("loadbalancer-connection-drain", ON_OFF, Mutable, Mutable).or("off"),
     row("loadbalancer-connection-drain-timeout", Range(0, 900), Mutable, Mutable),
-    row("loadbalancer-proxy-protocol", ON_OFF, Mutable, Mutable).or("off"),
-    row("loadbalancer-xforwardedfor-proto", ON_OFF, Mutable, Unknown).or("off"),
-    row("loadbalancer-xforwardedfor-slbport", ON_OFF, Mutable, Unknown).or("off"),
-    row("loadbalancer-xforwardedfor-clientsrcport", ON_OFF, Mutable, Unknown).or("off"),
+    row("loadbalancer-proxy-protocol", ON_OFF, Mutable, Mutable).or("off").on(Transport),
+    row("loadbalancer-xforwardedfor-proto", ON_OFF, Mutable, Unknown).or("off").on(Http),
+    row("loadbalancer-xforwardedfor-slbport", ON_OFF, Mutable, Unknown).or("off").on(Http),
+    row("loadbalancer-xforwardedfor-clientsrcport", ON_OFF, Mutable, Unknown).or("off").on(Http),
     row("loadbalancer-acl-status", ON_OFF, Mutable, Unknown).or("off"),
     row("loadbalancer-acl-id", Text, Mutable, Unknown),
     row("loadbalancer-acl-type", Words(&["white", "black"]), Mutable, Unknown),
-    row("loadbalancer-health-check-switch", ON_OFF, Mutable, Unknown),
-    row("loadbalancer-health-check-flag", ON_OFF, Mutable, Mutable).or("off"),
+    row("loadbalancer-health-check-switch", ON_OFF, Mutable, Unknown).on(Transport),
+    row("loadbalancer-health-check-flag", ON_OFF, Mutable, Mutable).or("off").on(Http),
     row("loadbalancer-health-check-type", AnyCase(&["tcp", "http"]), Mutable, Mutable).or("tcp"),
     row("loadbalancer-health-check-uri", Text, Mutable, Mutable),
     row("loadbalancer-health-check-domain", Text, Mutable, Mutable),
@@ -244,36 +276,43 @@ pub const ANNOTATIONS: &[Annotation] = &[
     row("loadbalancer-health-check-connect-port", Range(0, 65535), Mutable, Mutable),
     row("loadbalancer-health-check-interval", Range(1, 50), Mutable, Mutable).or("2"),
     row("loadbalancer-health-check-connect-timeout", Range(1, 300), Mutable, Mutable).or("5"),
-    row("loadbalancer-health-check-timeout", Range(1, 300), Mutable, Unknown).or("5"),
+    row("loadbalancer-health-check-timeout", Range(1, 300), Mutable, Unknown).or("5").on(Http),
     row("loadbalancer-healthy-threshold", Range(2, 10), Mutable, Mutable).or("3"),
     row("loadbalancer-unhealthy-threshold", Range(2, 10), Mutable, Mutable).or("3"),
     // Back ends.
     row("loadbalancer-vgroup-port", Text, Mutable, Mutable),
     row("loadbalancer-weight", Range(0, 100), Mutable, Mutable),
     row("loadbalancer-default-weight", Range(0, 100), Mutable, Mutable),
-    row("loadbalancer-ignore-weight-update", ON_OFF, Mutable, Mutable),
-    row("loadbalancer-backend-label", Text, Mutable, Mutable),
+    row("loadbalancer-ignore-weight-update", ON_OFF, Mutable, Mutable).since("2.11.1"),
+    row("loadbalancer-backend-label", Labels, Mutable, Mutable),
     row("loadbalancer-remove-unscheduled-backend", ON_OFF, Mutable, Mutable).or("off"),
     row("loadbalancer-backend-ip-version", AnyCase(&["ipv4", "ipv6"]), Mutable, Mutable).or("ipv4"),
     bare(BACKEND_TYPE, Words(&["eni", "ecs"]), Mutable, Mutable),
     // NLB only.
-    row("loadbalancer-zone-maps", Text, Unknown, Mutable),
-    row("loadbalancer-security-group-ids", Text, Unknown, Mutable),
-    row("loadbalancer-bandwidth-package-id", Text, Unknown, Mutable),
-    row("loadbalancer-ipv6-address-type", Words(&["internet", "intranet"]), Unknown, Mutable),
+    row("loadbalancer-zone-maps", Text, Unknown, Mutable).since("2.5.0"),
+    row("loadbalancer-security-group-ids", Text, Unknown, Mutable).since("2.6.0"),
+    row("loadbalancer-bandwidth-package-id", Text, Unknown, Mutable).since("2.9.1"),
+    row("loadbalancer-ipv6-address-type", Words(&["internet", "intranet"]), Unknown, Mutable).since("2.9.1"),
     row("loadbalancer-cross-zone-enabled", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-cacert-id", Text, Unknown, Mutable),
-    row("loadbalancer-cacert", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-cps", Range(0, u32::MAX), Unknown, Mutable),
+    row("loadbalancer-cacert-id", Text, Unknown, Mutable).on(Tls),
+    row("loadbalancer-cacert", ON_OFF, Unknown, Mutable).on(Tls),
+    row("loadbalancer-cps", Range(0, 1_000_000), Unknown, Mutable),
     row("loadbalancer-preserve-client-ip", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-server-group-type", AnyCase(&["instance", "ip"]), Unknown, Mutable),
-    row("loadbalancer-ppv2-pvl-ep-id-enabled", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-ppv2-pvl-eps-id-enabled", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-ppv2-pvl-vpc-id-enabled", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-alpn", ON_OFF, Unknown, Mutable),
-    row("loadbalancer-alpn-policy", Text, Unknown, Mutable),
-    row("loadbalancer-listener-port-range", Text, Unknown, Mutable),
-    row("loadbalancer-additional-cert-ids", Text, Unknown, Mutable),
+    row("loadbalancer-server-group-type", AnyCase(&["instance", "ip"]), Unknown, Mutable).since("2.8.0"),
+    row("loadbalancer-ppv2-pvl-ep-id-enabled", ON_OFF, Unknown, Mutable).since("2.9.1"),
+    row("loadbalancer-ppv2-pvl-eps-id-enabled", ON_OFF, Unknown, Mutable).since("2.9.1"),
+    row("loadbalancer-ppv2-pvl-vpc-id-enabled", ON_OFF, Unknown, Mutable).since("2.9.1"),
+    row("loadbalancer-alpn", ON_OFF, Unknown, Mutable).on(Tls).since("2.10.0"),
+    row(
+        "loadbalancer-alpn-policy",
+        AnyCase(&["HTTP1Only", "HTTP2Only", "HTTP2Optional", "HTTP2Preferred"]),
+        Unknown,
+        Mutable,
+    )
+    .on(Tls)
+    .since("2.10.0"),
+    row("loadbalancer-listener-port-range", Text, Unknown, Mutable).since("2.11.4"),
+    row("loadbalancer-additional-cert-ids", Text, Unknown, Mutable).on(Tls),
 ];
 
 /// The row of a whole key, whichever prefix it has.
@@ -300,6 +339,18 @@ pub fn key(name: &str) -> String {
 pub fn setting<'a>(annotations: Option<&'a Value>, name: &str) -> Option<&'a str> {
     let annotations = annotations?;
     [PREFIX, LEGACY_PREFIX].iter().find_map(|prefix| annotations.get(format!("{prefix}{name}"))).and_then(Value::as_str)
+}
+
+/// Settings that are fixed once the load balancer exists and that a change touches: the row, the value before, the value
+/// after. `before` and `after` look a setting up by its name; what is absent has its default.
+pub fn fixed_changes<'a>(
+    product: Product,
+    before: impl Fn(&str) -> Option<&'a str>,
+    after: impl Fn(&str) -> Option<&'a str>,
+) -> Vec<(&'static Annotation, Option<&'a str>, Option<&'a str>)> {
+    let rows = ANNOTATIONS.iter().filter(|row| row.change(product) == Change::Fixed);
+    let both = rows.map(|row| (row, before(row.name), after(row.name)));
+    both.filter(|(row, old, new)| old.or(row.default) != new.or(row.default)).collect()
 }
 
 /// Is a version at least another one? `None` when it is no version. Only numbers count: `v2.12.4-aliyun.1` is 2.12.4.
@@ -335,6 +386,11 @@ mod tests {
         }
         assert_eq!(find("service.beta.kubernetes.io/alibaba-cloud-loadbalancer-slb-network-type"), None);
         assert_eq!(find("loadbalancer-spec"), None);
+    }
+
+    #[test]
+    fn the_table_has_every_key_of_the_controller() {
+        assert_eq!(ANNOTATIONS.len(), 84);
     }
 
     #[test]

@@ -5,6 +5,14 @@ use serde_json::{Map, Value};
 /// Annotation that makes a gateway serverless: its pods are ASM's, not a member cluster's.
 pub const MANAGED_BY_ASM: &str = "asm.alibabacloud.com/managed-by-asm";
 
+/// The only namespace in which a gateway can read its configuration.
+pub const NAMESPACE: &str = "istio-system";
+/// Labels that ASM gives the pods itself.
+pub const RESERVED_LABELS: [&str; 4] = ["app", "istio", "asm-system", "provider"];
+/// Fields that only an ordinary gateway can use: they name things of a cluster that the user has.
+pub const OF_A_CLUSTER: [&str; 6] =
+    ["secretVolumes", "configVolumes", "nodeSelector", "tolerations", "affinity", "hostNetwork"];
+
 /// Does ASM run the data plane of this gateway?
 pub fn is_serverless(gateway: &Value) -> bool {
     gateway

@@ -3,6 +3,7 @@
 
 pub mod addresses;
 pub mod annotations;
+pub mod features;
 pub mod gateway;
 pub mod overview;
 pub mod usage;

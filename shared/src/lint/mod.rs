@@ -34,9 +34,19 @@ pub struct Assumptions {
     pub now: Option<jiff::Timestamp>,
 }
 
-/// Runs rules over a fleet. The findings are ordered by place, then by rule.
+/// Runs rules over a fleet. The findings are ordered by place, then by rule. Rules about changes say nothing.
 pub fn run(state: &FleetState, rules: &[&'static Rule], assumptions: Assumptions) -> Vec<Finding> {
-    let world = World::of(state, assumptions);
+    run_since(state, None, rules, assumptions)
+}
+
+/// Runs rules over a fleet; rules about changes compare it with the fleet before (a merge base).
+pub fn run_since(
+    state: &FleetState,
+    base: Option<&FleetState>,
+    rules: &[&'static Rule],
+    assumptions: Assumptions,
+) -> Vec<Finding> {
+    let world = World::of(state, assumptions).since(base);
     let mut sink = Sink::default();
     for rule in rules {
         sink.rule(rule);

@@ -155,6 +155,11 @@ impl<'a> Sink<'a> {
         });
     }
 
+    /// Takes reports.
+    pub(super) fn extend(&mut self, reports: impl IntoIterator<Item = Report<'a>>) {
+        reports.into_iter().for_each(|report| self.push(report));
+    }
+
     /// All findings, ordered by place, then by rule.
     pub(super) fn finish(self) -> Vec<Finding> {
         let mut findings = self.findings;

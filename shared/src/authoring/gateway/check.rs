@@ -6,10 +6,10 @@ mod needs;
 mod service_ports;
 
 use super::super::suggest::did_you_mean;
-use super::fields::{self, FIELDS, OF_A_CLUSTER, Type};
+use super::fields::{self, FIELDS, Type};
 use super::path::kind;
 use super::{NAMESPACE, RESERVED_LABELS, cloud};
-use crate::asm::gateway;
+use crate::asm::gateway::{self, OF_A_CLUSTER};
 use crate::fleet::{Cluster, Fleet, FleetState};
 use serde_json::Value;
 

@@ -3,12 +3,9 @@
 use crate::asm::annotations;
 use serde_json::Value;
 
-pub(super) use crate::asm::annotations::at_least;
-
 /// `loadBalancerClass` of an NLB.
 pub(super) const NLB_CLASS: &str = "alibabacloud.com/nlb";
-/// Graceful shutdown since ASM 1.26.
-pub(super) const DRAIN_SECONDS: &str = "asm.alibabacloud.com/gateway-drain-timeout-seconds";
+pub(super) use crate::asm::features::DRAIN_SECONDS;
 
 /// What sharing a load balancer means; said before it is written.
 pub const SHARING_RISKS: [&str; 5] = [

@@ -46,10 +46,6 @@ const INNER: &[(&[&str], Type)] = &[
     (&["kernel", "enabled"], Type::Truth),
 ];
 
-/// Fields that only an ordinary gateway can use: they name things of a cluster that the user has.
-pub(super) const OF_A_CLUSTER: [&str; 6] =
-    ["secretVolumes", "configVolumes", "nodeSelector", "tolerations", "affinity", "hostNetwork"];
-
 /// The type of a field of `spec`.
 pub(super) fn type_of(name: &str) -> Option<Type> {
     FIELDS.iter().find(|(known, _)| *known == name).map(|(_, found)| *found)

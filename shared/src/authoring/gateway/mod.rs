@@ -27,15 +27,12 @@ pub use share::{NewSharedGateway, ShareGateway};
 
 use super::AuthoringError;
 use super::suggest::did_you_mean;
+use crate::asm::gateway::{NAMESPACE, RESERVED_LABELS};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
 
-/// The only namespace in which a gateway can read its configuration.
-const NAMESPACE: &str = "istio-system";
 /// Longest name: ASM names the Service and the Deployment `istio-<name>`, and labels its pods so.
 const LONGEST_NAME: usize = 63 - "istio-".len();
-/// Labels that ASM gives the pods itself.
-const RESERVED_LABELS: [&str; 4] = ["app", "istio", "asm-system", "provider"];
 
 /// The gateways of the fleet.
 fn gateways(state: &FleetState) -> impl Iterator<Item = &Manifest> {

@@ -318,7 +318,7 @@ impl Applying<'_> {
 
     fn graceful_shutdown(&mut self, seconds: u32) -> Result<(), AuthoringError> {
         let version = self.fleet.spec.mesh.version.clone();
-        if version.as_deref().and_then(|version| cloud::at_least(version, "1.26")) == Some(false) {
+        if version.as_deref().and_then(|version| crate::asm::annotations::at_least(version, "1.26")) == Some(false) {
             if !(10..=30).contains(&seconds) {
                 return Err(AuthoringError::new(format!(
                     "{seconds} seconds to shut down: before ASM 1.26 it is 10 to 30, the time that a pod has itself"

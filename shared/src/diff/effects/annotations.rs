@@ -1,7 +1,7 @@
 //! Annotations of the cloud controller manager that are fixed once the load balancer exists.
 
 use super::{Consequence, named};
-use crate::asm::annotations::{ANNOTATIONS, Change, Product, setting};
+use crate::asm::annotations::{Product, fixed_changes, setting};
 use serde_json::Value;
 
 /// What becomes of the load balancer's fixed settings.
@@ -11,14 +11,10 @@ pub(super) fn changed(
     product: Product,
     addresses: &[String],
 ) -> Vec<Consequence> {
-    let rows = ANNOTATIONS.iter().filter(|row| row.change(product) == Change::Fixed);
-    rows.filter_map(|row| {
-        let (old, new) = (setting(before, row.name), setting(after, row.name));
-        if old.or(row.default) == new.or(row.default) {
-            return None;
-        }
+    let changes = fixed_changes(product, |name| setting(before, name), |name| setting(after, name));
+    let told = changes.into_iter().map(|(row, old, new)| {
         let name = row.name;
-        Some(match (name, old, new) {
+        match (name, old, new) {
             ("loadbalancer-id", Some(old), None) => Consequence::note(format!(
                 "without {name} the cloud controller looks for a load balancer of its own; {old} is no longer used"
             )),
@@ -32,7 +28,7 @@ pub(super) fn changed(
                 new.or(row.default).unwrap_or("none"),
                 named(addresses),
             )),
-        })
-    })
-    .collect()
+        }
+    });
+    told.collect()
 }

@@ -44,7 +44,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             if pod.target.is_none() {
                 continue;
             }
-            let fronts: Vec<&Service<'a>> = world.fronts(pod).filter(|service| !service.ports.is_empty()).collect();
+            let fronts: Vec<&Service<'a>> = world.selecting(pod).filter(|service| !service.ports.is_empty()).collect();
             for (index, server) in gateway.gateway.servers.iter().enumerate() {
                 if let Some(port) = server.port.map(u64::from) {
                     judge(gateway, pod, &fronts, (index, port), sink);

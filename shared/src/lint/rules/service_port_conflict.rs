@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let meshed = in_mesh(world);
     for pod in world.pods.iter().filter(|pod| pod.spec.is_some() && meshed.has(pod)) {
-        let fronts: Vec<&Service<'a>> = world.fronts(pod).collect();
+        let fronts: Vec<&Service<'a>> = world.selecting(pod).collect();
         if fronts.len() > 1 {
             judge(pod, &fronts, sink);
         }

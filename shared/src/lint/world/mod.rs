@@ -10,12 +10,14 @@ mod overlap;
 mod pods;
 mod ports;
 mod routing;
+mod selections;
 mod services;
 mod shadows;
 
 pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
+pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use pods::{Pod, PodIndex};
@@ -47,8 +49,12 @@ pub(super) struct World<'a> {
     pub(super) services: Vec<Service<'a>>,
     /// What host names mean.
     pub(super) hosts: Hosts<'a>,
+    /// The same Services as the cloud controller sees them.
+    pub(super) fronts: Vec<Front<'a>>,
+    /// The fleet before the change that is judged, for rules about changes.
+    pub(super) base: Option<&'a FleetState>,
     assumptions: Assumptions,
-    fronts: fronts::Fronts<'a>,
+    selections: selections::Selections<'a>,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
@@ -69,15 +75,27 @@ impl<'a> World<'a> {
             routes: routing::routes(state),
             destination_rules: routing::destination_rules(state),
             own_namespaces: own.map(namespace).collect(),
-            fronts: fronts::Fronts::of(&services),
+            selections: selections::Selections::of(&services),
             gateways,
             pods,
             pod_index,
             services,
             hosts,
+            fronts: fronts::all(state),
+            base: None,
             assumptions,
             by_gateway,
         }
+    }
+
+    /// The same, compared with the fleet before a change.
+    pub(super) fn since(self, base: Option<&'a FleetState>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// The Services of another state, as the cloud controller sees them.
+    pub(super) fn fronts_of(state: &'a FleetState) -> Vec<Front<'a>> {
+        fronts::all(state)
     }
 
     /// Manifests of a kind, on any target.
@@ -102,8 +120,8 @@ impl<'a> World<'a> {
     }
 
     /// The Services in front of a pod.
-    pub(super) fn fronts(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
-        self.fronts.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
+    pub(super) fn selecting(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
+        self.selections.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
     }
 
     /// The pods behind Services that have these labels too, in any cluster (endpoints are those of all clusters). Asked by
