@@ -51,7 +51,8 @@ fn findings(tree: &MemoryTree, rule: &'static Rule) -> Vec<Finding> {
 /// As the terminal shows it, without colour.
 fn shown(finding: &Finding) -> String {
     let mut text = format!("{}: {}[{}] {}", finding.place.position, finding.severity, finding.rule, finding.message);
-    let _ = write!(text, "\n  {} {}", finding.place.object, finding.place.path);
+    let object = finding.place.object.as_ref().map(ToString::to_string).unwrap_or_default();
+    let _ = write!(text, "\n  {object} {}", finding.place.path);
     let targets: Vec<&str> = finding.targets.iter().map(|target| target.name()).collect();
     let _ = write!(text, "\n  on {}", targets.join(", "));
     for related in &finding.related {

@@ -20,7 +20,8 @@ mod tree;
 mod typed;
 
 pub use approval::{Approval, ApprovalAction, ApprovalSpec};
-pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, Mesh, Metadata};
+pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, LintConfig, LintIgnore, Mesh, Metadata};
+pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};
