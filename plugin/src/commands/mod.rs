@@ -8,8 +8,10 @@ pub mod complete;
 pub mod completion;
 pub mod diff;
 pub mod drift;
+pub mod explain;
 pub mod gateway;
 pub mod init;
+pub mod lint;
 pub mod resume;
 pub mod route;
 pub mod status;
@@ -37,6 +39,8 @@ pub enum Command {
     App(app::AppCommand),
     #[command(subcommand)]
     Route(route::RouteCommand),
+    Lint(lint::LintArgs),
+    Explain(explain::ExplainArgs),
     Diff(diff::DiffArgs),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
@@ -58,6 +62,8 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Clb(command) => clb::run(context, command),
         Command::Route(command) => route::run(context, command),
         Command::Gateway(command) => gateway::run(context, command),
+        Command::Lint(args) => lint::run(context, args),
+        Command::Explain(args) => explain::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),

@@ -7,8 +7,10 @@ use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
+use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::lint::document::LintReport;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
@@ -32,8 +34,11 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<IngressGateway<'_>>(),
         schema::<IngressGatewayList<'_>>(),
         schema::<LoadBalancerList<'_>>(),
+        schema::<LintReport<'_>>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
+        schema::<RuleDetail>(),
+        schema::<RuleList>(),
         schema::<StepList<'_>>(),
         schema::<Version>(),
     ]

@@ -13,6 +13,7 @@ mod contract;
 mod diff;
 mod gateway;
 mod kubeconfig;
+mod lint;
 mod route_rules;
 mod route_steps;
 mod routes;

@@ -17,7 +17,7 @@ pub struct Excerpt {
 }
 
 /// May a text hold values that are nobody's business, whatever stands at a certain place of it?
-pub fn is_private(text: &str) -> bool {
+fn is_private(text: &str) -> bool {
     text.contains("PRIVATE KEY") || ["Secret", "ASMCredential"].iter().any(|kind| declares(text, kind))
 }
 
@@ -31,13 +31,46 @@ fn declares(text: &str, kind: &str) -> bool {
     })
 }
 
-/// The line of a place in the text of its file. `None` when there is no such line, or when it must not be shown.
-pub fn excerpt(text: &str, place: &Place) -> Option<Excerpt> {
-    let line = text.lines().nth((place.position.line as usize).checked_sub(1)?)?;
-    let at =
-        line.char_indices().nth((place.position.column as usize).saturating_sub(1)).map_or(line.len(), |(at, _)| at);
+/// The text of a file that excerpts are taken from.
+#[derive(Clone, Debug)]
+pub struct SourceText {
+    text: String,
+    /// First byte of each line.
+    lines: Vec<usize>,
+    private: bool,
+}
+
+impl SourceText {
+    /// Of a file's content.
+    pub fn new(text: String) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { lines, private: is_private(&text), text }
+    }
+
+    /// The whole text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// May it hold values that are nobody's business?
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
+
+    /// The line of a place. `None` when there is no such line, or when it must not be shown.
+    pub fn excerpt(&self, place: &Place) -> Option<Excerpt> {
+        let start = *self.lines.get((place.position.line as usize).checked_sub(1)?)?;
+        let line = self.text.get(start..)?.lines().next()?;
+        excerpt(line, self.private, place)
+    }
+}
+
+fn excerpt(line: &str, in_private_file: bool, place: &Place) -> Option<Excerpt> {
+    let at = line.char_indices().nth((place.position.column as usize).saturating_sub(1));
+    let at = at.map_or(line.len(), |(at, _)| at);
     // What cannot be read may be anything, a piece of a value too. And another object may stand on the same line.
-    if place.object.is_none() && is_private(text) || is_private(line) {
+    if place.object.is_none() && in_private_file || is_private(line) {
         return None;
     }
     let secret = |kind: &str| matches!(kind, "Secret" | "ASMCredential");
@@ -90,7 +123,7 @@ mod tests {
     fn shown(text: &str, kind: Option<&str>, line: u32, column: u32, path: &str) -> Option<(String, String)> {
         let object = kind.map(|kind| ObjectId::new("", kind, Some("shop"), "x"));
         let place = Place { position: Position { file: "x".into(), line, column }, object, path: path.to_owned() };
-        let excerpt = excerpt(text, &place)?;
+        let excerpt = SourceText::new(text.to_owned()).excerpt(&place)?;
         Some((excerpt.text.clone(), excerpt.text[excerpt.span].to_owned()))
     }
 

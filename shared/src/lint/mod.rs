@@ -25,7 +25,7 @@ mod upkeep;
 mod world;
 
 pub use compare::{Compared, compare};
-pub use excerpt::{Excerpt, excerpt, is_private};
+pub use excerpt::{Excerpt, SourceText};
 pub use finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 pub use fix::{Mended, mend};
 pub use registry::{RULES, all, find};
