@@ -1,5 +1,7 @@
 //! Findings that are left out by comments and by `fleet.yaml`, and what is said when that goes wrong.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on panics")]
+
 use asm_shared::fleet::{FleetState, MemoryTree};
 use asm_shared::lint::{Assumptions, Findings, compare, fix, lint, rules_of};
 

@@ -40,7 +40,8 @@ pub(super) fn take(comments: &mut Comments, finding: &Finding) -> bool {
     let Some(comments) = comments.get_mut(&at.file) else { return false };
     let holds = |comment: &&mut Comment| comment.lines.as_ref().is_some_and(|lines| lines.contains(&at.line));
     let taken = comments.iter_mut().filter(holds).map(|comment| comment.uses.take(finding.rule));
-    taken.fold(false, |any, one| any || one)
+    // All of them are asked.
+    taken.filter(|taken| *taken).count() > 0
 }
 
 /// Notes what had nothing to do.

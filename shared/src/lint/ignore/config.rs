@@ -52,7 +52,8 @@ impl<'s> Settings<'s> {
     /// Is it ignored? Every entry that matches is taken for used.
     pub(super) fn take(&mut self, finding: &Finding) -> bool {
         let taken = self.ignores.iter_mut().filter(|ignore| ignore.holds_for(finding));
-        taken.map(|ignore| ignore.uses.take(finding.rule)).fold(false, |any, one| any || one)
+        // All of them are asked.
+        taken.map(|ignore| ignore.uses.take(finding.rule)).filter(|taken| *taken).count() > 0
     }
 
     pub(super) fn unused(&self, judge: &mut Judge<'_>) {
