@@ -71,7 +71,8 @@ const CASES: &[Case] = &[
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let program = args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
+    let program =
+        args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
     let wants = |part| args.only.is_none_or(|only| only == part);
     let plugin = if wants(Part::Plugin) { plugin(&program, args.runs)? } else { String::new() };
     let lint = if wants(Part::Lint) { lint::run(&program, args.runs)? } else { String::new() };

@@ -16,6 +16,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{DestinationRuleView, World, namespace};
+use serde_json::{Map, Value};
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -54,23 +55,28 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 }
 
 /// Has any pod behind these Services the labels?
-fn has_pods(world: &World<'_>, services: &[usize], labels: &serde_json::Map<String, serde_json::Value>) -> bool {
-    let pods = world.pod_index.with(&world.pods, labels);
-    let mut pods = pods.iter().filter_map(|index| world.pods.get(*index));
+fn has_pods(world: &World<'_>, services: &[usize], labels: &Map<String, Value>) -> bool {
     // A Service of one cluster stands for the pods of all clusters: endpoints are the union.
-    pods.any(|pod| {
-        services.iter().filter_map(|index| world.services.get(*index)).any(|service| {
-            service.namespace == pod.namespace
-                && service.selector.as_ref().is_some_and(|selector| !selector.is_empty() && pod.has(selector))
-        })
+    services.iter().filter_map(|index| world.services.get(*index)).any(|service| {
+        let Some(selector) = service.selector.as_ref().filter(|selector| !selector.is_empty()) else { return false };
+        if selector.iter().any(|(key, value)| labels.get(key).is_some_and(|label| label != value)) {
+            return false;
+        }
+        // Selector and labels at once: all applications of a fleet may have a `version: v1`, few pods have both.
+        let wanted: Map<String, Value> = selector.iter().chain(labels).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let pods = world.pod_index.with(&world.pods, &wanted);
+        pods.iter().filter_map(|index| world.pods.get(*index)).any(|pod| pod.namespace == service.namespace)
     })
 }
 
 /// What the pods have instead, for the first label of the subset.
 fn present(world: &World<'_>, rule: &DestinationRuleView<'_>, services: &[usize]) -> Option<String> {
     let key = rule.rule.subsets.iter().find_map(|subset| subset.labels.keys().next())?;
-    let services: Vec<_> = services.iter().filter_map(|index| world.services.get(*index)).collect();
-    let behind = world.pods.iter().filter(|pod| services.iter().any(|service| service.selects(pod)));
+    let behind = services.iter().filter_map(|index| world.services.get(*index)).flat_map(|service| {
+        let pods = service.selector.as_ref().map(|selector| world.pod_index.with(&world.pods, selector));
+        let pods = pods.into_iter().flatten().filter_map(|index| world.pods.get(index));
+        pods.filter(|pod| service.selects(pod)).collect::<Vec<_>>()
+    });
     let mut values: Vec<&str> = behind.filter_map(|pod| pod.labels.get(key)?.as_str()).collect();
     values.sort_unstable();
     values.dedup();
