@@ -142,6 +142,18 @@ pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
     outcome(&repo, &judgement)
 }
 
+/// What lint finds in the working tree as Markdown of at most `budget` characters; with a base (`REV`, or `REV...` for the
+/// commit where HEAD left it) what it brings in comes first. And whether there is anything of warning or above.
+#[expect(dead_code, reason = "for pull requests")]
+pub(crate) fn markdown(repo: &FleetRepo, base: Option<&str>, budget: usize) -> Result<(String, bool), CommandError> {
+    let rules = rules_of(&[], &[]).map_err(|error| unknown_rule(&error.id))?;
+    let judge = Judge { rules, selection: Selection::default() };
+    let base = base.map(|revision| base::read(&repo.root, revision, &judge)).transpose()?;
+    let judgement = judge.judge(&repo.tree, Some(&repo.state)).compared(base, false);
+    let bad = judgement.findings.iter().any(|finding| finding.severity >= Severity::Warning);
+    Ok((markdown::page(&judgement, budget), bad))
+}
+
 fn rules(args: &LintArgs) -> Result<Vec<&'static Rule>, CommandError> {
     rules_of(&args.rules, &args.ignored).map_err(|error| unknown_rule(&error.id))
 }

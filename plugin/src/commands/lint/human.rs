@@ -121,7 +121,8 @@ fn mended(mending: &Mending, color: bool) -> String {
     let suffix = if mending.dry_run { " (dry run)" } else { "" };
     for made in &mending.made {
         let how = if made.safe { "" } else { "unsafe, " };
-        let _ = writeln!(text, "{}: {} ({how}{}){suffix}", made.position, printable(&made.title), made.rule);
+        let (at, title) = (printable(&made.position.to_string()), printable(&made.title));
+        let _ = writeln!(text, "{at}: {title} ({how}{}){suffix}", made.rule);
     }
     if mending.dry_run {
         for edit in &mending.edits {

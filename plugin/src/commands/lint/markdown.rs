@@ -86,6 +86,43 @@ fn in_code(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use asm_shared::fleet::Position;
+    use asm_shared::lint::Place;
+
+    fn finding(number: usize, severity: Severity) -> Finding {
+        let file = format!("mesh/{number}.yaml");
+        Finding {
+            rule: "fleet",
+            severity,
+            code: None,
+            message: format!("number {number} is wrong"),
+            hint: None,
+            place: Place {
+                position: Position { file: file.as_str().into(), line: 1, column: 1 },
+                object: None,
+                path: String::new(),
+            },
+            related: Vec::new(),
+            targets: Vec::new(),
+            fixes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_page_keeps_its_budget_and_shows_the_worst_first() {
+        let severity = |number| if number == 70 { Severity::Error } else { Severity::Warning };
+        let findings: Vec<_> = (0..100).map(|number| finding(number, severity(number))).collect();
+        let judgement = Judgement { findings, ..Judgement::default() };
+        for budget in [200, 1_000, 5_000] {
+            let page = page(&judgement, budget);
+            assert!(page.chars().count() <= budget, "{budget}: {}", page.chars().count());
+            let rows = page.lines().filter(|line| line.contains("is wrong")).count();
+            assert!(page.contains(&format!("{} more are left out", 100 - rows)), "{page}");
+            assert!(rows == 0 || page.find("number 70").unwrap() < page.find("is wrong").unwrap(), "{page}");
+        }
+        let whole = page(&judgement, BUDGET);
+        assert!(whole.lines().filter(|line| line.contains("is wrong")).count() == 100 && !whole.contains("left out"));
+    }
 
     #[test]
     fn nothing_in_a_text_ends_its_cell() {
