@@ -254,7 +254,7 @@ fn mending_shows_then_writes_and_keeps_every_other_byte() {
              - destination:
 
     nothing found in 3 objects by 2 rules; 1 would be mended in 1 file
-    ! hint: see what the working tree changes with: kubectl asm diff
+    ! hint: mend it with the same command without --dry-run
     [0]
     ");
     let document = json(&lint(&["--unsafe-fixes", "--dry-run", "-o", "json"]));

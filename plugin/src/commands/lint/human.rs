@@ -195,6 +195,10 @@ pub(super) fn next_steps(judgement: &Judgement) -> Vec<String> {
     if written.is_some() {
         return vec!["see what was mended with: git diff".to_owned()];
     }
+    let planned = judgement.mending.as_ref().is_some_and(|mending| !mending.made.is_empty());
+    if planned {
+        return vec!["mend it with the same command without --dry-run".to_owned()];
+    }
     let counts = judgement.counts();
     let mut hints = Vec::new();
     if let Some(worst) = judgement.findings.iter().rev().max_by_key(|finding| finding.severity) {
