@@ -131,10 +131,11 @@ fn found(case: &Path, about: &Value) -> Found {
     let findings = run(&state(case, about), &rules, assumptions());
     let mut found = Found::new();
     for Finding { code, place, .. } in findings {
-        let (Some(code), kind) = (code, &place.object.group_kind.kind) else { continue };
+        let (Some(code), Some(object)) = (code, place.object) else { continue };
+        let kind = &object.group_kind.kind;
         if codes.contains(code) && (kinds.is_empty() || kinds.contains(&&**kind)) {
-            let namespace = place.object.namespace.as_deref().unwrap_or_default();
-            let key = (code.to_owned(), kind.to_string(), namespace.to_owned(), place.object.name.to_string());
+            let namespace = object.namespace.as_deref().unwrap_or_default();
+            let key = (code.to_owned(), kind.to_string(), namespace.to_owned(), object.name.to_string());
             *found.entry(key).or_default() += 1;
         }
     }

@@ -14,7 +14,7 @@
 )]
 
 use asm_shared::fleet::{FleetState, MemoryTree, Tree as _};
-use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run_since};
+use asm_shared::lint::{Assumptions, Finding, RULES, Rule, Severity, mend, run, run_since};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ fn findings(tree: &MemoryTree, base: Option<&MemoryTree>, rule: &'static Rule) -
 /// As the terminal shows it, without colour.
 fn shown(finding: &Finding) -> String {
     let mut text = format!("{}: {}[{}] {}", finding.place.position, finding.severity, finding.rule, finding.message);
-    let _ = write!(text, "\n  {} {}", finding.place.object, finding.place.path);
+    let object = finding.place.object.as_ref().map(ToString::to_string).unwrap_or_default();
+    let _ = write!(text, "\n  {object} {}", finding.place.path);
     let targets: Vec<&str> = finding.targets.iter().map(|target| target.name()).collect();
     let _ = write!(text, "\n  on {}", targets.join(", "));
     for related in &finding.related {

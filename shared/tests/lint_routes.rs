@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test that prints the score")]
 
 use asm_shared::fleet::{FleetState, MemoryTree};
-use asm_shared::lint::{Assumptions, find, run};
+use asm_shared::lint::{Assumptions, Place, find, run};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -26,6 +26,10 @@ struct Request {
 }
 
 const NAMES: &[&str] = &["a.x.com", "b.x.com", "c.x.com", "y.com"];
+
+fn name(place: &Place) -> String {
+    place.object.as_ref().map(|object| object.name.to_string()).unwrap_or_default()
+}
 
 fn requests() -> Vec<Request> {
     let mut all = Vec::new();
@@ -228,7 +232,7 @@ fn said(state: &FleetState) -> BTreeSet<(&'static str, String, String, String)> 
     let mut said = BTreeSet::new();
     for finding in run(state, &rules, Assumptions::default()) {
         for related in &finding.related {
-            let (one, other) = (finding.place.object.name.to_string(), related.place.object.name.to_string());
+            let (one, other) = (name(&finding.place), name(&related.place));
             said.insert((finding.rule, one, other, finding.place.path.clone()));
         }
     }

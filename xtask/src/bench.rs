@@ -2,6 +2,8 @@
 //!
 //! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
 
+mod lint;
+
 use crate::generate::root;
 use anyhow::{Context as _, Result, ensure};
 use std::fmt::Write as _;
@@ -18,6 +20,21 @@ pub(crate) struct Args {
     /// Print only; leave docs/benchmarks.md as it is
     #[arg(long)]
     print: bool,
+    /// Measure this program instead of a release build; printed only
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// Only this part; printed only
+    #[arg(value_enum)]
+    only: Option<Part>,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The plugin in a fleet of 1,000 files
+    Plugin,
+    /// `lint`, time and memory
+    Lint,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -54,25 +71,38 @@ const CASES: &[Case] = &[
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let plugin = build()?;
-    let fleet = fleet(&plugin)?;
-    let mut table = String::from("| what | goal | minimum | median | maximum |\n|---|---|---|---|---|\n");
-    for case in CASES {
-        let times = measure(&plugin, fleet.path(), case, args.runs)?;
-        let [minimum, median, maximum] = [times[0], times[times.len() / 2], times[times.len() - 1]].map(milliseconds);
-        writeln!(table, "| {} | {} | {minimum} | {median} | {maximum} |", case.what, case.goal)?;
-        anstream::println!("{}: {minimum} / {median} / {maximum}", case.what);
-    }
-    if !args.print {
+    let program =
+        args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
+    let wants = |part| args.only.is_none_or(|only| only == part);
+    let plugin = if wants(Part::Plugin) { plugin(&program, args.runs)? } else { String::new() };
+    let lint = if wants(Part::Lint) { lint::run(&program, args.runs)? } else { String::new() };
+    if !args.print && args.only.is_none() && args.program.is_none() {
         let page = format!(
             "<!-- Written by `cargo xtask bench`; do not edit. -->\n# Benchmarks\n\nMinimum, median and maximum over {} runs of \
-             the release build, {}.\n\n## The plugin\n\n{table}",
+             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}",
             args.runs,
             machine()
         );
         std::fs::write(root().join("docs/benchmarks.md"), page).context("cannot write docs/benchmarks.md")?;
     }
     Ok(())
+}
+
+/// The table of the plugin.
+fn plugin(program: &Path, runs: u32) -> Result<String> {
+    let fleet = fleet(program)?;
+    let mut table = String::from("| what | goal | minimum | median | maximum |\n|---|---|---|---|---|\n");
+    for case in CASES {
+        let [minimum, median, maximum] = spread(&measure(program, fleet.path(), case, runs)?);
+        writeln!(table, "| {} | {} | {minimum} | {median} | {maximum} |", case.what, case.goal)?;
+        anstream::println!("{}: {minimum} / {median} / {maximum}", case.what);
+    }
+    Ok(table)
+}
+
+/// Minimum, median, maximum of times in order.
+fn spread(times: &[Duration]) -> [String; 3] {
+    [times[0], times[times.len() / 2], times[times.len() - 1]].map(milliseconds)
 }
 
 fn milliseconds(time: Duration) -> String {

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use asm_shared::api::{DriftReport, FleetSync};
 use asm_shared::fleet::json_schemas;
+use asm_shared::lint;
 use clap::CommandFactory as _;
 use kube::CustomResourceExt as _;
 use std::collections::BTreeMap;
@@ -33,6 +34,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
             }
             std::fs::write(&full, text).with_context(|| format!("cannot write {}", full.display()))?;
+        }
+    }
+    for path in leftovers(&files) {
+        stale.push(path.display().to_string());
+        if !args.check {
+            std::fs::remove_file(root().join(&path)).with_context(|| format!("cannot remove {}", path.display()))?;
         }
     }
     ensure!(!args.check || stale.is_empty(), "not up to date: {}; run `cargo xtask gen`", stale.join(", "));
@@ -67,7 +74,35 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         files.insert(format!("docs/schemas/output/{}.json", kind.to_lowercase()).into(), text);
     }
     files.insert("docs/cli.md".into(), cli_reference());
+    for rule in lint::all() {
+        let page = format!("<!-- Written by `cargo xtask gen`; do not edit. -->\n{}", rule.markdown());
+        files.insert(format!("{RULES}/{}.md", rule.id).into(), page);
+    }
+    files.insert(format!("{RULES}/README.md").into(), rule_index());
     Ok(files)
+}
+
+/// The folder of the pages of rules: what is not generated there is of a rule that is gone.
+const RULES: &str = "docs/rules";
+
+/// Every rule on one line.
+fn rule_index() -> String {
+    let mut page = String::from(
+        "<!-- Written by `cargo xtask gen`; do not edit. -->\n# Rules of `kubectl asm lint`\n\n`kubectl asm explain RULE` \
+         shows these pages too.\n\n| rule | severity | fix | finds |\n|---|---|---|---|\n",
+    );
+    for rule in lint::all() {
+        let fix = if rule.fixes { "yes" } else { "" };
+        page.push_str(&format!("| [{0}]({0}.md) | {1} | {fix} | {2} |\n", rule.id, rule.severity, rule.summary));
+    }
+    page
+}
+
+/// Pages of rules that are gone.
+fn leftovers(files: &BTreeMap<PathBuf, String>) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(RULES)).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| Path::new(RULES).join(entry.file_name()));
+    paths.filter(|path| !files.contains_key(path)).collect()
 }
 
 /// The help of every command, as one page.

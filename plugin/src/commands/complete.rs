@@ -4,6 +4,7 @@
 //! the fleet, never from a cluster, and an error is no candidates.
 
 use crate::cli;
+use crate::commands::lint::FORMATS as LINT_FORMATS;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -11,6 +12,7 @@ use crate::kubeconfig;
 use asm_io::tree::DirTree;
 use asm_shared::authoring::LoadBalancerService;
 use asm_shared::fleet::{FleetState, Part, Target};
+use asm_shared::lint;
 use asm_shared::object::kinds::{ASM, ISTIO_NETWORKING};
 use clap::{Arg, Command};
 
@@ -189,7 +191,11 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "namespace") => Names::Namespaces,
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
-        (["diff"], "targets") => Names::Targets,
+        (["diff" | "lint"], "targets") => Names::Targets,
+        (["lint"], "rules" | "ignored") | (["explain"], "rule") => {
+            return Some(lint::all().map(|rule| (rule.id.to_owned(), rule.summary.to_owned())).collect());
+        }
+        (["lint"], "output") => return Some(LINT_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
         (["route", ..], "gateway" | "gateways") => Names::Gateways,
         (["route", "add"], "name") => return Some(Vec::new()),
         (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,
@@ -205,7 +211,7 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         }
         _ => {
             let hint = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
-            return if matches!(hint, Some("DIR" | "FILE")) { None } else { Some(Vec::new()) };
+            return if matches!(hint, Some("DIR" | "FILE" | "PATH")) { None } else { Some(Vec::new()) };
         }
     };
     Some(names(what).into_iter().map(|name| (name, String::new())).collect())

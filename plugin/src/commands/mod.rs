@@ -9,10 +9,12 @@ pub mod complete;
 pub mod completion;
 pub mod diff;
 pub mod drift;
+pub mod explain;
 pub mod freeze;
 pub mod gateway;
 pub mod import;
 pub mod init;
+pub mod lint;
 pub mod pr;
 pub mod resume;
 pub mod revert;
@@ -44,6 +46,8 @@ pub enum Command {
     App(app::AppCommand),
     #[command(subcommand)]
     Route(route::RouteCommand),
+    Lint(lint::LintArgs),
+    Explain(explain::ExplainArgs),
     Diff(diff::DiffArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
@@ -72,6 +76,8 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Clb(command) => clb::run(context, command),
         Command::Route(command) => route::run(context, command),
         Command::Gateway(command) => gateway::run(context, command),
+        Command::Lint(args) => lint::run(context, args),
+        Command::Explain(args) => explain::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Pr(command) => pr::run(context, command),
         Command::Status(args) => status::run(context, args),

@@ -46,11 +46,7 @@ impl OutputFormat {
         let Some(word) = requested else { return Ok(Self::Human) };
         allowed.iter().copied().chain([Self::Human]).find(|format| format.word() == word).ok_or_else(|| {
             let words: Vec<_> = allowed.iter().filter(|f| **f != Self::Human).map(|f| f.word()).collect();
-            CommandError::usage(if words.is_empty() {
-                format!("this command has no output format `{word}`: leave -o out")
-            } else {
-                format!("unknown output format `{word}` for this command: allowed are {}", words.join(", "))
-            })
+            unknown(word, &words)
         })
     }
 
@@ -58,6 +54,15 @@ impl OutputFormat {
     pub fn is_document(self) -> bool {
         matches!(self, Self::Json | Self::Yaml)
     }
+}
+
+/// A word after `-o` that a command does not have.
+pub(crate) fn unknown(word: &str, allowed: &[&str]) -> CommandError {
+    CommandError::usage(if allowed.is_empty() {
+        format!("this command has no output format `{word}`: leave -o out")
+    } else {
+        format!("unknown output format `{word}` for this command: allowed are {}", allowed.join(", "))
+    })
 }
 
 /// What a command prints with `-o json`, beside `apiVersion` and `kind`. Its schema is published: see [`schemas`].

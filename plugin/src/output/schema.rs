@@ -8,8 +8,10 @@ use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
 use crate::commands::drift::DriftReportList;
+use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
@@ -40,8 +42,11 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<LoadBalancerList<'_>>(),
         schema::<RevertList<'_>>(),
         schema::<PullRequest>(),
+        schema::<LintReport<'_>>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
+        schema::<RuleDetail>(),
+        schema::<RuleList>(),
         schema::<StepList<'_>>(),
         schema::<Version>(),
     ]

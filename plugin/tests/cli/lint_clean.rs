@@ -23,7 +23,7 @@ fn clean(world: &World) {
     let state = FleetState::read(&tree);
     assert!(state.problems.is_empty(), "{:#?}", state.problems);
     assert!(!state.manifests.is_empty());
-    let found = run(&state, RULES, Assumptions { complete: true });
+    let found = run(&state, RULES, Assumptions { complete: true, ..Assumptions::default() });
     let bad: Vec<_> = found.iter().filter(|finding| finding.severity >= Severity::Warning).collect();
     assert!(bad.is_empty(), "{bad:#?}");
 }

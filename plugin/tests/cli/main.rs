@@ -19,6 +19,7 @@ mod forge_server;
 mod gateway;
 mod import;
 mod kubeconfig;
+mod lint;
 mod lint_clean;
 mod pull_requests;
 mod pull_requests_git;

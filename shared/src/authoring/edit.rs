@@ -62,13 +62,13 @@ impl FileEdit {
 }
 
 /// A tree with edits laid over it.
-pub(super) struct Edited<'a> {
+pub(crate) struct Edited<'a> {
     tree: &'a dyn Tree,
     edits: BTreeMap<&'a str, Option<&'a str>>,
 }
 
 impl<'a> Edited<'a> {
-    pub(super) fn new(tree: &'a dyn Tree, edits: impl IntoIterator<Item = &'a FileEdit>) -> Self {
+    pub(crate) fn new(tree: &'a dyn Tree, edits: impl IntoIterator<Item = &'a FileEdit>) -> Self {
         let edits = edits.into_iter().map(|edit| (edit.path.as_str(), edit.after.as_deref())).collect();
         Self { tree, edits }
     }

@@ -29,6 +29,7 @@ pub use clb::{
     LoadBalancerPort, LoadBalancerService, REPLACES, RemoveClb, ReplaceClb, Replacement,
 };
 pub use cluster::{AddCluster, RemoveCluster};
+pub(crate) use edit::Edited;
 pub use edit::{Action, FileEdit, new_problems, objects_of};
 pub use error::AuthoringError;
 pub use freeze::{FreezeFields, UnfreezeFields};

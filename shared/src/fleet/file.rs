@@ -1,8 +1,10 @@
 //! `fleet.yaml`: the mesh, its member clusters and the groups they form.
 
+use crate::lint::Severity;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// `apiVersion` of the fleet's own file kinds.
 pub const API_VERSION: &str = "kubectl-asm.io/v1alpha1";
@@ -44,6 +46,44 @@ pub struct FleetSpec {
     /// Fields that are left alone, whatever they hold in a cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_differences: Vec<IgnoredDifference>,
+    /// What `kubectl asm lint` leaves out or judges otherwise.
+    #[serde(default, skip_serializing_if = "LintConfig::is_empty")]
+    pub lint: LintConfig,
+}
+
+/// Settings of `kubectl asm lint`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LintConfig {
+    /// Findings that are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<LintIgnore>,
+    /// Severity of a rule's findings, by the rule's ID, instead of the rule's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub severity: BTreeMap<String, Severity>,
+}
+
+impl LintConfig {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Findings that are left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LintIgnore {
+    /// ID of the rule.
+    pub rule: String,
+    /// Only of objects that this matches: `KIND/NAMESPACE/NAME`, or `KIND/NAME` without a namespace; `*` is any part of a
+    /// step, `**` any number of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// Only in files that this matches: `mesh/legacy/**`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Why they are left out.
+    pub reason: String,
 }
 
 /// The mesh control plane.

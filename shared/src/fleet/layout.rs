@@ -169,7 +169,10 @@ impl Reading<'_> {
                 _ => (None, false),
             };
             let targets = targets.cloned().unwrap_or_default();
-            let objects = parsed.unwrap_or_else(|error| vec![Err(vec![error])]);
+            if parsed.marked {
+                self.state.marked.push((*path).clone());
+            }
+            let objects = parsed.objects.unwrap_or_else(|error| vec![Err(vec![error])]);
             for object in objects {
                 match object {
                     Ok((object, document)) => {

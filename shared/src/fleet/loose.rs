@@ -86,6 +86,7 @@ fn fleet(folders: &[LooseFolder<'_>], clusters: &[&str]) -> Fleet {
             clusters: clusters.collect(),
             groups: Vec::new(),
             ignore_differences: Vec::new(),
+            lint: super::LintConfig::default(),
         },
     }
 }

@@ -22,10 +22,13 @@ mod tree;
 mod typed;
 
 pub use approval::{Approval, ApprovalAction, ApprovalSpec};
-pub use file::{API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, Mesh, Metadata};
+pub use file::{
+    API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, LintConfig, LintIgnore, Mesh, Metadata,
+};
 pub use frozen::Freeze;
 pub(crate) use frozen::path as frozen_path;
 pub use loose::{LooseFolder, ONLY_CLUSTER};
+pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};

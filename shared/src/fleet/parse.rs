@@ -12,7 +12,30 @@ const BATCH: usize = 1024;
 const WORTH_A_THREAD: usize = 16;
 
 /// The objects of one file, each with its document or what is wrong with it; or why there are none.
-pub(super) type Parsed = Result<Vec<Result<(Object, Document), Vec<FileError>>>, FileError>;
+pub(super) type Objects = Result<Vec<Result<(Object, Document), Vec<FileError>>>, FileError>;
+
+/// One file.
+pub(super) struct Parsed {
+    pub(super) objects: Objects,
+    /// Does it perhaps hold a comment for lint? So that lint need not read every file again.
+    pub(super) marked: bool,
+}
+
+/// What comments for lint begin with.
+pub(crate) const MARK: &str = "asm-lint:";
+
+/// Does the text hold [`MARK`]?
+pub(super) fn is_marked(text: &[u8]) -> bool {
+    let mark = MARK.as_bytes();
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'#') {
+        rest = rest.get(at + 1..).unwrap_or_default();
+        if rest.trim_ascii_start().starts_with(mark) {
+            return true;
+        }
+    }
+    false
+}
 
 /// Parses files; `take` gets them in their order.
 pub(super) fn files<T: AsRef<str>>(tree: &dyn Tree, paths: &[T], mut take: impl FnMut(&T, Parsed)) {
@@ -48,7 +71,12 @@ fn side_by_side(texts: Vec<Result<Vec<u8>, FileError>>) -> Vec<Parsed> {
 }
 
 fn parse(text: Result<Vec<u8>, FileError>) -> Parsed {
-    let documents = yaml::read(&text?, &Limits::default())?;
+    let marked = text.as_deref().is_ok_and(is_marked);
+    Parsed { objects: text.and_then(|text| objects_of(&text)), marked }
+}
+
+fn objects_of(text: &[u8]) -> Objects {
+    let documents = yaml::read(text, &Limits::default())?;
     let objects = documents.into_iter().flat_map(Document::unfold);
     Ok(objects.map(|document| Ok((objects::check(&document)?, document))).collect())
 }
@@ -68,7 +96,7 @@ mod tests {
             let paths: Vec<String> = (0..count).map(name).collect();
             let mut seen = Vec::new();
             files(&tree, &paths, |path, parsed| {
-                let objects = parsed.map_err(|error| error.message).unwrap();
+                let objects = parsed.objects.map_err(|error| error.message).unwrap();
                 let names = objects.into_iter().filter_map(Result::ok).map(|(object, _)| object.id.name.to_string());
                 seen.push((path.clone(), names.collect::<Vec<_>>()));
             });

@@ -88,6 +88,8 @@ pub struct FleetState {
     pub frozen: Vec<Freeze>,
     /// Route tests.
     pub route_tests: Vec<(RouteTest, Position)>,
+    /// Files of objects with a comment for lint (`# asm-lint: …`).
+    pub marked: Vec<Arc<str>>,
     /// Everything that is wrong, ordered by position.
     pub problems: Vec<Problem>,
 }

@@ -3,13 +3,13 @@
 use crate::fleet::{Position, Target};
 use crate::object::ObjectId;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::sync::Arc;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Severity {
     /// Worth knowing; nothing is wrong.
@@ -42,8 +42,8 @@ impl fmt::Display for Severity {
 pub struct Place {
     /// File, line and column.
     pub position: Position,
-    /// The object.
-    pub object: ObjectId,
+    /// The object; `None` where a file or a comment is meant.
+    pub object: Option<ObjectId>,
     /// The field: `spec.http[0].route[1].destination`; empty for the object as a whole.
     pub path: String,
 }

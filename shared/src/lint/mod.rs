@@ -1,26 +1,42 @@
 //! Lint: what is wrong with a fleet although every file can be read, found without a cluster.
 //!
 //! * `rules/` – one rule, one file; its module comment is its documentation page.
-//! * [`RULES`] – the list of them, in the order of the documentation.
+//! * [`RULES`] – the list of them, in the order of the documentation. `upkeep/` – what is said of the files themselves and
+//!   of what is ignored.
 //! * `world/` – what rules ask: pods, Services, hosts, who is bound to whom. Built once; a rule walks it and keeps no copy.
 //! * [`Finding`] – one fault: rule, severity, place, message, next step, related places, clusters, fixes.
+//! * [`lint`] – rules, then what `fleet.yaml` and comments say about their findings; [`Selection`] – what of it is wanted;
+//!   [`fix`] – rounds of both until nothing is left to mend; [`compare`] – what is new since a base.
 //!
 //! A rule looks at every target; what holds for several clusters alike is folded into one finding that names them.
 
+mod compare;
+mod excerpt;
 mod finding;
 mod fix;
+mod hold_back;
+mod ignore;
 mod registry;
+mod rounds;
 mod rule;
 mod rules;
+mod select;
 mod sink;
+mod upkeep;
 mod world;
 
+pub use compare::{Compared, compare};
+pub use excerpt::{Excerpt, SourceText};
 pub use finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 pub use fix::{Mended, mend};
-pub use registry::{RULES, find};
+pub use hold_back::hold_back;
+pub use registry::{RULES, all, find};
+pub use rounds::{Fixed, Made, fix};
 pub use rule::{Rule, Status};
+pub use select::{Selection, UnknownRule, rules_of};
+pub use upkeep::UPKEEP;
 
-use crate::fleet::FleetState;
+use crate::fleet::{FleetState, Tree};
 use sink::Sink;
 use world::World;
 
@@ -32,6 +48,33 @@ pub struct Assumptions {
     pub complete: bool,
     /// What time it is, for what ends some day; without it nothing is said of that.
     pub now: Option<jiff::Timestamp>,
+}
+
+/// What was found, and what was found and is ignored.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    /// Ordered by place, then by rule.
+    pub found: Vec<Finding>,
+    /// What comments and `fleet.yaml` ignore.
+    pub ignored: Vec<Finding>,
+}
+
+/// Judges a fleet: what keeps its files from being read, what the rules find, and what of that is ignored.
+/// `base`: the fleet before the change that is judged, if there is one.
+pub fn lint(
+    tree: &dyn Tree,
+    state: &FleetState,
+    base: Option<&FleetState>,
+    rules: &[&'static Rule],
+    assumptions: Assumptions,
+) -> Findings {
+    let findings = run_since(state, base, rules, assumptions);
+    let (mut found, ignored) = ignore::apply(tree, state, rules, findings);
+    if rules.iter().any(|rule| rule.id == upkeep::FLEET.id) {
+        found.extend(upkeep::of_problems(state));
+    }
+    sort(&mut found);
+    Findings { found, ignored }
 }
 
 /// Runs rules over a fleet. The findings are ordered by place, then by rule. Rules about changes say nothing.
@@ -53,4 +96,8 @@ pub fn run_since(
         (rule.check)(&world, &mut sink);
     }
     sink.finish()
+}
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
 }

@@ -2,6 +2,7 @@
 
 use super::rule::Rule;
 use super::rules;
+use super::upkeep::UPKEEP;
 
 /// All rules, in the order of the documentation.
 pub const RULES: &[&Rule] = &[
@@ -80,9 +81,14 @@ pub const RULES: &[&Rule] = &[
     &rules::service_ports::RULE,
 ];
 
+/// Every rule that has a page: what lint says of the files and of its settings, then [`RULES`].
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    UPKEEP.iter().chain(RULES).copied()
+}
+
 /// The rule of this ID.
 pub fn find(id: &str) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.id == id).copied()
+    all().find(|rule| rule.id == id)
 }
 
 #[cfg(test)]
@@ -92,9 +98,9 @@ mod tests {
 
     #[test]
     fn every_rule_has_an_id_of_its_own_and_a_page_that_says_what_why_and_how() {
-        let ids: BTreeSet<_> = RULES.iter().map(|rule| rule.id).collect();
-        assert_eq!(ids.len(), RULES.len());
-        for rule in RULES {
+        let ids: BTreeSet<_> = all().map(|rule| rule.id).collect();
+        assert_eq!(ids.len(), all().count());
+        for rule in all() {
             let page = rule.page();
             let kebab = rule.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
             assert!(kebab, "{}", rule.id);

@@ -43,4 +43,29 @@ impl Rule {
         let lines: Vec<&str> = comment.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
         lines.join("\n") + "\n"
     }
+
+    /// Its page with what else is known of it below the title.
+    pub fn markdown(&self) -> String {
+        let page = self.page();
+        let (title, rest) = page.split_once('\n').unwrap_or((&page, ""));
+        format!("{title}\n\n{}\n{rest}", self.facts())
+    }
+
+    /// Severity, since when, fixes, codes of others, on one line.
+    fn facts(&self) -> String {
+        let mut facts = vec![self.severity.word().to_owned()];
+        facts.push(match self.status {
+            Status::Stable(since) => format!("since {since}"),
+            Status::Preview(since) => format!("preview since {since}: only with --rule {}", self.id),
+        });
+        if self.fixes {
+            facts.push("`lint --fix` mends some of it".to_owned());
+        }
+        for (whose, codes) in [("istioctl", self.istio), ("Kiali", self.kiali)] {
+            if !codes.is_empty() {
+                facts.push(format!("{whose}: {}", codes.join(", ")));
+            }
+        }
+        format!("*{}*", facts.join(" · "))
+    }
 }

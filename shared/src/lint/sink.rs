@@ -167,13 +167,13 @@ impl<'a> Sink<'a> {
             finding.targets.sort();
             finding.targets.dedup();
         }
-        findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
+        super::sort(&mut findings);
         findings
     }
 }
 
 fn place(manifest: &Manifest, pointer: &str) -> Place {
-    Place { position: manifest.position_of(pointer), object: manifest.id.clone(), path: path(pointer) }
+    Place { position: manifest.position_of(pointer), object: Some(manifest.id.clone()), path: path(pointer) }
 }
 
 /// `/spec/http/0/route` as people write it: `spec.http[0].route`.

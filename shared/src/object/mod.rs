@@ -17,6 +17,7 @@ pub use duration::parse_duration;
 pub use id::{GroupKind, ObjectId, split_api_version};
 pub use path::{FieldPath, Segment};
 pub use quantity::Quantity;
+pub(crate) use redact::is_credential;
 pub use redact::{redact, redact_text};
 pub(crate) use secret::fold_in_place;
 pub use secret::fold_string_data;

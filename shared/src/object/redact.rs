@@ -59,7 +59,12 @@ fn hides_everything(kind: &GroupKind, path: &FieldPath) -> bool {
         // The API names them `cert`, `key`, `ca`; what a later version adds to `spec` is hidden too.
         return path.is_under(&["spec"]) && path.0.len() > 1;
     }
-    matches!(path.0.last(), Some(Segment::Field(name)) if SECRET_FIELDS.contains(&&**name))
+    matches!(path.0.last(), Some(Segment::Field(name)) if is_credential(name))
+}
+
+/// Is the value of a field of this name a credential, in objects of any kind?
+pub(crate) fn is_credential(field: &str) -> bool {
+    SECRET_FIELDS.contains(&field)
 }
 
 /// Of a Secret: what it is called and what it is for. Names of keys are no secrets.

@@ -16,7 +16,7 @@ mod scalar;
 mod write;
 
 pub use error::{Limit, Limits, YamlError};
-pub use place::Span;
+pub use place::{Extent, Span};
 pub use read::read;
 pub use write::{write, write_all};
 

@@ -25,6 +25,19 @@ impl Span {
     }
 }
 
+/// A field or a list item as a stretch of its file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Line of its name or dash, from 1.
+    pub line: u32,
+    /// First byte of its name or dash in the file.
+    pub start: u32,
+    /// The byte after the last one of its value.
+    pub end: u32,
+    /// The bytes of a scalar; empty for lists and maps.
+    pub text: Range<u32>,
+}
+
 /// One field: its name (the dash for items of block lists; nothing for items of flow lists and documents), its value, and where its own fields are listed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
@@ -99,6 +112,23 @@ impl Places {
         let list = self.children(&self.root()).get(field)?;
         let root = list.first as usize + index;
         (index < list.count as usize).then(|| Self { all: self.all.clone(), root })
+    }
+
+    /// The byte after the last one of a place. What is inside comes after it in the list.
+    fn extents(&self, place: &Place, extents: &mut Vec<Extent>) -> u32 {
+        let at = extents.len();
+        let name = if place.key.line > 0 { place.key } else { place.value };
+        extents.push(Extent { line: name.line, start: name.start, end: place.value.end, text: 0..0 });
+        let inner = if place.origin == Origin::Here { self.children(place) } else { &[] };
+        // The parser's end of a list or map is where the next thing begins; the end of the last value in it is exact.
+        let end = inner.iter().map(|child| self.extents(child, extents)).max().unwrap_or(place.value.end);
+        if let Some(extent) = extents.get_mut(at) {
+            extent.end = end.max(name.end);
+            if inner.is_empty() && place.origin == Origin::Here {
+                extent.text = place.value.start..place.value.end;
+            }
+        }
+        end
     }
 
     /// How far right maps and dashes stand of the fields that hold them, as the document does it first.
@@ -203,6 +233,18 @@ impl Document {
     /// Does the value at this pointer come from an anchor elsewhere, by `*alias` or `<<`?
     pub fn is_aliased(&self, pointer: &str) -> bool {
         self.places.walk(&self.value, pointer).0.iter().any(|place| place.origin != Origin::Here)
+    }
+
+    /// Every field and list item, outer ones before what is in them.
+    pub fn extents(&self) -> Vec<Extent> {
+        let mut extents = Vec::new();
+        self.places.extents(&self.places.root(), &mut extents);
+        extents
+    }
+
+    /// Is the byte at this offset of the file inside a value's text? A `#` there begins no comment.
+    pub fn is_text(&self, byte: u32) -> bool {
+        self.extents().iter().any(|extent| extent.text.contains(&byte))
     }
 
     /// The documents that kubectl makes of this one: itself, or the items of a `List`.

@@ -170,6 +170,24 @@ pub(crate) const VERBS: &[Verb] = &[
     writing("route move", "details beta --first", "details gamma --first"),
     writing("route remove", "details --rule alpha", "details --rule gamma"),
     Verb {
+        path: "lint",
+        formats: &["json", "yaml", "name", "sarif", "junit", "github", "gitlab", "markdown"],
+        repeatable: true,
+        clean: Args("--severity warning"),
+        findings: After(bind_to_nothing, ""),
+        input: Args("--rule no-such-rule"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
+        path: "explain",
+        formats: LISTS,
+        repeatable: true,
+        clean: Args("destination-host"),
+        findings: NO_FINDINGS,
+        input: Args("destination-hots"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
         path: "diff",
         formats: &["json", "yaml", "name", "markdown", "patch"],
         repeatable: true,
@@ -526,6 +544,14 @@ pub(crate) fn run_more(stage: &Stage) {
             "metadata": {"name": "edge", "namespace": "istio-system"}, "spec": {}
         }),
     );
+}
+
+/// The route bookinfo names a Gateway that there is not, and a file cannot be read.
+fn bind_to_nothing(stage: &Stage) {
+    let (path, text) = ("mesh/routes/bookinfo.yaml", stage.world.read("mesh/routes/bookinfo.yaml"));
+    assert!(text.contains("- bookinfo-gateway"));
+    stage.world.write(path, &text.replace("- bookinfo-gateway", "- bookinfo-gatewy"));
+    stage.world.write("mesh/broken.yaml", "a: [1\n");
 }
 
 fn begin_replacement(stage: &Stage) {

@@ -1,0 +1,193 @@
+//! `kubectl asm lint`.
+
+mod base;
+pub(crate) mod document;
+mod format;
+mod github;
+mod gitlab;
+mod human;
+mod judgement;
+mod junit;
+mod markdown;
+mod mending;
+mod paths;
+mod sarif;
+
+use super::explain::unknown_rule;
+use crate::context::{Context, FleetRepo};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use crate::live;
+use crate::output::{self, OutputFormat};
+use crate::write::WriteArgs;
+use asm_shared::fleet::Tree;
+use asm_shared::lint::{Rule, Selection, Severity, rules_of};
+use clap::ValueEnum;
+use format::Format;
+pub(crate) use format::WORDS as FORMATS;
+use judgement::{Judge, Judgement};
+use std::path::PathBuf;
+
+/// Finds what is wrong with the fleet before anything is applied, without a cluster.
+///
+/// The mesh and all member clusters are judged together, whatever files are named: PATH, --target and --severity only choose
+/// what is shown. `kubectl asm explain RULE` says what a rule finds and why.
+///
+/// What is right in spite of a rule is ignored with its reason: by a comment `# asm-lint: ignore[RULE] reason` on the line,
+/// or above the field or the document, and by `spec.lint.ignore` of fleet.yaml.
+///
+/// With --fix, what can be mended without changing what the files mean is mended; every other byte is kept.
+///
+/// Exit codes: 0 nothing of warning or above, 1 findings, 2 usage or input error. The same in every format.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  # everything
+  kubectl asm lint
+
+  # what a pull request brings in, as GitHub shows it beside the lines
+  kubectl asm lint --base origin/main... --new-only -o github
+
+  # see what could be mended, then mend it
+  kubectl asm lint --fix --dry-run
+  kubectl asm lint --fix
+
+  # one rule, one folder
+  kubectl asm lint --rule destination-host mesh/routes
+
+Output formats: json, yaml, name, sarif, junit, github, gitlab, markdown")]
+pub struct LintArgs {
+    /// Show only what is found in these files or folders
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Run only this rule; may be repeated. Files that cannot be read are told all the same
+    #[arg(long = "rule", value_name = "RULE", value_delimiter = ',')]
+    rules: Vec<String>,
+
+    /// Leave this rule out; may be repeated
+    #[arg(long = "ignore", value_name = "RULE", value_delimiter = ',')]
+    ignored: Vec<String>,
+
+    /// Show nothing below this severity
+    #[arg(long, value_name = "SEVERITY", default_value = "info")]
+    severity: Least,
+
+    /// Show only what holds for this target: `mesh` or a cluster's name; may be repeated
+    #[arg(long = "target", value_name = "NAME")]
+    targets: Vec<String>,
+
+    /// Mend what can be mended safely
+    #[arg(long)]
+    fix: bool,
+
+    /// Also make fixes that change what the files mean
+    #[arg(long, requires = "fix")]
+    unsafe_fixes: bool,
+
+    /// Compare with the findings of this revision; `REV...` means the commit where HEAD left it
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+
+    /// Show only findings that the base does not have
+    #[arg(long, requires = "base")]
+    new_only: bool,
+
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+/// `--severity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Least {
+    /// Everything
+    Info,
+    /// What is probably not meant, and what does not work
+    Warning,
+    /// What does not work
+    Error,
+}
+
+impl From<Least> for Severity {
+    fn from(least: Least) -> Self {
+        match least {
+            Least::Info => Self::Info,
+            Least::Warning => Self::Warning,
+            Least::Error => Self::Error,
+        }
+    }
+}
+
+/// Runs it.
+pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
+    let format = Format::choose(context.globals.output.as_deref())?;
+    let rules = rules(&args)?;
+    let repo = context.repo()?;
+    if let Some(fleet) = &repo.state.fleet {
+        // Checks the names.
+        live::chosen(context, fleet, &args.targets)?;
+    }
+    let selection = Selection {
+        severity: Some(args.severity.into()),
+        targets: args.targets,
+        paths: paths::inside(&repo.root, &args.paths)?,
+    };
+    let mut judge = Judge::new(rules, selection);
+    let base = judge.since(&repo.root, args.base.as_deref())?;
+    let judgement = if args.fix {
+        mending::run(&repo, &judge, base, args.new_only, args.unsafe_fixes, args.write)?
+    } else {
+        judge.judge(&repo.tree, Some(&repo.state)).compared(base, args.new_only)
+    };
+    show(context, format, &repo, &judgement)?;
+    outcome(&repo, &judgement)
+}
+
+/// What lint finds in the working tree as Markdown of at most `budget` characters; with a base (`REV`, or `REV...` for the
+/// commit where HEAD left it) what it brings in comes first. And whether there is anything of warning or above.
+#[expect(dead_code, reason = "for pull requests")]
+pub(crate) fn markdown(repo: &FleetRepo, base: Option<&str>, budget: usize) -> Result<(String, bool), CommandError> {
+    let rules = rules_of(&[], &[]).map_err(|error| unknown_rule(&error.id))?;
+    let mut judge = Judge::new(rules, Selection::default());
+    let base = judge.since(&repo.root, base)?;
+    let judgement = judge.judge(&repo.tree, Some(&repo.state)).compared(base, false);
+    let bad = judgement.findings.iter().any(|finding| finding.severity >= Severity::Warning);
+    Ok((markdown::page(&judgement, budget), bad))
+}
+
+fn rules(args: &LintArgs) -> Result<Vec<&'static Rule>, CommandError> {
+    rules_of(&args.rules, &args.ignored).map_err(|error| unknown_rule(&error.id))
+}
+
+fn show(context: &Context, format: Format, repo: &FleetRepo, judgement: &Judgement) -> Result<(), CommandError> {
+    let ui = context.ui();
+    let files = judgement.files(&repo.tree as &dyn Tree);
+    match format {
+        Format::Human => {
+            ui.data(&human::page(judgement, &files, ui.stdout_has_color()));
+            human::next_steps(judgement).iter().for_each(|hint| ui.hint(hint));
+        }
+        Format::Json => output::print(ui, OutputFormat::Json, &document::of(judgement)?)?,
+        Format::Yaml => output::print(ui, OutputFormat::Yaml, &document::of(judgement)?)?,
+        Format::Name => ui.data(&human::names(judgement)),
+        Format::Sarif => {
+            let log = sarif::log(judgement, &files, &paths::in_git(&repo.root));
+            output::print(ui, OutputFormat::Json, &log)?;
+        }
+        Format::Junit => ui.data(&junit::page(judgement)),
+        Format::Github => ui.data(&github::commands(judgement, &paths::in_git(&repo.root))),
+        Format::Gitlab => {
+            output::print(ui, OutputFormat::Json, &gitlab::report(judgement, &paths::in_git(&repo.root)))?
+        }
+        Format::Markdown => ui.data(&markdown::page(judgement, markdown::BUDGET)),
+    }
+    Ok(())
+}
+
+/// The exit: a fleet file that cannot be used means that nothing else was judged.
+fn outcome(repo: &FleetRepo, judgement: &Judgement) -> Result<Exit, CommandError> {
+    if let Err(error) = repo.fleet() {
+        return Err(error.hinted("no other file was judged"));
+    }
+    let bad = judgement.findings.iter().any(|finding| finding.severity >= Severity::Warning);
+    Ok(if bad { Exit::Findings } else { Exit::Clean })
+}

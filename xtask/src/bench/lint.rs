@@ -1,0 +1,145 @@
+//! `lint` of large fleets: time and memory, and whether both grow with the number of objects.
+
+use super::{Case, measure, quiet, spread};
+use anyhow::{Context as _, Result};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// Member clusters, all in one group.
+const CLUSTERS: usize = 10;
+
+/// Manifests of member clusters, and what linting them should stay under.
+const SIZES: [(usize, &str); 2] = [(1_000, "< 1 s, < 150 MB"), (10_000, "linear")];
+
+/// The table.
+pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
+    let mut table =
+        String::from("| what | goal | minimum | median | maximum | peak memory |\n|---|---|---|---|---|---|\n");
+    for (manifests, goal) in SIZES {
+        let fleet = fleet(program, manifests)?;
+        let case = Case { what: "lint", goal, args: &["lint", "--severity", "warning"], code: 0 };
+        let runs = if manifests > 1_000 { runs.min(10) } else { runs };
+        let [minimum, median, maximum] = spread(&measure(program, fleet.path(), &case, runs)?);
+        let memory = peak(program, fleet.path(), case.args)? / 1024;
+        let what = format!(
+            "{manifests} manifests × {CLUSTERS} clusters = {} objects, and {manifests} of the mesh",
+            manifests * CLUSTERS
+        );
+        writeln!(table, "| {what} | {goal} | {minimum} | {median} | {maximum} | {memory} MB |")?;
+        anstream::println!("lint, {what}: {minimum} / {median} / {maximum}, {memory} MB");
+    }
+    Ok(table)
+}
+
+/// Applications that every cluster runs, each with routes through one gateway. Nothing is wrong with them.
+fn fleet(program: &Path, manifests: usize) -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    quiet(Command::new(program).args(["init", "bench"]).current_dir(dir.path()))?;
+    for cluster in 1..=CLUSTERS {
+        let name = format!("m1c{cluster}");
+        quiet(Command::new(program).args(["cluster", "add", &name, "--group", "all"]).current_dir(dir.path()))?;
+    }
+    quiet(Command::new(program).args(["gateway", "create", "ingressgateway", "--serverless"]).current_dir(dir.path()))?;
+    for folder in ["groups/all", "mesh/routes"] {
+        std::fs::create_dir_all(dir.path().join(folder))?;
+    }
+    std::fs::write(dir.path().join("mesh/gateway.yaml"), GATEWAY)?;
+    for number in 0..manifests / 2 {
+        let name = format!("app-{number}");
+        let fill = |text: &str| text.replace("NAME", &name);
+        std::fs::write(dir.path().join(format!("groups/all/{name}.yaml")), fill(APPLICATION))?;
+        std::fs::write(dir.path().join(format!("mesh/routes/{name}.yaml")), fill(ROUTES))?;
+    }
+    Ok(dir)
+}
+
+const GATEWAY: &str = "\
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: shop, namespace: shop}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+    - port: {number: 80, name: http, protocol: HTTP}
+      hosts: ['*.example.com']
+";
+
+const APPLICATION: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: NAME
+  namespace: shop
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {app: NAME, version: v1}
+  template:
+    metadata:
+      labels: {app: NAME, version: v1}
+    spec:
+      containers:
+        - name: NAME
+          image: registry.example.com/NAME:1.0.0
+          ports:
+            - containerPort: 8080
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: NAME
+  namespace: shop
+spec:
+  selector: {app: NAME}
+  ports:
+    - name: http
+      port: 80
+      targetPort: 8080
+";
+
+const ROUTES: &str = "\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata:
+  name: NAME
+  namespace: shop
+spec:
+  hosts: [NAME.example.com]
+  gateways: [shop]
+  http:
+    - match:
+        - uri: {prefix: /v1}
+      route:
+        - destination: {host: NAME, subset: v1, port: {number: 80}}
+    - route:
+        - destination: {host: NAME, port: {number: 80}}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata:
+  name: NAME
+  namespace: shop
+spec:
+  host: NAME
+  subsets:
+    - name: v1
+      labels: {version: v1}
+";
+
+/// The most memory that a run held, in KiB. The kernel keeps the high-water mark; it is asked until the run ends.
+fn peak(program: &Path, dir: &Path, args: &[&str]) -> Result<u64> {
+    let mut command = Command::new(program);
+    let mut child = command.args(args).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().context("cannot wait for lint")?.is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let mark = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = mark.and_then(|mark| mark.trim().trim_end_matches("kB").trim().parse().ok());
+        most = most.max(kib.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(most)
+}
