@@ -17,4 +17,6 @@ pub mod kubeconfig;
 pub mod lint;
 pub mod object;
 pub mod plan;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod yaml;

@@ -5,6 +5,8 @@ mod hosts;
 mod pods;
 mod routing;
 mod services;
+#[cfg(feature = "schema")]
+mod verdicts;
 
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use pods::{Pod, PodIndex};
@@ -34,6 +36,8 @@ pub(super) struct World<'a> {
     /// What host names mean.
     pub(super) hosts: Hosts<'a>,
     assumptions: Assumptions,
+    #[cfg(feature = "schema")]
+    verdicts: verdicts::Verdicts,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
@@ -60,6 +64,8 @@ impl<'a> World<'a> {
             services,
             hosts,
             assumptions,
+            #[cfg(feature = "schema")]
+            verdicts: verdicts::Verdicts::default(),
             by_gateway,
         }
     }
@@ -88,6 +94,12 @@ impl<'a> World<'a> {
     /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
     pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
         self.assumptions.complete || self.own_namespaces.contains(namespace)
+    }
+
+    /// What the schema of its kind says of a manifest.
+    #[cfg(feature = "schema")]
+    pub(super) fn verdict(&self, manifest: &Manifest) -> &crate::schema::Verdict {
+        self.verdicts.of(self.state, manifest)
     }
 
     /// The member cluster of a target.
