@@ -19,4 +19,6 @@ pub mod lint;
 pub mod object;
 pub mod plan;
 pub mod pull_request;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod yaml;

@@ -32,7 +32,7 @@ fn fleet() -> (FleetState, Vec<Finding>) {
     let state = FleetState::read(&tree);
     assert!(state.problems.is_empty(), "{:?}", state.problems);
     let rules = rules_of(&["virtual-service-gateway".to_owned()], &[]).unwrap();
-    let found = lint(&tree, &state, &rules, Assumptions::default()).found;
+    let found = lint(&tree, &state, None, &rules, Assumptions::default()).found;
     assert_eq!(found.len(), 1);
     (state, found)
 }

@@ -39,7 +39,7 @@ fn tree(route: &str, lint: &str) -> MemoryTree {
 
 fn judged(tree: &MemoryTree, only: &[&str]) -> Findings {
     let only: Vec<String> = only.iter().map(|id| (*id).to_owned()).collect();
-    lint(tree, &FleetState::read(tree), &rules_of(&only, &[]).unwrap(), Assumptions::default())
+    lint(tree, &FleetState::read(tree), None, &rules_of(&only, &[]).unwrap(), Assumptions::default())
 }
 
 /// What is found, as `line rule`, and how much is ignored.
@@ -229,7 +229,7 @@ fn rounds_of_fixes_keep_every_other_byte() {
     tree.insert("mesh/gateway.yaml", gateway);
     let judge = |tree: &dyn asm_shared::fleet::Tree| {
         let rules = rules_of(&["virtual-service-gateway".to_owned()], &[]).unwrap();
-        lint(tree, &FleetState::read(tree), &rules, Assumptions::default()).found
+        lint(tree, &FleetState::read(tree), None, &rules, Assumptions::default()).found
     };
     let safe_only = fix(&tree, false, judge);
     assert!(safe_only.edits.is_empty() && safe_only.settled && safe_only.left.len() == 2);

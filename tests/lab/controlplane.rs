@@ -172,8 +172,15 @@ fn build(cache: &Path) -> Result<PathBuf> {
     Ok(target)
 }
 
+/// The version of Istio whose CRDs the lab serves.
+#[must_use]
+pub fn istio_version() -> Option<&'static str> {
+    let module = ISTIO_MODULE.iter().find(|(file, _)| *file == "go.mod")?;
+    module.1.lines().find_map(|line| line.strip_prefix("require istio.io/api ")).map(str::trim)
+}
+
 /// Istio's CRDs as JSON objects.
-pub(crate) fn istio_crds() -> Result<Vec<serde_json::Value>> {
+pub fn istio_crds() -> Result<Vec<serde_json::Value>> {
     // Kept as JSON: parsing a megabyte of YAML takes a second in a debug build, at each start of a lab.
     let target = cache_dir()?.join(format!("istio-crds-{}.json", key(&ISTIO_MODULE)));
     once(&target, |dir| {

@@ -12,10 +12,15 @@ use crate::wait::wait_for;
 /// Our IstioGateway CRD: ASM's own is not public.
 const ISTIO_GATEWAY: &str = include_str!("crds/istiogateway.yaml");
 
+/// The CRDs of ASM itself.
+pub fn asm_crds() -> Result<Vec<serde_json::Value>> {
+    crate::apply::documents(ISTIO_GATEWAY).context("crds/istiogateway.yaml")
+}
+
 /// Creates Istio's CRDs and that of IstioGateway, and waits until they are served.
 pub(crate) async fn install(client: &Client) -> Result<()> {
     let mut crds = tokio::task::spawn_blocking(crate::controlplane::istio_crds).await??;
-    crds.extend(crate::apply::documents(ISTIO_GATEWAY).context("crds/istiogateway.yaml")?);
+    crds.extend(asm_crds()?);
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let names: Vec<String> = stream::iter(crds)
         .map(|crd| create(&api, crd))

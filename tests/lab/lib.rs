@@ -54,6 +54,8 @@ pub use crate::{
     audit::{AuditEntry, AuditMark, AuditResource, count_by_user},
     controllers::{Cloud, CloudSync, DeletedLoadBalancer, LoadBalancer, LoadBalancerKind, Owner, SyncKind},
     controlplane::{ControlPlane, Program, cache_dir},
+    controlplane::{istio_crds, istio_version},
+    crds::asm_crds,
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
     pki::{Pki, ServerCert},

@@ -5,6 +5,7 @@ mod demo;
 mod generate;
 mod lab;
 mod prerequisites;
+mod schemas;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -27,6 +28,8 @@ enum Command {
     Lab(lab::Args),
     /// Write every generated file: CRDs, JSON schemas, the command reference
     Gen(generate::Args),
+    /// Write the schemas that lint judges by, from their sources (downloads Istio's module)
+    Schemas,
     /// Measure what users wait for and write docs/benchmarks.md
     Bench(bench::Args),
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Gen(args) => generate::run(&args),
+        Command::Schemas => schemas::run(),
         Command::Bench(args) => bench::run(&args),
     };
     match done {

@@ -6,6 +6,10 @@ use super::upkeep::UPKEEP;
 
 /// All rules, in the order of the documentation.
 pub const RULES: &[&Rule] = &[
+    #[cfg(feature = "schema")]
+    &rules::schema::RULE,
+    #[cfg(feature = "schema")]
+    &rules::unknown_field::RULE,
     &rules::gateway_selector::RULE,
     &rules::virtual_service_gateway::RULE,
     &rules::virtual_service_host::RULE,

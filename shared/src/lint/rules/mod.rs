@@ -25,6 +25,8 @@ pub(super) mod jwt_claim;
 pub(super) mod order_hazard;
 pub(super) mod port_name;
 pub(super) mod proxy_user;
+#[cfg(feature = "schema")]
+pub(super) mod schema;
 pub(super) mod service_differs;
 pub(super) mod service_entry_addresses;
 pub(super) mod service_entry_protocol;
@@ -32,6 +34,8 @@ pub(super) mod service_port_conflict;
 pub(super) mod subset_in_one_cluster;
 pub(super) mod subset_pods;
 pub(super) mod tls_verification;
+#[cfg(feature = "schema")]
+pub(super) mod unknown_field;
 pub(super) mod unreachable_rule;
 pub(super) mod virtual_service_gateway;
 pub(super) mod virtual_service_host;

@@ -13,6 +13,8 @@ mod routing;
 mod selections;
 mod services;
 mod shadows;
+#[cfg(feature = "schema")]
+mod verdicts;
 
 pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
@@ -55,6 +57,8 @@ pub(super) struct World<'a> {
     pub(super) base: Option<&'a FleetState>,
     assumptions: Assumptions,
     selections: selections::Selections<'a>,
+    #[cfg(feature = "schema")]
+    verdicts: verdicts::Verdicts,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
@@ -84,6 +88,8 @@ impl<'a> World<'a> {
             fronts: fronts::all(state),
             base: None,
             assumptions,
+            #[cfg(feature = "schema")]
+            verdicts: verdicts::Verdicts::default(),
             by_gateway,
         }
     }
@@ -168,6 +174,12 @@ impl<'a> World<'a> {
     /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
     pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
         self.assumptions.complete || self.own_namespaces.contains(namespace)
+    }
+
+    /// What the schema of its kind says of a manifest.
+    #[cfg(feature = "schema")]
+    pub(super) fn verdict(&self, manifest: &Manifest) -> &crate::schema::Verdict {
+        self.verdicts.of(self.state, manifest)
     }
 
     /// The member cluster of a target.

@@ -1,0 +1,65 @@
+use super::*;
+use serde_json::json;
+
+fn violations(object: Value) -> Vec<String> {
+    match judge(&object) {
+        Verdict::Judged(violations) => {
+            violations.into_iter().map(|found| format!("{}: {}", found.pointer, found.message)).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn every_schema_is_taken_by_both_judges() {
+    for text in FILES {
+        serde_json::from_str::<File>(text).unwrap();
+    }
+    assert!(SCHEMAS.len() > 30, "{}", SCHEMAS.len());
+    for ((group, kind), versions) in SCHEMAS.iter() {
+        for (versions, schema) in versions {
+            assert!(structure::Structure::compile(&schema.raw).is_some(), "{group} {kind} {versions:?}");
+            let compiled = kube_cel::compile_schema(&schema.raw);
+            assert!(!compiled.has_errors(), "{group} {kind}: {:?}", compiled.compilation_errors());
+        }
+    }
+}
+
+#[test]
+fn an_unknown_field_names_the_one_that_is_meant() {
+    let object = json!({
+        "apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"},
+        "spec": {"servers": [{"hosts": ["*"], "port": {"number": 80, "name": "http", "protcol": "HTTP"}}]},
+    });
+    let Verdict::Judged(found) = judge(&object) else { panic!() };
+    let unknown =
+        found.iter().find(|found| found.kind == ViolationKind::UnknownField).unwrap_or_else(|| panic!("{found:?}"));
+    assert_eq!(
+        (unknown.pointer.as_str(), unknown.meant.as_deref()),
+        ("/spec/servers/0/port/protcol", Some("protocol"))
+    );
+    assert!(found.iter().any(|found| found.message == "the field `protocol` is missing"), "{found:?}");
+}
+
+#[test]
+fn types_and_rules_are_judged_and_good_objects_pass() {
+    let service = |port: Value| {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
+            "spec": {"ports": [{"port": port, "targetPort": "http"}], "type": "LoadBalancer"}})
+    };
+    assert_eq!(violations(service(json!(80))), Vec::<String>::new());
+    assert_eq!(violations(service(json!("80"))), ["/spec/ports/0/port: it must be an integer, not a string"]);
+    let route = |host: &str| {
+        json!({"apiVersion": "networking.istio.io/v1beta1", "kind": "ServiceEntry", "metadata": {"name": "a"},
+            "spec": {"hosts": [host]}})
+    };
+    assert_eq!(violations(route("a.example.com")), Vec::<String>::new());
+    assert!(!violations(route("*")).is_empty());
+}
+
+#[test]
+fn unknown_kinds_and_versions_are_said() {
+    let of = |api_version: &str| json!({"apiVersion": api_version, "kind": "Gateway"});
+    assert!(matches!(judge(&of("example.com/v1")), Verdict::UnknownKind));
+    assert!(matches!(judge(&of("networking.istio.io/v9")), Verdict::UnknownVersion(_)));
+}
