@@ -152,7 +152,7 @@ fn what_is_chosen() {
         (told.collect::<Vec<_>>(), run.code.unwrap())
     };
     let gateway = "front.yaml virtual-service-gateway".to_owned();
-    let hosts = || vec!["other.yaml virtual-service-host".to_owned(); 2];
+    let hosts = || vec!["other.yaml virtual-service-host".to_owned()];
     assert_eq!(rules(&["--rule", "virtual-service-gateway"]), (vec![gateway.clone()], 1));
     assert_eq!(rules(&["--rule", "virtual-service-host"]), (hosts(), 1));
     assert_eq!(
@@ -392,12 +392,13 @@ fn a_rule_is_explained_by_its_id_or_by_the_code_of_another_tool() {
     insta::assert_snapshot!(world.run(&["explain", "virtual-service-host"]), @"
     # virtual-service-host
 
-    *warning · since 0.1.0 · istioctl: IST0132*
+    *warning · since 0.1.0 · `lint --fix` mends some of it · istioctl: IST0132*
 
     ## What it finds
 
-    A host of a VirtualService that no server of the Gateways it is bound to accepts. Each host is judged by itself: a
-    VirtualService with one good host and one bad one is dead for the bad one.
+    A Gateway that a VirtualService is bound to although no server of it accepts any of its hosts, and a host that none of
+    its Gateways accepts. Each host is judged by itself: a VirtualService with one good host and one bad one is dead for the
+    bad one.
 
     ## Why it is bad
 

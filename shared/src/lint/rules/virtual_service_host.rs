@@ -61,7 +61,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let report = report.hint("Add the host to a server of the Gateway, or correct it");
             sink.push(if gateways.len() > 1 {
                 let edit = (route.manifest, EditOp::Remove(format!("/spec/gateways/{index}")));
-                report.fix(format!("do not bind it to {space}/{name}"), true, vec![edit])
+                // Rather than that, the host may be what is missing.
+                report.fix(format!("do not bind it to {space}/{name}"), false, vec![edit])
             } else {
                 report
             });
