@@ -26,7 +26,7 @@ use clap::ValueEnum;
 use format::Format;
 pub(crate) use format::WORDS as FORMATS;
 use judgement::{Judge, Judgement};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Finds what is wrong with the fleet before anything is applied, without a cluster.
 ///
@@ -142,16 +142,13 @@ pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
     outcome(&repo, &judgement)
 }
 
-/// What lint finds in the working tree as Markdown of at most `budget` characters; with a base (`REV`, or `REV...` for the
-/// commit where HEAD left it) what it brings in comes first. And whether there is anything of warning or above.
-#[expect(dead_code, reason = "for pull requests")]
-pub(crate) fn markdown(repo: &FleetRepo, base: Option<&str>, budget: usize) -> Result<(String, bool), CommandError> {
+/// What a commit brings in over a base, as Markdown of at most `budget` characters.
+pub(crate) fn introduced(root: &Path, base: &str, commit: &str, budget: usize) -> Result<String, CommandError> {
     let rules = rules_of(&[], &[]).map_err(|error| unknown_rule(&error.id))?;
-    let mut judge = Judge::new(rules, Selection::default());
-    let base = judge.since(&repo.root, base)?;
-    let judgement = judge.judge(&repo.tree, Some(&repo.state)).compared(base, false);
-    let bad = judgement.findings.iter().any(|finding| finding.severity >= Severity::Warning);
-    Ok((markdown::page(&judgement, budget), bad))
+    let mut judge = Judge::new(rules, Selection { severity: Some(Severity::Warning), ..Selection::default() });
+    let base = judge.since(root, Some(base))?;
+    let judgement = base::judge(root, commit, &judge)?.compared(base, true);
+    Ok(markdown::page(&judgement, budget))
 }
 
 fn rules(args: &LintArgs) -> Result<Vec<&'static Rule>, CommandError> {

@@ -366,3 +366,23 @@ fn odd_names_stay_text() {
     }
     assert_eq!(request.title, "a\u{fffd}[31mb\u{fffd}@c");
 }
+
+#[test]
+fn the_body_says_what_lint_finds_in_the_change_and_nothing_of_what_was_there() {
+    let scene = scene();
+    let route = |name: &str| {
+        format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  \
+             hosts: [{name}.example.com]\n  gateways: [nowhere]\n  http:\n  - redirect: {{uri: /}}\n"
+        )
+    };
+    scene.world.write("mesh/old.yaml", &route("old"));
+    scene.git(&["add", "mesh/old.yaml"]);
+    scene.git(&["commit", "-qm", "old"]);
+    scene.git(&["push", "-q", "origin", "main"]);
+    scene.world.write("mesh/new.yaml", &route("new"));
+    let run = scene.create(&["--dry-run"]);
+    let lint = run.stdout.split_once("### asm lint").unwrap_or_else(|| panic!("{run}")).1;
+    assert!(lint.contains("mesh/new.yaml") && lint.contains("virtual-service-gateway"), "{run}");
+    assert!(!lint.contains("mesh/old.yaml"), "{run}");
+}

@@ -1,8 +1,8 @@
 //! The findings of a revision, to compare with.
 
-use super::judgement::Judge;
+use super::judgement::{Judge, Judgement};
 use crate::error::CommandError;
-use asm_io::revisions::WorkingCopy;
+use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, resolve};
 use asm_shared::fleet::{FleetState, Tree as _, TreeError};
 use asm_shared::lint::Finding;
@@ -15,7 +15,8 @@ pub(super) struct Base {
     pub(super) findings: Vec<Finding>,
 }
 
-/// Judges a revision as the working tree is judged, and gives its fleet too. One from before the fleet was started has no findings.
+/// Judges a revision as the working tree is judged, and gives its fleet too. One from before the fleet was started has no
+/// findings.
 pub(super) fn read(root: &Path, revision: &str, judge: &Judge) -> Result<(Base, Option<FleetState>), CommandError> {
     let copy = WorkingCopy::find(root).map_err(|error| wrong(&error).hinted("--base needs a Git repository"))?;
     let name = revision.strip_suffix("...").unwrap_or(revision);
@@ -29,14 +30,29 @@ pub(super) fn read(root: &Path, revision: &str, judge: &Judge) -> Result<(Base, 
     }
     let (short, parted) = (copy.short(commit), if revision.ends_with("...") { " at the common ancestor" } else { "" });
     let label = if commit.to_string().starts_with(name) { short } else { format!("{name}{parted} ({short})") };
+    let judged = in_commit(&copy, commit, judge)?;
+    let (judgement, state) = judged.map_or((None, None), |(judgement, state)| (Some(judgement), Some(state)));
+    Ok((Base { label, findings: judgement.map(|judgement| judgement.findings).unwrap_or_default() }, state))
+}
+
+/// Judges the fleet in a commit.
+pub(super) fn judge(root: &Path, commit: &str, judge: &Judge) -> Result<Judgement, CommandError> {
+    let copy = WorkingCopy::find(root).map_err(|error| wrong(&error))?;
+    let commit = resolve(&copy.repository, commit).map_err(|error| wrong(&error))?;
+    Ok(in_commit(&copy, commit, judge)?.map(|(judgement, _)| judgement).unwrap_or_default())
+}
+
+/// `None` when the commit has no fleet.
+fn in_commit(copy: &WorkingCopy, commit: Oid, judge: &Judge) -> Result<Option<(Judgement, FleetState)>, CommandError> {
     if !copy.has_folder(commit) {
-        return Ok((Base { label, findings: Vec::new() }, None));
+        return Ok(None);
     }
     let tree = CommitTree::of(&copy.repository, commit, &copy.folder).map_err(|error| wrong(&error))?;
-    let has_fleet = tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml");
-    let state = has_fleet.then(|| FleetState::read(&tree));
-    let findings = state.as_ref().map(|state| judge.judge(&tree, Some(state)).findings).unwrap_or_default();
-    Ok((Base { label, findings }, state))
+    if !tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml") {
+        return Ok(None);
+    }
+    let state = FleetState::read(&tree);
+    Ok(Some((judge.judge(&tree, Some(&state)), state)))
 }
 
 fn wrong(error: &TreeError) -> CommandError {

@@ -4,6 +4,7 @@ use super::publish::{self, Way};
 use super::report::{Action, Outcome};
 use super::survey::{self, Survey};
 use crate::commands::diff::Comparison;
+use crate::commands::lint;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -16,6 +17,9 @@ use crate::output::OutputFormat;
 use crate::write::DryRun;
 use asm_shared::pull_request::{MINIMAL_BUDGET, Page};
 use std::sync::Arc;
+
+/// The part of the body that what lint finds may take: one in so many.
+const LINT_SHARE: usize = 4;
 
 /// Proposes the fleet's changes as a pull request, or brings the one that there is up to date.
 ///
@@ -209,8 +213,10 @@ impl Run<'_> {
         let id = survey.set.id();
         let Some(mut budget) = page.budget(limit, &id) else { return Ok(None) };
         let comparison = Comparison::of_git(self.root, &survey.merge_base, Some(commit))?;
+        let lint = lint::introduced(self.root, &survey.merge_base, commit, budget / LINT_SHARE)?;
         loop {
-            let body = page.with(&self.redactor.clean(&comparison.markdown(budget)), &id);
+            let diff = comparison.markdown(budget.saturating_sub(lint.len() + 1));
+            let body = page.with(&self.redactor.clean(&format!("{diff}\n{lint}")), &id);
             // Characters may be counted, where the forge counts bytes.
             let over = body.len().saturating_sub(limit);
             if over == 0 {
