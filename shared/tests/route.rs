@@ -121,11 +121,14 @@ fn tell(outcome: &Outcome<'_>) -> Map<String, Value> {
     let mut told = Map::new();
     let mut tell = |key: &str, value: Value| drop(told.insert(key.to_owned(), value));
     let answer = &outcome.answer;
-    tell("outcome", match answer {
-        Answer::Tcp(_) => "forward".into(),
-        Answer::Abort { .. } => "local".into(),
-        answer => answer.word().into(),
-    });
+    tell(
+        "outcome",
+        match answer {
+            Answer::Tcp(_) => "forward".into(),
+            Answer::Abort { .. } => "local".into(),
+            answer => answer.word().into(),
+        },
+    );
     let status = if matches!(answer, Answer::Forward(_)) { Some(200) } else { answer.status() };
     tell("status", status.into());
     tell("virtualHost", outcome.virtual_host.into());
@@ -192,9 +195,12 @@ fn check(folder: &Path) -> usize {
 fn loosely(found: &Value, want: &Value) -> bool {
     match (found.as_object(), want.as_object()) {
         (Some(found), Some(want)) => {
-            found.len() == want.len() && want.iter().all(|(key, value)| {
-                found.get(key).is_some_and(|it| it.as_f64() == value.as_f64() && it.is_number() == value.is_number())
-            })
+            found.len() == want.len()
+                && want.iter().all(|(key, value)| {
+                    found
+                        .get(key)
+                        .is_some_and(|it| it.as_f64() == value.as_f64() && it.is_number() == value.is_number())
+                })
         }
         _ => found == want,
     }
@@ -211,5 +217,47 @@ fn requests_end_where_they_must() {
         for case in cases.iter().filter(|case| case.is_dir()) {
             eprintln!("{}: {} requests", case.display(), check(case));
         }
+    }
+}
+
+/// The way in words, with places.
+fn told(table: &Table<'_>, request: &Request) -> String {
+    let mut text = String::new();
+    for step in table.explain(request).steps {
+        let mark = if step.passed { "✓" } else { "✗" };
+        text += &format!("{mark} {}: {}\n", step.stage.name(), step.text);
+        for place in &step.places {
+            let position = place.position();
+            text += &format!("    {}:{}:{}\n", position.file, position.line, position.column);
+        }
+        for (place, why) in &step.considered {
+            text += &format!("    not {}: {why}\n", place.pointer);
+        }
+        text += &step.fix.map(|fix| format!("    → {fix}\n")).unwrap_or_default();
+    }
+    text
+}
+
+#[test]
+fn the_way_is_told_in_words() {
+    let case = Case::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/route/bookstore"));
+    let state = case.state();
+    let ask = |id: &str| {
+        let map = case.requests.iter().find(|it| text(it, "id") == id).unwrap_or_else(|| panic!("no request {id}"));
+        told(&table(&state, map), &request(map))
+    };
+    for id in [
+        "rewrite",
+        "unknown subset",
+        "empty subset",
+        "the narrower host hides the wider",
+        "no server for the name",
+        "delegated",
+        "delegate missing",
+        "no listener",
+        "split",
+        "age unknown",
+    ] {
+        insta::assert_snapshot!(id.replace(' ', "-"), ask(id));
     }
 }
