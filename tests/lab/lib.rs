@@ -19,10 +19,12 @@ mod controller_manager;
 pub mod controllers;
 mod controlplane;
 mod crds;
+mod envoy;
 mod etcd;
 mod forge;
 mod git_server;
 pub mod kubectl;
+mod meshplane;
 mod pki;
 mod ports;
 mod processes;
@@ -56,8 +58,10 @@ pub use crate::{
     controlplane::{ControlPlane, Program, cache_dir},
     controlplane::{istio_crds, istio_version},
     crds::asm_crds,
+    envoy::envoy,
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
+    meshplane::meshplane,
     pki::{Pki, ServerCert},
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},
     product::{AgentProcess, PluginCommand, binaries, plugin},
