@@ -29,7 +29,7 @@ const PER_MESH: usize = 80;
 const REQUESTS: usize = 10_000;
 const SEED: u64 = 20_260_101;
 /// How many differences are shrunk and shown.
-const SHOWN: usize = 3;
+const SHOWN: usize = 6;
 /// How often the judge is asked to make one smaller.
 const TRIES: usize = 250;
 

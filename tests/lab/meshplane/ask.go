@@ -275,9 +275,7 @@ func read(response *http.Response, body []byte, r Request) (Answer, string) {
 	if json.Unmarshal([]byte(h.Get(seenHeader)), &seen) == nil {
 		a.Outcome, a.Details, endpoint = "forward", "", seen.Endpoint
 		a.Cluster, a.UpstreamPath, a.UpstreamHost = seen.Cluster, seen.Path, seen.Host
-		if json.Unmarshal(body, &seen) == nil {
-			a.upstreamHeaders(seen.Headers, r)
-		}
+		a.upstreamHeaders(seen.Headers, r)
 	} else {
 		a.local(body)
 	}
