@@ -15,6 +15,7 @@ mod outcome;
 mod request;
 mod table;
 mod trace;
+mod view;
 
 pub use front::{Door, DoorPort, Front, gateways};
 pub use outcome::{
@@ -24,3 +25,4 @@ pub use outcome::{
 pub use request::{Request, RequestError, Sni};
 pub use table::{Endpoints, Missing, Options, Table, compile};
 pub use trace::{Stage, Step, Trace};
+pub use view::{ActionView, ChainView, HostView, PartView, PortView, RouteView, ToView, compile_all};
