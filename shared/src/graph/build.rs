@@ -23,6 +23,7 @@ pub fn build(state: &FleetState, findings: &[Finding]) -> Graph {
     for table in compile_all(state, &fronts, &options) {
         builder.front(&table);
     }
+    builder.idle_ports();
     builder.apart(state, findings);
     builder.finish(findings)
 }
@@ -114,6 +115,24 @@ impl Builder {
         let mut graph = Graph { nodes: self.nodes, edges: self.edges };
         graph.arrange();
         graph
+    }
+
+    /// Ports of Services for which no Gateway has a server.
+    fn idle_ports(&mut self) {
+        let served: HashSet<(Arc<str>, Option<u16>)> =
+            self.edges.iter().map(|edge| (edge.from.clone(), edge.port)).collect();
+        let idle: Vec<Arc<str>> = self
+            .edges
+            .iter()
+            .filter(|edge| edge.from.starts_with("svc/") && !served.contains(&(edge.to.clone(), edge.port)))
+            .map(|edge| edge.from.clone())
+            .collect();
+        for id in idle {
+            if let Some(node) = self.get(&id).filter(|node| node.state < State::Idle) {
+                node.state = State::Idle;
+                node.details.push("no server of a Gateway: connections are refused".to_owned());
+            }
+        }
     }
 
     /// A port that one of several Services lacks can be reached through the others: lint only warns of it.

@@ -21,8 +21,6 @@ mod model;
 mod svg;
 mod table;
 mod text;
-#[cfg(test)]
-mod tests;
 mod tree;
 mod walk;
 

@@ -51,7 +51,14 @@ impl Line {
 /// The lines. Hosts with the same ways share a tree; what is shown above is not shown again.
 pub fn tree(graph: &Graph) -> Vec<Line> {
     let walk = Walk::new(graph);
-    let mut page = Page { walk: &walk, lines: Vec::new(), shown: HashSet::new(), useful: HashMap::new(), drawn: HashSet::new() };
+    let mut page = Page {
+        walk: &walk,
+        lines: Vec::new(),
+        shown: HashSet::new(),
+        useful: HashMap::new(),
+        drawn: HashSet::new(),
+        taken: HashSet::new(),
+    };
     for hosts in page.hosts() {
         page.hosts_of(&hosts);
     }
@@ -71,11 +78,20 @@ struct Item {
 struct Page<'a, 'g> {
     walk: &'a Walk<'g>,
     lines: Vec<Line>,
-    /// Nodes whose ways were shown for a host and a port.
-    shown: HashSet<(usize, Way<'g>)>,
+    /// What was shown of nodes.
+    shown: HashSet<Key<'g>>,
     useful: HashMap<(usize, Option<u16>), bool>,
-    /// Nodes that stand anywhere in the page.
+    /// Nodes and edges that stand anywhere in the page.
     drawn: HashSet<usize>,
+    taken: HashSet<usize>,
+}
+
+/// What was shown of a node.
+#[derive(PartialEq, Eq, Hash)]
+struct Key<'g> {
+    node: usize,
+    way: Option<Way<'g>>,
+    edges: Vec<usize>,
 }
 
 impl<'g> Page<'_, 'g> {
@@ -125,7 +141,9 @@ impl<'g> Page<'_, 'g> {
         let node = self.node(*first);
         let item = Item { pieces, place: None, notes: node.notes.clone(), change: node.change, state: node.state };
         self.item(item, "", "", ", ");
-        self.children(*first, self.walk.begin(*first), "");
+        let way = self.walk.begin(*first);
+        let steps = self.walk.useful_steps(*first, way, &mut self.useful);
+        self.children(&steps, "");
     }
 
     /// What no way of a host leads through.
@@ -135,7 +153,12 @@ impl<'g> Page<'_, 'g> {
             .iter()
             .flat_map(|node| self.walk.steps(*node, Way { host: None, port: None }).map(|step| step.to))
             .collect();
-        let tops: Vec<usize> = alone.iter().copied().filter(|node| !arrives.contains(node)).collect();
+        let mut tops: Vec<Step<'g>> = alone
+            .iter()
+            .filter(|node| !arrives.contains(node))
+            .map(|node| Step { edge: usize::MAX, to: *node, way: Way { host: None, port: None } })
+            .collect();
+        tops.extend(self.links());
         if tops.is_empty() {
             return;
         }
@@ -143,19 +166,27 @@ impl<'g> Page<'_, 'g> {
             self.lines.push(Line::default());
         }
         let mut heading = Line::default();
-        heading.push(Tone::Strong, "no request for a host takes these");
+        heading.push(Tone::Strong, "not on the way of any host");
         self.lines.push(heading);
-        let last = tops.len() - 1;
-        for (number, top) in tops.into_iter().enumerate() {
-            let step = Step { edge: usize::MAX, to: top, way: Way { host: None, port: None } };
-            self.child(&step, "", number == last);
-        }
+        self.children(&tops, "");
     }
 
-    fn children(&mut self, node: usize, way: Way<'g>, indent: &str) {
-        let mut useful = std::mem::take(&mut self.useful);
-        let steps = self.walk.useful_steps(node, way, &mut useful);
-        self.useful = useful;
+    /// Broken links between what stands in the page, where no way of a host takes them.
+    fn links(&self) -> Vec<Step<'g>> {
+        let index = self.walk.graph.index();
+        let edges = self.walk.graph.edges.iter().enumerate();
+        let open = edges.filter(|(number, edge)| {
+            let at = |id: &str| index.get(id).is_some_and(|node| self.drawn.contains(node));
+            !self.taken.contains(number) && !edge.notes.is_empty() && at(&edge.from) && at(&edge.to)
+        });
+        let to = |edge: &Edge| index.get(&*edge.to).copied();
+        open.filter_map(|(number, edge)| {
+            Some(Step { edge: number, to: to(edge)?, way: Way { host: None, port: edge.port } })
+        })
+        .collect()
+    }
+
+    fn children(&mut self, steps: &[Step<'g>], indent: &str) {
         let last = steps.len().saturating_sub(1);
         for (number, step) in steps.iter().enumerate() {
             self.child(step, indent, number == last);
@@ -178,9 +209,7 @@ impl<'g> Page<'_, 'g> {
 
     /// The steps that share a line with this one.
     fn joined(&mut self, step: &Step<'g>) -> Vec<Step<'g>> {
-        let mut useful = std::mem::take(&mut self.useful);
-        let next = self.walk.useful_steps(step.to, step.way, &mut useful);
-        self.useful = useful;
+        let next = self.next(step);
         let mut joined = vec![*step];
         match self.node(step.to).kind {
             Kind::LoadBalancer => joined.extend(next),
@@ -204,29 +233,48 @@ impl<'g> Page<'_, 'g> {
         let (branch, below) = if last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
         let (head, rest) = (format!("{indent}{branch}"), format!("{indent}{below}"));
         let mut item = self.pieces(steps);
-        let kind = self.node(end.to).kind;
-        let folds = !matches!(kind, Kind::Destination | Kind::Endpoints);
-        let again = folds && !self.shown.insert((end.to, end.way));
-        let has_more = again && !self.walk.steps(end.to, end.way).next().is_none();
-        if has_more {
-            item.pieces.push((Tone::Quiet, "(as above)".to_owned()));
-            item.notes.clear();
-        }
-        self.item(item, &head, &rest, " · ");
+        let node = self.node(end.to);
         for step in steps {
             self.drawn.insert(step.to);
+            self.taken.insert(step.edge);
         }
-        if kind == Kind::Destination {
-            // Its endpoints stand on its line; what is wrong with them stands below.
+        // The endpoints of a destination stand on its line; a port without a server has nothing behind it.
+        let is_end = node.kind == Kind::Destination || (node.kind == Kind::Service && node.state == State::Idle);
+        let next = if is_end { Vec::new() } else { self.next(&end) };
+        let again = !next.is_empty() && !self.shown.insert(self.key(&end, &next));
+        if again {
+            item.pieces.push((Tone::Quiet, "(as above)".to_owned()));
+            item.notes.retain(|note| !node.notes.contains(note));
+        }
+        let has_children = !next.is_empty() && !again;
+        self.item(item, &head, &format!("{rest}{}", if has_children { "│" } else { " " }), " · ");
+        if node.kind == Kind::Destination {
             let ends: Vec<Step<'g>> = self.walk.steps(end.to, end.way).collect();
             for step in ends {
                 self.drawn.insert(step.to);
+                self.taken.insert(step.edge);
                 let notes = self.node(step.to).notes.iter().chain(&self.edge(step.edge).notes).cloned().collect();
                 self.notes(notes, &rest);
             }
-        } else if !again {
-            self.children(end.to, end.way, &rest);
         }
+        if has_children {
+            self.children(&next, &rest);
+        }
+    }
+
+    /// What tells the ways behind a node from those that were shown of it before. Behind a VirtualService the port means
+    /// nothing more, and of the host no more than the rules that it takes.
+    fn key(&self, end: &Step<'g>, next: &[Step<'g>]) -> Key<'g> {
+        let node = self.node(end.to);
+        if node.kind >= Kind::VirtualService {
+            Key { node: end.to, way: None, edges: next.iter().map(|step| step.edge).collect() }
+        } else {
+            Key { node: end.to, way: Some(end.way), edges: Vec::new() }
+        }
+    }
+
+    fn next(&mut self, step: &Step<'g>) -> Vec<Step<'g>> {
+        self.walk.useful_steps(step.to, step.way, &mut self.useful)
     }
 
     /// What is said of the nodes of a line, the edges to them included.
@@ -345,7 +393,7 @@ impl<'g> Page<'_, 'g> {
             let separator = if text.starts_with("| ") || text.starts_with("→ ") { " " } else { separator };
             if !is_first && line.width() + width(separator) + width(&text) > WIDTH {
                 self.lines.push(std::mem::take(&mut line));
-                line.push(Tone::Quiet, format!("{rest}  "));
+                line.push(Tone::Quiet, format!("{rest} "));
                 is_first = true;
             }
             if !is_first {
@@ -378,13 +426,13 @@ impl<'g> Page<'_, 'g> {
                 if note.breaks { (Tone::Broken, "✗") } else { (Tone::Warning, "!") };
             let words = format!("{sign} {}: {}", note.short(), printable(&note.message));
             let mut line = Line::default();
-            line.push(Tone::Quiet, format!("{rest}  "));
+            line.push(Tone::Quiet, format!("{rest} "));
             let mut text = String::new();
             for word in words.split(' ') {
                 if !text.is_empty() && line.width() + width(&text) + 1 + width(word) > WIDTH {
                     line.push(tone, std::mem::take(&mut text));
                     self.lines.push(std::mem::take(&mut line));
-                    line.push(Tone::Quiet, format!("{rest}    "));
+                    line.push(Tone::Quiet, format!("{rest}   "));
                 }
                 if !text.is_empty() {
                     text.push(' ');

@@ -9,7 +9,7 @@ use crate::graph::model::{Kind, Note, Place, Role, State};
 use crate::istio::Gateway;
 use crate::lint::Severity;
 use crate::object::kinds::ASM;
-use crate::route::{self, Door, DoorPort, Front, PortView, Table, ToView};
+use crate::route::{self, Door, DoorPort, Front, Listener, PortView, Table, ToView};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -27,11 +27,8 @@ impl Builder {
     /// A gateway, and everything behind it.
     pub(super) fn front(&mut self, table: &Table<'_>) {
         let front = table.front();
-        let pods: Vec<Pods> = if front.clusters.is_empty() {
-            vec![(Target::Mesh, self.pods(front, &Target::Mesh))]
-        } else {
-            front.clusters.iter().map(|target| (target.clone(), self.pods(front, target))).collect()
-        };
+        let pods: Vec<Pods> =
+            front.clusters.iter().map(|target| (target.clone(), self.pods(front, target))).collect();
         for door in &front.doors {
             for port in door.ports.iter().filter(|port| !port.target.is_some_and(|port| OWN_PORTS.contains(&port))) {
                 self.door(door, port, &pods);
@@ -39,6 +36,9 @@ impl Builder {
         }
         for view in table.ports() {
             self.port(&view, &pods);
+        }
+        for (_, place, reason) in table.dropped() {
+            self.left_out(place, reason, &pods);
         }
     }
 
@@ -102,6 +102,12 @@ impl Builder {
                 Some(target) => format!("→ {target}"),
                 None => "→ a port that no file names".to_owned(),
             });
+            match port.listener {
+                Listener::Tcp => {}
+                Listener::Http => node.details.push("HTTP".to_owned()),
+                Listener::Https => node.details.push("ends TLS".to_owned()),
+                Listener::Redirect(to) => node.details.push(format!("redirects to https:{to}")),
+            }
             if port.protocol != "TCP" {
                 node.details.push(port.protocol.to_owned());
             }
@@ -180,10 +186,24 @@ impl Builder {
         }
     }
 
+    /// A server that istiod leaves out.
+    fn left_out(&mut self, place: &route::Place<'_>, reason: &str, pods: &[Pods]) {
+        if !place.pointer.starts_with("/spec/servers/") {
+            return;
+        }
+        let server = self.server(place);
+        for (_, from) in pods {
+            let edge = self.edge(from, &server, Role::Request);
+            edge.state = State::Broken;
+            edge.reason = "istiod leaves the server out".to_owned();
+            edge.notes = vec![fault(reason)];
+        }
+    }
+
     /// Pods listen for a server.
     fn open(&mut self, view: &PortView<'_>, place: &route::Place<'_>, server: &Arc<str>, hosts: &BTreeSet<Arc<str>>, pods: &[Pods]) {
         let refused = view.refused.map(|reason| fault(reason));
-        for (target, from) in pods {
+        for (target, from) in pods.iter().filter(|(target, _)| view.clusters.contains(&target)) {
             let enters = view.entries.iter().any(|entry| entry.cluster == *target);
             let edge = self.edge(from, server, Role::Request);
             edge.port = Some(view.port);
@@ -257,7 +277,7 @@ fn hosts_of(view: &PortView<'_>) -> BTreeMap<(String, String), BTreeSet<Arc<str>
             ToView::Http(virtual_hosts) => {
                 for host in virtual_hosts {
                     for part in &host.parts {
-                        add(part.gateway, format!("/spec/servers/{}", part.server), host.domain);
+                        add(part.server.manifest, part.server.pointer.clone(), host.domain);
                     }
                     if let Some(place) = host.https_only {
                         add(place.manifest, place.pointer.clone(), host.domain);

@@ -27,8 +27,7 @@ impl Builder {
     }
 
     fn part(&mut self, domain: &Arc<str>, part: &PartView<'_>) {
-        let place = route::Place { manifest: part.gateway, pointer: format!("/spec/servers/{}", part.server) };
-        let server = self.server(&place);
+        let server = self.server(part.server);
         for route in &part.routes {
             self.route(&server, domain, part.virtual_service, route);
         }
@@ -83,7 +82,7 @@ impl Builder {
 
     /// A rule, and its number.
     fn rule(&mut self, route: &RouteView<'_>) -> (Arc<str>, String) {
-        let at = &route.rule.matched;
+        let at = &route.rule.virtual_service;
         let pointer = rule_of(&at.pointer);
         let index: usize = pointer.rsplit('/').next().and_then(|text| text.parse().ok()).unwrap_or_default();
         let RuleWords { name, matches, before } = self.words_of(at.manifest, pointer, index);
