@@ -11,6 +11,7 @@ use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::graph::FleetGraph;
 use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
@@ -34,6 +35,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<DriftReportList>(),
         schema::<EditList<'_>>(),
         schema::<FleetDiff<'_>>(),
+        schema::<FleetGraph<'_>>(),
         schema::<Shown<FleetSync>>(),
         schema::<FleetSyncList>(),
         schema::<ImportReport>(),
