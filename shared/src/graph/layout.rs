@@ -78,7 +78,9 @@ pub(super) fn layout(graph: &Graph, sizes: &[(f64, f64)], between: impl Fn(Kind)
     let top = if top.is_finite() { top } else { 0.0 };
     let bottom = items.iter().map(|item| item.y + item.height / 2.0).fold(0.0, f64::max);
     let count = graph.nodes.len();
-    let edges = chains.iter().map(|chain| points(chain, &items, &placed, top)).collect();
+    let mut edges: Vec<_> = chains.iter().map(|chain| points(chain, &items, &placed, top)).collect();
+    spread(&mut edges, &chains, &items, true);
+    spread(&mut edges, &chains, &items, false);
     Layout {
         nodes: items.iter().take(count).map(|item| (item.column, item.y - item.height / 2.0 - top)).collect(),
         edges,
@@ -218,6 +220,29 @@ fn points(chain: &[usize], items: &[Item], columns: &[(Kind, f64, f64)], top: f6
         }
     }
     points
+}
+
+/// Spreads the ends of edges over the side of their box, in the order of where they come from.
+fn spread(edges: &mut [Vec<(f64, f64)>], chains: &[Vec<usize>], items: &[Item], arriving: bool) {
+    let mut sides: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (edge, chain) in chains.iter().enumerate() {
+        let end = if arriving { chain.last() } else { chain.first() };
+        end.into_iter().for_each(|node| sides.entry(*node).or_default().push(edge));
+    }
+    for (node, mut ends) in sides {
+        let beside = |edge: usize| {
+            let chain = &chains[edge];
+            let other = if arriving { chain.iter().rev().nth(1) } else { chain.get(1) };
+            other.map_or(0.0, |other| items[*other].y)
+        };
+        ends.sort_by(|a, b| beside(*a).total_cmp(&beside(*b)));
+        let (height, count) = (items[node].height, ends.len() as f64);
+        for (place, edge) in ends.into_iter().enumerate() {
+            let shift = height * ((place as f64 + 1.0) / (count + 1.0) - 0.5);
+            let end = if arriving { edges[edge].last_mut() } else { edges[edge].first_mut() };
+            end.into_iter().for_each(|(_, y)| *y += shift);
+        }
+    }
 }
 
 #[cfg(test)]

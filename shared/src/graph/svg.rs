@@ -14,7 +14,8 @@ const HEAD: f64 = 40.0;
 /// Between columns, at the least.
 const BETWEEN: f64 = 56.0;
 /// Width of a character of 12 pixels, taken generously: fonts differ.
-const CHARACTER: f64 = 6.9;
+const CHARACTER: f64 = 6.6;
+const BOLD: f64 = 7.8;
 const LINE: f64 = 16.0;
 const PADDING: f64 = 9.0;
 /// Characters of a line in a box; the rest is in its title.
@@ -28,8 +29,9 @@ pub fn svg(graph: &Graph, title: &str) -> String {
     let sizes: Vec<(f64, f64)> = texts
         .iter()
         .map(|lines| {
-            let longest = lines.iter().map(|(_, text)| width(text)).max().unwrap_or_default();
-            (longest as f64 * CHARACTER + 2.0 * PADDING, lines.len() as f64 * LINE + 2.0 * PADDING - 4.0)
+            let of = |(class, text): &(&str, String)| width(text) as f64 * if *class == "name" { BOLD } else { CHARACTER };
+            let longest = lines.iter().map(of).fold(0.0, f64::max);
+            (longest + 2.0 * PADDING, lines.len() as f64 * LINE + 2.0 * PADDING - 4.0)
         })
         .collect();
     let labels = label_widths(graph);
@@ -85,7 +87,7 @@ fn lines(node: &Node) -> Vec<(&'static str, String)> {
     let name = if node.kind == Kind::Host && node.name == "*" { "any host" } else { &node.name };
     // A rule has several matches, one line each.
     let mut lines: Vec<(&str, String)> = match node.kind {
-        Kind::Rule => name.split(" | ").map(|part| ("name", part.to_owned())).collect(),
+        Kind::Rule => name.split(" | ").map(|part| ("match", part.to_owned())).collect(),
         _ => vec![("name", name.to_owned())],
     };
     lines.extend(node.details.iter().map(|detail| ("detail", detail.clone())));
@@ -309,13 +311,13 @@ text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans','DejaVu San
 .headings text{font-weight:600;letter-spacing:.03em}
 .node rect{fill:var(--box);stroke:var(--line);stroke-width:1.2}
 .node .name{font-weight:600;font-size:11.5px}
-.rule .name{font-weight:400}
+.node .match{font-size:11.5px}
 .node .detail,.node .cluster{fill:var(--quiet);font-size:11px}
 .node .cluster{font-style:italic}
 .node .bad{fill:var(--bad);font-weight:600;font-size:11px}
 .node .warn{fill:var(--warn);font-weight:600;font-size:11px}
 .node .strip{stroke:none}
-.k0{fill:#0969da}.k1{fill:#bf3989}.k2{fill:#1b7c83}.k3{fill:#bc4c00}.k4{fill:#6639ba}.k5{fill:#4d7a00}
+.node .k0{fill:#0969da}.node .k1{fill:#bf3989}.node .k2{fill:#1b7c83}.node .k3{fill:#bc4c00}.node .k4{fill:#6639ba}.node .k5{fill:#4d7a00}
 .edge path{fill:none;stroke:var(--line);stroke-width:1.3}
 .edge .head{fill:var(--line);stroke:none}
 .edge text{font-size:11px;fill:var(--quiet);text-anchor:end;paint-order:stroke;stroke:var(--page);stroke-width:4px;stroke-linejoin:round}

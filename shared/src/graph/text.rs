@@ -27,19 +27,29 @@ fn is_wide(c: char) -> bool {
         | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}')
 }
 
-/// The text, shortened to so many columns.
+/// The text, shortened to so many columns. The last quarter stays: names end with what tells them apart.
 pub(super) fn shortened(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
+    let (mut tail, mut rest) = (Vec::new(), columns.saturating_sub(1));
+    let of = |c: char| if is_wide(c) { 2 } else { 1 };
+    for c in text.chars().rev() {
+        if tail.iter().copied().map(of).sum::<usize>() + of(c) > columns / 4 {
+            break;
+        }
+        tail.push(c);
+        rest = rest.saturating_sub(of(c));
+    }
     let mut short = String::new();
     for c in text.chars() {
-        if width(&short) + if is_wide(c) { 2 } else { 1 } >= columns {
+        if width(&short) + of(c) > rest {
             break;
         }
         short.push(c);
     }
     short.push('…');
+    short.extend(tail.into_iter().rev());
     short
 }
 
@@ -61,8 +71,9 @@ mod tests {
     #[test]
     fn columns() {
         assert_eq!((width("ab"), width("中文")), (2, 4));
-        assert_eq!(shortened("abcdef", 4), "abc…");
+        assert_eq!(shortened("abcdefghij", 8), "abcde…ij");
         assert_eq!(shortened("中文字", 4), "中…");
+        assert_eq!(shortened("abcd", 4), "abcd");
         assert_eq!((percent(0.8), percent(1.0 / 3.0)), ("80 %".to_owned(), "33.3 %".to_owned()));
     }
 }

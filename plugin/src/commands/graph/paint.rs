@@ -13,7 +13,6 @@ pub(super) fn page(lines: &[Line], color: bool) -> String {
             // Writing to a string does not fail.
             let _ = write!(text, "{style}{piece}{style:#}");
         }
-        text.truncate(text.trim_end().len());
         text.push('\n');
     }
     text

@@ -76,14 +76,12 @@ impl Builder {
             let edge = self.edge(&service, to, Role::Request);
             edge.port = Some(port.target.unwrap_or_default());
             edge.reason = reason.to_owned();
-            edge.label = port.target.map(|target| target.to_string()).unwrap_or_default();
         }
         self.entrances.insert(service.clone(), service.clone());
         if door.kind == "LoadBalancer" {
             let balancer = self.balancer(door);
             self.entrances.insert(service.clone(), balancer.clone());
             let edge = self.edge(&balancer, &service, Role::Request);
-            edge.label = port.port.to_string();
             edge.reason = format!("listener {} {}", port.protocol, port.port);
         }
     }
@@ -208,7 +206,9 @@ impl Builder {
             let edge = self.edge(from, server, Role::Request);
             edge.port = Some(view.port);
             edge.hosts.extend(hosts.iter().cloned());
-            edge.label = view.port.to_string();
+            if declared_port(place) != Some(view.port) {
+                edge.label = format!("on {}", view.port);
+            }
             edge.reason = "the selector of the Gateway has labels of the pods".to_owned();
             edge.place = Some(Place::of(place.manifest, "/spec/selector"));
             let closed = (!enters).then(|| fault(&format!("no Service in front of these pods leads to port {}", view.port)));
@@ -294,6 +294,12 @@ fn hosts_of(view: &PortView<'_>) -> BTreeMap<(String, String), BTreeSet<Arc<str>
         }
     }
     hosts
+}
+
+/// The port that a server names; its pods may listen on another one.
+fn declared_port(place: &route::Place<'_>) -> Option<u16> {
+    let number = place.manifest.object.pointer(&format!("{}/port/number", place.pointer)).and_then(Value::as_u64)?;
+    u16::try_from(number).ok()
 }
 
 /// The hosts that a server is for, without the namespaces before them.
