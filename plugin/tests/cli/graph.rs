@@ -13,8 +13,8 @@ fn shop() -> World {
         "clb add --gateway ingressgateway --cluster m1c1 --internal --spec slb.s1.small",
         "gateway share ingressgateway edge --label team=edge --gateway shop --create-gateway --host *",
         "route add bookinfo --gateway shop --host * --match exact:/productpage --match prefix:/static --to productpage:9080",
-        "route add reviews --gateway shop --host reviews.example.com --to reviews:9080",
         "route split reviews --subset v1,v2,v3 --to v1=90,v3=10",
+        "route add public --gateway shop --host reviews.example.com --to reviews:9080@v1=90,reviews:9080@v3=10",
     ] {
         world.line(line);
     }
@@ -64,7 +64,7 @@ fn what_a_change_does_to_the_way() {
     let world = shop();
     commit(&world);
     assert!(world.line("graph --base HEAD").stderr.contains("0 added, 0 changed, 0 removed"));
-    world.line("route weight reviews v1=50 v3=50");
+    world.line("route weight public v1=50 v3=50");
     world.line("route add ratings --gateway shop --host ratings.example.com --to ratings:9080");
     let run = world.run(&["graph", "--base", "HEAD", "--changed"]);
     insta::assert_snapshot!(run);
@@ -82,7 +82,7 @@ fn a_broken_link_has_its_rule_and_the_next_step() {
     let file = world.read("mesh/routes/bookinfo.yaml");
     world.write("mesh/routes/bookinfo.yaml", &file.replace("host: productpage", "host: productpag"));
     insta::assert_snapshot!(world.run(&["graph", "--broken"]));
-    // A comment of lint counts here too: then only the table speaks.
+    // What cannot be read is missing: that is said, and comes before what was found.
     world.write("mesh/broken.yaml", "a: [1\n");
     let run = world.run(&["graph"]);
     assert_eq!(run.code, Some(2), "{run}");

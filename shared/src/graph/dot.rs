@@ -1,9 +1,8 @@
 //! The graph in Graphviz' language.
 
-use super::mermaid::label;
+use super::mermaid::{grouped, label};
 use super::text::printable;
 use super::{Change, Edge, Graph, Kind, Node, Role, State};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// The text of a digraph.
@@ -12,13 +11,8 @@ pub fn dot(graph: &Graph) -> String {
         "digraph fleet {\n  rankdir=LR;\n  node [shape=box, style=rounded, fontname=\"sans-serif\", fontsize=11];\n  \
          edge [fontname=\"sans-serif\", fontsize=10];\n",
     );
-    let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        match &node.cluster {
-            Some(cluster) => clusters.entry(cluster).or_default().push(index),
-            None => declare(&mut text, "  ", index, node),
-        }
-    }
+    let (alone, clusters) = grouped(graph);
+    alone.iter().for_each(|index| declare(&mut text, "  ", *index, &graph.nodes[*index]));
     for (number, (cluster, nodes)) in clusters.iter().enumerate() {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "  subgraph cluster_{number} {{\n    label={};", quoted(cluster));

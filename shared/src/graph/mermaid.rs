@@ -8,13 +8,8 @@ use std::fmt::Write as _;
 /// The text of a flowchart.
 pub fn mermaid(graph: &Graph) -> String {
     let mut text = String::from("flowchart LR\n");
-    let mut clusters: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        match &node.cluster {
-            Some(cluster) => clusters.entry(cluster).or_default().push(index),
-            None => declare(&mut text, "  ", index, node),
-        }
-    }
+    let (alone, clusters) = grouped(graph);
+    alone.iter().for_each(|index| declare(&mut text, "  ", *index, &graph.nodes[*index]));
     for (number, (cluster, nodes)) in clusters.iter().enumerate() {
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "  subgraph c{number}[\"{}\"]", escaped(cluster));
@@ -44,6 +39,21 @@ pub fn mermaid(graph: &Graph) -> String {
     }
     classes(&mut text, graph);
     text
+}
+
+/// Nodes of no cluster, and those of each cluster: what stands in front of its gateways and what runs there for itself, so
+/// that the way goes in one direction.
+pub(super) fn grouped(graph: &Graph) -> (Vec<usize>, Vec<(String, Vec<usize>)>) {
+    let mut alone = Vec::new();
+    let mut clusters: BTreeMap<(bool, &str), Vec<usize>> = BTreeMap::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        match &node.cluster {
+            Some(cluster) => clusters.entry((node.kind == Kind::Endpoints, cluster)).or_default().push(index),
+            None => alone.push(index),
+        }
+    }
+    let name = |is_end: bool, cluster: &str| if is_end { format!("{cluster}: endpoints") } else { cluster.to_owned() };
+    (alone, clusters.into_iter().map(|((is_end, cluster), nodes)| (name(is_end, cluster), nodes)).collect())
 }
 
 fn declare(text: &mut String, indent: &str, index: usize, node: &Node) {
