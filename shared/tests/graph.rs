@@ -70,9 +70,11 @@ fn shop_with(old: &str, new: &str) -> String {
 }
 
 fn node<'g>(graph: &'g Graph, id: &str) -> &'g Node {
-    graph.nodes.iter().find(|node| &*node.id == id).unwrap_or_else(|| {
-        panic!("no {id} among {:#?}", graph.nodes.iter().map(|node| &node.id).collect::<Vec<_>>())
-    })
+    graph
+        .nodes
+        .iter()
+        .find(|node| &*node.id == id)
+        .unwrap_or_else(|| panic!("no {id} among {:#?}", graph.nodes.iter().map(|node| &node.id).collect::<Vec<_>>()))
 }
 
 #[test]
@@ -188,8 +190,14 @@ fn a_part_of_it_is_whole_ways() {
 #[test]
 fn a_change_is_seen_on_the_way() {
     let before = graph_of(&fixture("shop"));
-    let after = shop_with("{destination: {host: reviews, subset: v1}, weight: 80}", "{destination: {host: reviews, subset: v1}, weight: 50}");
-    let after = after.replace("{destination: {host: reviews, subset: v3}, weight: 20}", "{destination: {host: reviews, subset: v3}, weight: 50}");
+    let after = shop_with(
+        "{destination: {host: reviews, subset: v1}, weight: 80}",
+        "{destination: {host: reviews, subset: v1}, weight: 50}",
+    );
+    let after = after.replace(
+        "{destination: {host: reviews, subset: v3}, weight: 20}",
+        "{destination: {host: reviews, subset: v3}, weight: 50}",
+    );
     // A rule more, a rule less, a gateway less in a cluster.
     let after = after.replace(
         "    - match:\n        - uri: {prefix: /old}\n      redirect: {uri: /productpage, redirectCode: 308}\n",
@@ -232,7 +240,8 @@ fn names_are_harmless() {
     }
     assert!(!svg(&graph, evil).contains("<script"));
     assert!(!mermaid(&graph).contains("<script"));
-    let quoted = mermaid(&graph).lines().filter(|line| line.contains("alert")).all(|line| line.matches('"').count() == 2);
+    let quoted =
+        mermaid(&graph).lines().filter(|line| line.contains("alert")).all(|line| line.matches('"').count() == 2);
     assert!(quoted, "{}", mermaid(&graph));
 }
 

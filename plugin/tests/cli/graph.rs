@@ -22,7 +22,8 @@ fn shop() -> World {
 }
 
 fn commit(world: &World) {
-    for line in ["init --quiet -b main", "add .", "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet"] {
+    for line in ["init --quiet -b main", "add .", "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet"]
+    {
         let mut git = Command::new("git");
         git.args(line.split(' ')).current_dir(world.root()).env_clear().env("HOME", world.root().join(".."));
         git.env("PATH", std::env::var_os("PATH").unwrap_or_default());

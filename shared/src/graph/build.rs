@@ -39,6 +39,8 @@ struct Builder {
     balancers: HashMap<(String, String, String), LoadBalancerService>,
     /// Per port of a Service: what clients meet before it.
     entrances: HashMap<Arc<str>, Arc<str>>,
+    /// What istiod does not accept, and why.
+    refused: HashMap<ObjectId, String>,
     /// Rules whose destinations are there already.
     rules: HashSet<Arc<str>>,
     /// Per list of rules (`/spec/http` of a VirtualService): what tells one from the others.
@@ -57,9 +59,8 @@ struct RuleWords {
 impl Builder {
     fn of(state: &FleetState) -> Self {
         let balancers = LoadBalancerService::all(state).into_iter();
-        let key = |service: &LoadBalancerService| {
-            (service.cluster.clone(), service.namespace.clone(), service.name.clone())
-        };
+        let key =
+            |service: &LoadBalancerService| (service.cluster.clone(), service.namespace.clone(), service.name.clone());
         Self {
             nodes: Vec::new(),
             node_at: HashMap::new(),
@@ -68,6 +69,7 @@ impl Builder {
             anchors: Anchors::default(),
             balancers: balancers.map(|service| (key(&service), service)).collect(),
             entrances: HashMap::new(),
+            refused: HashMap::new(),
             rules: HashSet::new(),
             words: HashMap::new(),
         }
@@ -124,7 +126,9 @@ impl Builder {
         let idle: Vec<Arc<str>> = self
             .edges
             .iter()
-            .filter(|edge| edge.from.starts_with("svc/") && !served.contains(&(edge.to.clone(), edge.port)))
+            .filter(|edge| {
+                edge.from.starts_with("svc/") && edge.port != Some(0) && !served.contains(&(edge.to.clone(), edge.port))
+            })
             .map(|edge| edge.from.clone())
             .collect();
         for id in idle {

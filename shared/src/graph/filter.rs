@@ -28,7 +28,8 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// The part of a graph that is wanted: whole ways, from the host to the endpoints.
+    /// The part of a graph that is wanted: whole ways, from the host to the endpoints. Where two of them cross, the part has
+    /// what both have, and so perhaps a third way between the same steps.
     pub fn apply(&self, graph: &Graph) -> Graph {
         let mut graph = graph.clone();
         if !self.hosts.is_empty() {
@@ -46,8 +47,7 @@ impl Filter {
             graph = through(&graph, |node| node.cluster.as_deref().is_some_and(wanted), |_| false);
         }
         if self.broken {
-            graph =
-                through(&graph, |node| node.state == State::Broken, |edge| edge.state == State::Broken);
+            graph = through(&graph, |node| node.state == State::Broken, |edge| edge.state == State::Broken);
         }
         if self.changed {
             graph = through(&graph, |node| node.change != Change::Same, |edge| edge.change != Change::Same);
@@ -117,7 +117,9 @@ fn of_hosts(graph: &Graph, wanted: &[String]) -> Graph {
                 let port = served.get(&(&*edge.from, edge.port));
                 // A wider host of the same port does not answer for this one.
                 let answers = port.is_none_or(|known| {
-                    wanted.iter().any(|host| answering(host, known.iter().copied()) == Some(&node.name) || *host == node.name)
+                    wanted
+                        .iter()
+                        .any(|host| answering(host, known.iter().copied()) == Some(&node.name) || *host == node.name)
                 });
                 if answers {
                     kept.step(step.edge, step.to);
@@ -178,7 +180,10 @@ impl Kept {
     fn of(self, graph: &Graph) -> Graph {
         let nodes = graph.nodes.iter().enumerate().filter(|(index, _)| self.nodes.contains(index));
         let edges = graph.edges.iter().enumerate().filter(|(index, _)| self.edges.contains(index));
-        Graph { nodes: nodes.map(|(_, node)| node.clone()).collect(), edges: edges.map(|(_, edge)| edge.clone()).collect() }
+        Graph {
+            nodes: nodes.map(|(_, node)| node.clone()).collect(),
+            edges: edges.map(|(_, edge)| edge.clone()).collect(),
+        }
     }
 }
 

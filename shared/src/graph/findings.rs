@@ -1,7 +1,7 @@
 //! What lint finds, put where it holds: at the node or edge that is written nearest to the finding.
 
-use super::model::{Node, Note, Role, State};
 use super::Edge;
+use super::model::{Node, Note, Role, State};
 use crate::fleet::Target;
 use crate::lint::{Finding, Severity};
 use crate::object::ObjectId;
@@ -75,12 +75,7 @@ impl Anchors {
 }
 
 /// Puts the findings of warning and above where they hold. What lint says of a link that the table says too is said once.
-pub(super) fn attach(
-    anchors: &Anchors,
-    findings: &[Finding],
-    nodes: &mut [Node],
-    edges: &mut [Edge],
-) {
+pub(super) fn attach(anchors: &Anchors, findings: &[Finding], nodes: &mut [Node], edges: &mut [Edge]) {
     let node_at: HashMap<Arc<str>, usize> =
         nodes.iter().enumerate().map(|(index, node)| (node.id.clone(), index)).collect();
     let edge_at: HashMap<_, usize> = edges.iter().enumerate().map(|(index, edge)| (edge.key(), index)).collect();

@@ -118,8 +118,7 @@ pub struct Place {
 impl Place {
     /// A field of a manifest.
     pub fn of(manifest: &Manifest, pointer: &str) -> Self {
-        let position =
-            if pointer.is_empty() { manifest.position.clone() } else { manifest.position_of(pointer) };
+        let position = if pointer.is_empty() { manifest.position.clone() } else { manifest.position_of(pointer) };
         Self { position, object: manifest.id.to_string(), pointer: pointer.to_owned() }
     }
 

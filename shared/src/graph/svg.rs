@@ -29,7 +29,8 @@ pub fn svg(graph: &Graph, title: &str) -> String {
     let sizes: Vec<(f64, f64)> = texts
         .iter()
         .map(|lines| {
-            let of = |(class, text): &(&str, String)| width(text) as f64 * if *class == "name" { BOLD } else { CHARACTER };
+            let of =
+                |(class, text): &(&str, String)| width(text) as f64 * if *class == "name" { BOLD } else { CHARACTER };
             let longest = lines.iter().map(of).fold(0.0, f64::max);
             (longest + 2.0 * PADDING, lines.len() as f64 * LINE + 2.0 * PADDING - 4.0)
         })
@@ -149,7 +150,11 @@ fn draw_edge(page: &mut String, ends: (&Node, &Node), edge: &Edge, points: &[(f6
         }
     }
     let class = edge_class(edge);
-    let _ = writeln!(page, "<g class=\"edge{class}\"><title>{}</title><path d=\"{path}\"/>", escaped(&described(ends, edge)));
+    let _ = writeln!(
+        page,
+        "<g class=\"edge{class}\"><title>{}</title><path d=\"{path}\"/>",
+        escaped(&described(ends, edge))
+    );
     // The head of the arrow.
     let (x, y) = *last;
     let _ = writeln!(page, "<path class=\"head\" d=\"M{x:.1} {y:.1} l-7 -3.5 v7 z\"/>");
@@ -199,7 +204,13 @@ fn described((from, to): (&Node, &Node), edge: &Edge) -> String {
     text
 }
 
-fn draw_node(page: &mut String, node: &Node, lines: &[(&str, String)], at: (f64, f64, f64, f64), cluster: Option<usize>) {
+fn draw_node(
+    page: &mut String,
+    node: &Node,
+    lines: &[(&str, String)],
+    at: (f64, f64, f64, f64),
+    cluster: Option<usize>,
+) {
     let (x, y, wide, high) = at;
     let mut class = class(node).map(|class| format!(" {class}")).unwrap_or_default();
     if node.change == Change::Added && node.state == State::Broken {
@@ -212,7 +223,8 @@ fn draw_node(page: &mut String, node: &Node, lines: &[(&str, String)], at: (f64,
         kind_class(node.kind)
     );
     let round = if node.kind == Kind::Host { high / 2.0 } else { 6.0 };
-    let _ = writeln!(page, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\" rx=\"{round:.1}\"/>");
+    let _ =
+        writeln!(page, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{wide:.1}\" height=\"{high:.1}\" rx=\"{round:.1}\"/>");
     if let Some(cluster) = cluster {
         let _ = writeln!(
             page,
@@ -224,7 +236,12 @@ fn draw_node(page: &mut String, node: &Node, lines: &[(&str, String)], at: (f64,
     }
     for (number, (class, text)) in lines.iter().enumerate() {
         let line = y + PADDING + 10.0 + number as f64 * LINE;
-        let _ = writeln!(page, "<text class=\"{class}\" x=\"{:.1}\" y=\"{line:.1}\">{}</text>", x + PADDING + 2.0, escaped(text));
+        let _ = writeln!(
+            page,
+            "<text class=\"{class}\" x=\"{:.1}\" y=\"{line:.1}\">{}</text>",
+            x + PADDING + 2.0,
+            escaped(text)
+        );
     }
     page.push_str("</g>\n");
 }

@@ -6,18 +6,8 @@ use super::{Change, Graph, Kind, Node};
 use std::collections::{HashMap, HashSet};
 
 /// The columns.
-pub const HEADERS: [&str; 10] = [
-    "host",
-    "load balancer",
-    "service",
-    "pods",
-    "gateway",
-    "route",
-    "rule",
-    "destination",
-    "endpoints",
-    "findings",
-];
+pub const HEADERS: [&str; 10] =
+    ["host", "load balancer", "service", "pods", "gateway", "route", "rule", "destination", "endpoints", "findings"];
 
 /// The rows; a way that ends early leaves the rest empty.
 pub fn rows(graph: &Graph) -> Vec<[String; 10]> {

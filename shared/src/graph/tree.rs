@@ -107,8 +107,7 @@ impl<'g> Page<'_, 'g> {
     fn hosts(&mut self) -> Vec<Vec<usize>> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
-        let hosts: Vec<usize> =
-            self.walk.roots().filter(|root| self.node(*root).kind == Kind::Host).collect();
+        let hosts: Vec<usize> = self.walk.roots().filter(|root| self.node(*root).kind == Kind::Host).collect();
         for host in hosts {
             let mut ways = Vec::new();
             super::walk::all(self.walk, host, |node, step| {
@@ -320,7 +319,13 @@ impl<'g> Page<'_, 'g> {
             }
             Kind::Destination => {
                 let copy = edge.is_some_and(|edge| edge.role == Role::Mirror);
-                let arrow = if copy { "copy to " } else if arrow.is_empty() { "→ " } else { arrow };
+                let arrow = if copy {
+                    "copy to "
+                } else if arrow.is_empty() {
+                    "→ "
+                } else {
+                    arrow
+                };
                 let label = if label.is_empty() { String::new() } else { format!("{} ", printable(&label)) };
                 pieces.push((tone, format!("{arrow}{label}{name}")));
                 pieces.extend(self.quiet(&node.details));
@@ -354,7 +359,8 @@ impl<'g> Page<'_, 'g> {
         let node = self.node(step.to);
         let number = self.walk.graph.edges.get(step.edge).map(Edge::words).unwrap_or_default();
         let matches = node.name.split(" | ").enumerate().map(|(index, text)| {
-            let before = if index > 0 { "| ".to_owned() } else { number.clone() + if number.is_empty() { "" } else { " " } };
+            let before =
+                if index > 0 { "| ".to_owned() } else { number.clone() + if number.is_empty() { "" } else { " " } };
             printable(&format!("{before}{text}"))
         });
         matches.chain(node.details.iter().map(|detail| printable(detail))).collect()
@@ -422,8 +428,7 @@ impl<'g> Page<'_, 'g> {
                 continue;
             }
             told.push(note);
-            let (tone, sign) =
-                if note.breaks { (Tone::Broken, "✗") } else { (Tone::Warning, "!") };
+            let (tone, sign) = if note.breaks { (Tone::Broken, "✗") } else { (Tone::Warning, "!") };
             let words = format!("{sign} {}: {}", note.short(), printable(&note.message));
             let mut line = Line::default();
             line.push(Tone::Quiet, format!("{rest} "));

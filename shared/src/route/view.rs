@@ -1,10 +1,10 @@
 //! What a table holds, from the ports of the Services to the destinations: for pictures, read-only.
 
-use super::outcome::{Destination, Entry, Fault, Mirror, Place, Rule};
 use super::compiled::{
     Action, Chain, ChainTo, Core, ForwardAction, Listener, RouteTable, Security, Segment, VirtualHost, Way,
 };
 use super::model::Model;
+use super::outcome::{Destination, Entry, Fault, Mirror, Place, Rule};
 use super::table::compile_in;
 use super::{Front, Options, Table};
 use crate::fleet::{FleetState, Manifest, Target};
@@ -183,12 +183,17 @@ fn chain_view<'a>(core: &'a Core<'_>, chain: &'a Chain<'_>) -> ChainView<'a> {
         to: match &chain.to {
             ChainTo::Http(table) => {
                 let table = core.tables.get(*table);
-                let hosts = table.into_iter().flat_map(|table| table.hosts.iter().map(|host| host_view(core, table, host)));
+                let hosts =
+                    table.into_iter().flat_map(|table| table.hosts.iter().map(|host| host_view(core, table, host)));
                 ToView::Http(hosts.collect())
             }
             // The first is taken.
             ChainTo::Tcp(routes) => ToView::Tcp(
-                routes.iter().take(1).map(|route| RouteView { rule: &route.rule, action: forward(&route.action) }).collect(),
+                routes
+                    .iter()
+                    .take(1)
+                    .map(|route| RouteView { rule: &route.rule, action: forward(&route.action) })
+                    .collect(),
             ),
         },
     }
@@ -227,9 +232,5 @@ fn action<'a>(action: &'a Action<'_>) -> ActionView<'a> {
 }
 
 fn forward<'a>(action: &'a ForwardAction<'_>) -> ActionView<'a> {
-    ActionView::Forward {
-        destinations: &action.destinations,
-        mirrors: &action.mirrors,
-        fault: action.fault.as_ref(),
-    }
+    ActionView::Forward { destinations: &action.destinations, mirrors: &action.mirrors, fault: action.fault.as_ref() }
 }

@@ -111,15 +111,15 @@ fn before(root: &Path, base: &str, at: Option<&str>) -> Result<Side, CommandErro
 
 /// The fleet in a commit; in the one where it and another parted. A commit from before the fleet was started has nothing.
 fn at(root: &Path, revision: &str, parted: Option<&str>) -> Result<Side, CommandError> {
-    let copy = WorkingCopy::find(root).map_err(|error| value_error(&error).hinted("revisions need a Git repository"))?;
+    let copy =
+        WorkingCopy::find(root).map_err(|error| value_error(&error).hinted("revisions need a Git repository"))?;
     let mut commit = known(&copy, revision)?;
     if let Some(other) = parted {
         commit = copy.merge_base(commit, known(&copy, other)?).map_err(|error| value_error(&error))?;
     }
     let short = copy.short(commit);
     let place = if parted.is_some() { " at the common ancestor" } else { "" };
-    let label =
-        if commit.to_string().starts_with(revision) { short } else { format!("{revision}{place} ({short})") };
+    let label = if commit.to_string().starts_with(revision) { short } else { format!("{revision}{place} ({short})") };
     let nothing = |label| Side { label, state: FleetState::default(), graph: Graph::default() };
     if !copy.has_folder(commit) {
         return Ok(nothing(label));
@@ -165,7 +165,8 @@ impl Sides {
         }
         let count = if found.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", found.len()) };
         let failed = CommandError::input(format!("{count} in the files: what they say is missing above"));
-        let failed = found.iter().take(PROBLEMS_SHOWN).fold(failed, |failed, problem| failed.because(problem.to_string()));
+        let failed =
+            found.iter().take(PROBLEMS_SHOWN).fold(failed, |failed, problem| failed.because(problem.to_string()));
         Err(failed.hinted_with(found.iter().find_map(|problem| problem.hint.clone())))
     }
 }

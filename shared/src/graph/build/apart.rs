@@ -1,9 +1,10 @@
 //! What no table has: Gateways that select no pods, routes that are bound to nothing, load balancers without pods.
 
+use super::front::fault;
 use super::{Builder, on};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::graph::findings::On;
-use crate::graph::model::{Kind, Place, Role, State};
+use crate::graph::model::{Kind, Node, Place, Role, State};
 use crate::istio::VirtualService;
 use crate::lint::Finding;
 use crate::object::kinds::ISTIO_NETWORKING;
@@ -25,7 +26,23 @@ impl Builder {
         for manifest in of_kind("VirtualService") {
             self.bindings(manifest, &gateways);
         }
+        for manifest in of_kind("Gateway").chain(of_kind("VirtualService")) {
+            self.refusal(manifest);
+        }
         self.balancers(state, findings);
+    }
+
+    /// What istiod does not accept is in no table.
+    fn refusal(&mut self, manifest: &Manifest) {
+        let Some(reason) = self.refused.get(&manifest.id).cloned() else { return };
+        let id = format!("vs/{}/{}", space(manifest), manifest.id.name);
+        let servers = format!("server/{}/{}/", space(manifest), manifest.id.name);
+        let is_route = manifest.group_kind().is(ISTIO_NETWORKING, "VirtualService");
+        let of = |node: &&mut Node| if is_route { *node.id == *id } else { node.id.starts_with(&servers) };
+        for node in self.nodes.iter_mut().filter(of) {
+            node.state = State::Broken;
+            node.notes.push(fault(&format!("istiod does not accept it: {reason}")));
+        }
     }
 
     /// The servers of a Gateway; those that no pods have are made.
@@ -57,9 +74,9 @@ impl Builder {
             let id = format!("vs/{own}/{}", manifest.id.name);
             let servers = gateways.get(&(other, short));
             let bound = servers.is_some_and(|servers| {
-                servers.iter().any(|server| {
-                    self.edge_at.contains_key(&(server.clone(), id.as_str().into(), Role::Request))
-                })
+                servers
+                    .iter()
+                    .any(|server| self.edge_at.contains_key(&(server.clone(), id.as_str().into(), Role::Request)))
             });
             if bound {
                 continue;
@@ -96,7 +113,9 @@ impl Builder {
     /// Services with a load balancer that are meant for a gateway and select none of its pods.
     fn balancers(&mut self, state: &FleetState, findings: &[Finding]) {
         for finding in findings.iter().filter(|finding| finding.rule == "load-balancer-selector") {
-            let Some(object) = finding.place.object.as_ref().filter(|object| !self.anchors.has(object)) else { continue };
+            let Some(object) = finding.place.object.as_ref().filter(|object| !self.anchors.has(object)) else {
+                continue;
+            };
             for target in &finding.targets {
                 let found = state.manifests_of(target).find(|manifest| manifest.id == *object);
                 found.into_iter().for_each(|manifest| self.balancer_alone(manifest, target));

@@ -27,8 +27,7 @@ impl Builder {
     /// A gateway, and everything behind it.
     pub(super) fn front(&mut self, table: &Table<'_>) {
         let front = table.front();
-        let pods: Vec<Pods> =
-            front.clusters.iter().map(|target| (target.clone(), self.pods(front, target))).collect();
+        let pods: Vec<Pods> = front.clusters.iter().map(|target| (target.clone(), self.pods(front, target))).collect();
         for door in &front.doors {
             for port in door.ports.iter().filter(|port| !port.target.is_some_and(|port| OWN_PORTS.contains(&port))) {
                 self.door(door, port, &pods);
@@ -39,6 +38,15 @@ impl Builder {
         }
         for (_, place, reason) in table.dropped() {
             self.left_out(place, reason, &pods);
+        }
+        for (_, id) in &pods {
+            let beyond =
+                table.beyond().iter().map(|it| format!("{} {} is not simulated", it.id.group_kind.kind, it.id.name));
+            let beyond: Vec<String> = beyond.collect();
+            self.get(id).into_iter().for_each(|node| node.details.extend(beyond.clone()));
+        }
+        for refusal in table.refused() {
+            self.refused.entry(refusal.place.manifest.id.clone()).or_insert_with(|| refusal.reason.clone());
         }
     }
 
@@ -74,7 +82,8 @@ impl Builder {
         let reason = "its selector has the labels of the pods";
         for (_, to) in pods.iter().filter(|(target, _)| *target == door.cluster) {
             let edge = self.edge(&service, to, Role::Request);
-            edge.port = Some(port.target.unwrap_or_default());
+            // Where a port leads that no file names, or UDP, no server is known: 0 is none.
+            edge.port = Some(port.target.filter(|_| port.protocol == "TCP").unwrap_or_default());
             edge.reason = reason.to_owned();
         }
         self.entrances.insert(service.clone(), service.clone());
@@ -88,9 +97,8 @@ impl Builder {
 
     fn service(&mut self, door: &Door<'_>, port: &DoorPort<'_>) -> Arc<str> {
         let space = space(door);
-        let (node, is_new) = self.node(Kind::Service, service_id(door, port.port), || {
-            format!("{space}/{}:{}", door.name, port.port)
-        });
+        let (node, is_new) =
+            self.node(Kind::Service, service_id(door, port.port), || format!("{space}/{}:{}", door.name, port.port));
         let id = node.id.clone();
         if is_new {
             node.cluster = in_cluster(&door.cluster);
@@ -199,7 +207,14 @@ impl Builder {
     }
 
     /// Pods listen for a server.
-    fn open(&mut self, view: &PortView<'_>, place: &route::Place<'_>, server: &Arc<str>, hosts: &BTreeSet<Arc<str>>, pods: &[Pods]) {
+    fn open(
+        &mut self,
+        view: &PortView<'_>,
+        place: &route::Place<'_>,
+        server: &Arc<str>,
+        hosts: &BTreeSet<Arc<str>>,
+        pods: &[Pods],
+    ) {
         let refused = view.refused.map(|reason| fault(reason));
         for (target, from) in pods.iter().filter(|(target, _)| view.clusters.contains(&target)) {
             let enters = view.entries.iter().any(|entry| entry.cluster == *target);
@@ -211,7 +226,8 @@ impl Builder {
             }
             edge.reason = "the selector of the Gateway has labels of the pods".to_owned();
             edge.place = Some(Place::of(place.manifest, "/spec/selector"));
-            let closed = (!enters).then(|| fault(&format!("no Service in front of these pods leads to port {}", view.port)));
+            let closed =
+                (!enters).then(|| fault(&format!("no Service in front of these pods leads to port {}", view.port)));
             if let Some(note) = refused.clone().or(closed) {
                 edge.state = State::Broken;
                 edge.notes = vec![note];

@@ -62,8 +62,9 @@ impl Builder {
     /// A VirtualService.
     pub(super) fn virtual_service(&mut self, manifest: &Manifest) -> Arc<str> {
         let space = manifest.id.namespace.as_deref().unwrap_or("default");
-        let (node, is_new) = self
-            .node(Kind::VirtualService, format!("vs/{space}/{}", manifest.id.name), || format!("{space}/{}", manifest.id.name));
+        let (node, is_new) = self.node(Kind::VirtualService, format!("vs/{space}/{}", manifest.id.name), || {
+            format!("{space}/{}", manifest.id.name)
+        });
         let id = node.id.clone();
         if is_new {
             node.namespace = Some(space.into());
@@ -232,7 +233,8 @@ impl Builder {
                     self.anchors.add(&workload.id, Some(&part.cluster), "", on(&id));
                 }
             }
-            let share = to.locality.iter().find(|(cluster, _)| *cluster == *part.cluster.name()).map(|(_, share)| *share);
+            let share =
+                to.locality.iter().find(|(cluster, _)| *cluster == *part.cluster.name()).map(|(_, share)| *share);
             let edge = self.edge(destination, &id, Role::Request);
             edge.share = share;
             edge.label = share.map(percent).unwrap_or_default();
