@@ -2,6 +2,7 @@
 //! `docs/schemas/output/`.
 
 use crate::commands::adopt::Adoption;
+use crate::commands::graph::FleetGraph;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
@@ -45,6 +46,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<RuleDetail>(),
         schema::<RuleList>(),
         schema::<StepList<'_>>(),
+        schema::<FleetGraph<'_>>(),
         schema::<Version>(),
     ]
 }

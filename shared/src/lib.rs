@@ -2,7 +2,7 @@
 //!
 //! Nothing in this crate touches the network, a clock, the environment or a terminal; callers pass values in and get
 //! values back (`clippy.toml` beside this crate enforces it). Data flows one way:
-//! `Tree → FleetState → {diff, plan, drift, lint, route}` for reading, `intent → file edits` for authoring.
+//! `Tree → FleetState → {diff, plan, drift, lint, route} → graph` for reading, `intent → file edits` for authoring.
 
 pub mod api;
 pub mod asm;
@@ -11,6 +11,7 @@ pub mod diff;
 mod distance;
 pub mod drift;
 pub mod fleet;
+pub mod graph;
 pub mod health;
 pub mod import;
 pub mod istio;

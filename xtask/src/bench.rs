@@ -2,6 +2,7 @@
 //!
 //! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
 
+mod graph;
 mod lint;
 mod route;
 
@@ -38,6 +39,8 @@ enum Part {
     Lint,
     /// The simulator of routes
     Route,
+    /// `graph` of a thousand gateways
+    Graph,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -83,10 +86,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
     let plugin = if wants(Part::Plugin) { plugin(&program, args.runs)? } else { String::new() };
     let lint = if wants(Part::Lint) { lint::run(&program, args.runs)? } else { String::new() };
+    let graph = if wants(Part::Graph) { graph::run(&program, args.runs)? } else { String::new() };
     if !args.print && args.only.is_none() && args.program.is_none() {
         let page = format!(
             "<!-- Written by `cargo xtask bench`; do not edit. -->\n# Benchmarks\n\nMinimum, median and maximum over {} runs of \
-             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}\n## Routes\n\n{route}",
+             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}\n## Routes\n\n{route}\n## Graph\n\n{graph}",
             args.runs,
             machine()
         );

@@ -4,6 +4,7 @@
 //! the fleet, never from a cluster, and an error is no candidates.
 
 use crate::cli;
+use crate::commands::graph::FORMATS as GRAPH_FORMATS;
 use crate::commands::lint::FORMATS as LINT_FORMATS;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -192,10 +193,13 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
         (["diff" | "lint"], "targets") => Names::Targets,
+        (["graph"], "targets") => Names::Clusters,
+        (["graph"], "gateways") => Names::IstioGateways,
         (["lint"], "rules" | "ignored") | (["explain"], "rule") => {
             return Some(lint::all().map(|rule| (rule.id.to_owned(), rule.summary.to_owned())).collect());
         }
         (["lint"], "output") => return Some(LINT_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
+        (["graph"], "output") => return Some(GRAPH_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
         (["route", ..], "gateway" | "gateways") => Names::Gateways,
         (["route", "add"], "name") => return Some(Vec::new()),
         (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,

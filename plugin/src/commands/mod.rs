@@ -12,6 +12,7 @@ pub mod drift;
 pub mod explain;
 pub mod freeze;
 pub mod gateway;
+pub mod graph;
 pub mod import;
 pub mod init;
 pub mod lint;
@@ -48,6 +49,7 @@ pub enum Command {
     Route(route::RouteCommand),
     Lint(lint::LintArgs),
     Explain(explain::ExplainArgs),
+    Graph(graph::GraphArgs),
     Diff(diff::DiffArgs),
     #[command(subcommand)]
     Pr(pr::PrCommand),
@@ -78,6 +80,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Gateway(command) => gateway::run(context, command),
         Command::Lint(args) => lint::run(context, args),
         Command::Explain(args) => explain::run(context, args),
+        Command::Graph(args) => graph::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Pr(command) => pr::run(context, command),
         Command::Status(args) => status::run(context, args),

@@ -17,6 +17,7 @@ mod diff_formats;
 mod drift_ways;
 mod forge_server;
 mod gateway;
+mod graph;
 mod import;
 mod kubeconfig;
 mod lint;

@@ -132,7 +132,8 @@ fn place(manifest: &Manifest) -> Place {
     }
 }
 
-fn replicas(object: &Value) -> String {
+/// Pods per cluster: a number, or a range.
+pub(crate) fn replicas(object: &Value) -> String {
     let number = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_i64);
     match (number("minReplicas"), number("maxReplicas")) {
         (Some(min), Some(max)) => format!("{min}-{max}"),

@@ -38,6 +38,7 @@ mod select;
 mod services;
 mod table;
 mod trace;
+mod view;
 
 pub use front::{Door, DoorPort, Front, Listener, gateways};
 pub use outcome::{
@@ -47,3 +48,4 @@ pub use outcome::{
 pub use request::{Request, RequestError, Sni};
 pub use table::{Endpoints, Missing, Options, Refusal, Table, compile};
 pub use trace::{Stage, Step, Trace};
+pub use view::{ActionView, ChainView, HostView, PartView, PortView, RouteView, ToView, compile_all};

@@ -101,7 +101,11 @@ const MOST_ORDERS: usize = 16;
 
 /// Makes the table of one gateway. Never fails: what istiod would refuse is left out, as istiod does.
 pub fn compile<'s>(state: &'s FleetState, front: &Front<'s>, options: &Options) -> Table<'s> {
-    let model = Model::of(state, options);
+    compile_in(&Model::of(state, options), front, options)
+}
+
+/// The same, with what is known of the fleet already.
+pub(super) fn compile_in<'s>(model: &Model<'s, '_>, front: &Front<'s>, options: &Options) -> Table<'s> {
     let mut table = Table {
         front: front.clone(),
         options: options.clone(),
@@ -110,22 +114,22 @@ pub fn compile<'s>(state: &'s FleetState, front: &Front<'s>, options: &Options) 
         left_out: left_out(&model),
         hosts: model.services.hosts(),
         refused: Vec::new(),
-        beyond: beyond(&model, front),
+        beyond: beyond(model, front),
     };
     let mut kinds: Vec<Vec<(u16, u16)>> = Vec::new();
     for cluster in clusters(front, options) {
-        let ports = ports::of(&model, front, cluster.as_ref());
+        let ports = ports::of(model, front, cluster.as_ref());
         let kind: Vec<(u16, u16)> = ports.iter().map(ServicePort::pair).collect();
         let variant = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
-            table.variants.push(variant(&model, front, &ports));
+            table.variants.push(variant(model, front, &ports));
             kinds.len() - 1
         });
         if let Some(cluster) = &cluster {
             ways(&mut table.ways, front, cluster, variant);
         }
     }
-    table.refused = model.refused;
+    table.refused.clone_from(&model.refused);
     table
 }
 

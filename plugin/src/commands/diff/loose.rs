@@ -13,19 +13,20 @@ use asm_shared::fleet::{Fleet, FleetState, ONLY_CLUSTER};
 use std::path::{Path, PathBuf};
 
 /// The files and the clusters of the command line.
-struct Given {
+pub(crate) struct Given {
     folders: Vec<Folder>,
     /// Clusters without files of their own.
     clusters: Vec<String>,
 }
 
 impl Given {
-    fn read(args: &DiffArgs) -> Result<Self, CommandError> {
+    /// Reads `--manifests` and `--cluster`.
+    pub(crate) fn read(manifests: &[PathBuf], clusters: &[String]) -> Result<Self, CommandError> {
         let mut given = Self {
-            folders: args.manifests.iter().map(|path| Folder { path: path.clone(), cluster: None }).collect(),
+            folders: manifests.iter().map(|path| Folder { path: path.clone(), cluster: None }).collect(),
             clusters: Vec::new(),
         };
-        for text in &args.cluster {
+        for text in clusters {
             let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path)));
             if name.is_empty() || name == "mesh" || path == Some("") {
                 return Err(CommandError::usage(format!("--cluster {text}: not NAME or NAME=DIR"))
@@ -46,13 +47,25 @@ impl Given {
         self.clusters.iter().map(String::as_str).chain(own).collect()
     }
 
-    fn label(&self) -> String {
+    /// Fails when one of the folders is a fleet: it is read as one by `verb --repo`.
+    pub(crate) fn refuse_fleets(&self, verb: &str) -> Result<(), CommandError> {
+        let Some(folder) = self.folders.iter().find(|folder| folder.path.join("fleet.yaml").is_file()) else {
+            return Ok(());
+        };
+        let shown = folder.path.display();
+        let what = if verb == "diff" { "its own changes are" } else { "it is" };
+        Err(CommandError::usage(format!("{shown} is a fleet repository, not a folder of loose manifests"))
+            .hinted(format!("{what} shown by: kubectl asm {verb} --repo {shown}")))
+    }
+
+    /// What is given, for people.
+    pub(crate) fn label(&self) -> String {
         let paths: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
         paths.join(", ")
     }
 
     /// The files that are given.
-    fn state(&self) -> Result<FleetState, CommandError> {
+    pub(crate) fn state(&self) -> Result<FleetState, CommandError> {
         let clusters: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
         loose::read(&self.folders, &clusters).map_err(|error| sides::wrong(&error))
     }
@@ -60,12 +73,8 @@ impl Given {
 
 /// Compares loose manifests with a revision, a folder, or what runs.
 pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
-    let mut given = Given::read(args)?;
-    if let Some(folder) = given.folders.iter().find(|folder| folder.path.join("fleet.yaml").is_file()) {
-        let shown = folder.path.display();
-        return Err(CommandError::usage(format!("{shown} is a fleet repository, not a folder of loose manifests"))
-            .hinted(format!("its own changes are shown by: kubectl asm diff --repo {shown}")));
-    }
+    let mut given = Given::read(&args.manifests, &args.cluster)?;
+    given.refuse_fleets("diff")?;
     let other = args.against.as_deref().map(|against| against_folder(against, Path::new(against)));
     let fleet = match other {
         // Between two folders it does not matter what the only cluster is called.
@@ -115,7 +124,7 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
 
 /// The folders of the right side.
 pub(super) fn folders(args: &DiffArgs) -> Result<Vec<PathBuf>, CommandError> {
-    let paths = Given::read(args)?.folders.into_iter().map(|folder| folder.path);
+    let paths = Given::read(&args.manifests, &args.cluster)?.folders.into_iter().map(|folder| folder.path);
     // Of a file, the folder: editors replace files.
     let folder = |path: PathBuf| match path.parent().filter(|_| path.is_file()) {
         Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),

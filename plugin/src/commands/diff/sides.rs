@@ -158,7 +158,8 @@ fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>) -> Result<Sid
     Ok(Side { label, state, commit })
 }
 
-pub(super) fn wrong(error: &TreeError) -> CommandError {
+/// A tree that cannot be read.
+pub(crate) fn wrong(error: &TreeError) -> CommandError {
     let place = if error.path.is_empty() { String::new() } else { format!("{}: ", error.path) };
     CommandError::input(format!("{place}{}", error.reason))
 }

@@ -188,6 +188,15 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: NO_SERVER,
     },
     Verb {
+        path: "graph",
+        formats: &["wide", "json", "yaml", "mermaid", "dot", "svg"],
+        repeatable: true,
+        clean: Args(""),
+        findings: After(change_files, "--base HEAD"),
+        input: Args("--gateway nobody"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
         path: "diff",
         formats: &["json", "yaml", "name", "markdown", "patch"],
         repeatable: true,
