@@ -42,7 +42,11 @@ impl Question {
         let answer = get(&self.address, &self.host, &self.path).await?;
         match answer.body.pointer(self.who).and_then(|who| who.as_str()) {
             Some(who) if answer.status == 200 => Ok((who.to_owned(), answer)),
-            _ => bail!("{} {}", answer.status, answer.body),
+            _ => {
+                // The part that matters, not names of pods.
+                let (part, _) = self.who.rsplit_once('/').unwrap_or_default();
+                bail!("{}{part} {}", answer.status, answer.body.pointer(part).unwrap_or(&answer.body))
+            }
         }
     }
 
