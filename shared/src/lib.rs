@@ -9,6 +9,7 @@ pub mod asm;
 pub mod authoring;
 pub mod diff;
 mod distance;
+pub mod doctor;
 pub mod drift;
 pub mod fleet;
 pub mod health;
