@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod complete;
 pub mod completion;
 pub mod diff;
+pub mod doctor;
 pub mod drift;
 pub mod explain;
 pub mod freeze;
@@ -50,6 +51,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     Diff(diff::DiffArgs),
     #[command(subcommand)]
+    Doctor(doctor::DoctorCommand),
+    #[command(subcommand)]
     Pr(pr::PrCommand),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
@@ -79,6 +82,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Lint(args) => lint::run(context, args),
         Command::Explain(args) => explain::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::Doctor(command) => doctor::run(context, command),
         Command::Pr(command) => pr::run(context, command),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),

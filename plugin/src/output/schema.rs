@@ -7,6 +7,7 @@ use crate::commands::adopt::Adoption;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
+use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
@@ -30,6 +31,7 @@ use serde_json::{Map, Value, json};
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         schema::<Adoption<'_>>(),
+        schema::<ClbAccess>(),
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
         schema::<EditList<'_>>(),

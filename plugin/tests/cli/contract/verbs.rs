@@ -197,6 +197,15 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Args("--live"),
     },
     Verb {
+        path: "doctor clb-access",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args("edge --offline"),
+        findings: After(keep_source_addresses, "edge --offline"),
+        input: Args("edg --offline"),
+        unreachable: Args("edge"),
+    },
+    Verb {
         path: "pr create",
         formats: &["json", "yaml"],
         repeatable: true,
@@ -514,6 +523,10 @@ fn report_drift(stage: &Stage) {
             }]}
         }),
     );
+}
+
+fn keep_source_addresses(stage: &Stage) {
+    stage.world.ok(&["gateway", "edit", "edge", "--external-traffic-policy", "Local"]);
 }
 
 fn change_files(stage: &Stage) {
