@@ -22,4 +22,5 @@ pub mod plan;
 pub mod pull_request;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod verify;
 pub mod yaml;
