@@ -24,6 +24,7 @@ pub mod status;
 pub mod suspend;
 pub mod sync;
 pub mod unfreeze;
+pub mod verify;
 pub mod version;
 
 use crate::context::Context;
@@ -54,6 +55,8 @@ pub enum Command {
     Doctor(doctor::DoctorCommand),
     #[command(subcommand)]
     Pr(pr::PrCommand),
+    // Its flags are many; the other verbs should not carry their size.
+    Verify(Box<verify::VerifyArgs>),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
     Adopt(adopt::AdoptArgs),
@@ -84,6 +87,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Diff(args) => diff::run(context, args),
         Command::Doctor(command) => doctor::run(context, command),
         Command::Pr(command) => pr::run(context, command),
+        Command::Verify(args) => verify::run(context, *args),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
         Command::Adopt(args) => adopt::run(context, args),

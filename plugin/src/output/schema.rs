@@ -18,6 +18,7 @@ use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
+use crate::commands::verify::VerifyReport;
 use crate::commands::version::Version;
 use crate::live::report::Shown;
 use crate::write::EditList;
@@ -50,6 +51,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<RuleDetail>(),
         schema::<RuleList>(),
         schema::<StepList<'_>>(),
+        schema::<VerifyReport>(),
         schema::<Version>(),
     ]
 }

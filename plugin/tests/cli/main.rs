@@ -29,6 +29,7 @@ mod route_steps;
 mod routes;
 #[cfg(unix)]
 mod terminal;
+mod verify;
 mod watch;
 #[cfg(unix)]
 mod wizard;
