@@ -26,6 +26,7 @@ mod envoy;
 mod etcd;
 mod forge;
 mod git_server;
+mod judge;
 pub mod kubectl;
 mod meshplane;
 mod pki;
@@ -65,6 +66,7 @@ pub use crate::{
     envoy::envoy,
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
+    judge::Judge,
     meshplane::meshplane,
     pki::{Pki, ServerCert},
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},

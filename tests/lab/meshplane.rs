@@ -1,6 +1,10 @@
 //! Istio's part of the lab: istiod and the judge of routes in one binary, built once from Istio's own Go module.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -23,9 +27,14 @@ const SOURCES: [(&str, &str); 13] = [
     ("go.sum", include_str!("meshplane/go.sum")),
 ];
 
+/// Where the binary is, once it is built.
+pub(crate) fn place(cache: &Path) -> PathBuf {
+    cache.join(format!("meshplane-{}", key(&SOURCES)))
+}
+
 /// The binary: `istiod …` and `judge …`. Built the first time, which takes some minutes. Blocks.
 pub fn meshplane() -> Result<PathBuf> {
-    let target = cache_dir()?.join(format!("meshplane-{}", key(&SOURCES)));
+    let target = place(&cache_dir()?);
     once(&target, |dir| {
         let _ = writeln!(std::io::stderr(), "Building istiod and the judge of routes (once; takes some minutes)…");
         write_sources(dir, &SOURCES)?;

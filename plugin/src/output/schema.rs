@@ -7,6 +7,7 @@ use crate::commands::adopt::Adoption;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
+use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
@@ -17,6 +18,7 @@ use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
+use crate::commands::verify::VerifyReport;
 use crate::commands::version::Version;
 use crate::live::report::Shown;
 use crate::write::EditList;
@@ -30,6 +32,7 @@ use serde_json::{Map, Value, json};
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         schema::<Adoption<'_>>(),
+        schema::<ClbAccess>(),
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
         schema::<EditList<'_>>(),
@@ -48,6 +51,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<RuleDetail>(),
         schema::<RuleList>(),
         schema::<StepList<'_>>(),
+        schema::<VerifyReport>(),
         schema::<Version>(),
     ]
 }

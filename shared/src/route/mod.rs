@@ -10,17 +10,40 @@
 //! Git does not say which of two objects is older, and istiod lets the older one win. Where that decides, an outcome has
 //! [`Outcome::alternatives`]: everything else that may come of the request, with the objects concerned.
 
+mod action;
+mod binding;
+mod chain;
+mod compiled;
+mod delegate;
+mod destination;
+mod endpoints;
+mod explain;
 mod front;
+mod hosts;
+mod locality;
+mod lookup;
+mod matching;
+mod merge;
+mod model;
+mod names;
+mod order;
 mod outcome;
+mod path;
+mod ports;
+mod refuse;
 mod request;
+mod rules;
+mod rules_of;
+mod select;
+mod services;
 mod table;
 mod trace;
 
-pub use front::{Door, DoorPort, Front, gateways};
+pub use front::{Door, DoorPort, Front, Listener, gateways};
 pub use outcome::{
     Alternative, Answer, Closed, ClusterEndpoints, Destination, Entry, Fault, Forward, HeaderChanges, Mirror,
     NoCluster, NoEndpoint, Outcome, Place, Retries, Rule, State,
 };
 pub use request::{Request, RequestError, Sni};
-pub use table::{Endpoints, Missing, Options, Table, compile};
+pub use table::{Endpoints, Missing, Options, Refusal, Table, compile};
 pub use trace::{Stage, Step, Trace};

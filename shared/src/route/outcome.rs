@@ -28,8 +28,10 @@ pub struct Outcome<'a> {
     pub answer: Answer<'a>,
     /// The rule that decided.
     pub rule: Option<&'a Rule<'a>>,
+    /// The virtual host that it meets, as Envoy calls it (`shop.example.com:80`).
+    pub virtual_host: Option<&'a str>,
     /// The Services through which the request can come in with this outcome; empty when none is in front of the gateway.
-    pub through: &'a [Entry<'a>],
+    pub through: Cow<'a, [Entry<'a>]>,
     /// What else may come of it, because Git does not know which object is older. Empty: it does not depend on that.
     pub alternatives: Vec<Alternative<'a>>,
     /// What comes of it through other Services: clusters whose ports differ.
@@ -82,8 +84,6 @@ pub struct Entry<'s> {
 pub struct Rule<'s> {
     /// Name of the route, as Envoy has it; empty for a rule without.
     pub name: String,
-    /// The virtual host that it is in, as Envoy calls it (`shop.example.com:80`).
-    pub virtual_host: String,
     /// The VirtualService.
     pub virtual_service: Place<'s>,
     /// The match entry that is met; the rule itself when it has none.

@@ -22,7 +22,7 @@ type Answer struct {
 	// Outcome is forward, redirect, direct (a direct response), local (Envoy answered: fault, RBAC, …), no-listener,
 	// closed (no filter chain for the SNI, plaintext on TLS, no certificate, TCP to an unknown cluster),
 	// no-virtual-host (404), no-route (404 within a virtual host), no-cluster (503, unknown service or subset),
-	// no-endpoint (503), timeout, error, mixed.
+	// no-endpoint (503), refused (Envoy does not take the listener), timeout, error, mixed.
 	Outcome         string            `json:"outcome"`
 	Status          int               `json:"status,omitempty"`
 	Listener        string            `json:"listener,omitempty"`
@@ -35,6 +35,7 @@ type Answer struct {
 	UpstreamPath    string            `json:"upstreamPath,omitempty"`
 	UpstreamHost    string            `json:"upstreamHost,omitempty"`
 	UpstreamHeaders map[string]string `json:"upstreamHeaders,omitempty"` // those that the request did not have
+	TimeoutMs       int               `json:"timeoutMs,omitempty"`       // how long the destination may take
 	RemovedHeaders  []string          `json:"removedHeaders,omitempty"`
 	ResponseHeaders map[string]string `json:"responseHeaders,omitempty"` // those that a plain answer does not have
 	Location        string            `json:"location,omitempty"`
@@ -50,13 +51,16 @@ type Answer struct {
 	Statuses  map[int]int    `json:"statuses,omitempty"`
 }
 
+// timeoutHeader tells a destination how long it may take.
+const timeoutHeader = "x-envoy-expected-rq-timeout-ms"
+
 // noticeable is the delay that is worth telling: a fault, not a busy machine.
 const noticeable = 300 * time.Millisecond
 
 // What Envoy adds by itself.
 var (
 	plainResponse = words("content-length date server x-envoy-upstream-service-time content-type location connection")
-	plainRequest  = words("x-forwarded-for x-forwarded-proto x-request-id x-envoy-internal x-envoy-expected-rq-timeout-ms x-envoy-attempt-count" +
+	plainRequest  = words("x-forwarded-for x-forwarded-proto x-request-id x-envoy-internal " + timeoutHeader + " x-envoy-attempt-count" +
 		" x-envoy-decorator-operation content-length x-envoy-external-address x-forwarded-client-cert " + idHeader)
 )
 
@@ -70,7 +74,7 @@ func words(s string) map[string]bool {
 
 // asker sends the requests of a case to one gateway.
 type asker struct {
-	envoy     *envoy // nil: there is no listener, or Envoy refused the configuration
+	envoy     *envoy // nil: there is no listener, or Envoy does not start
 	gateway   *Gateway
 	upstreams *upstreams
 	timeout   time.Duration
@@ -80,16 +84,19 @@ var serial atomic.Int64
 
 // ask sends a request as often as it says.
 func (a asker) ask(r Request) Answer {
-	listener, port := a.listener(r.Port)
-	switch {
-	case listener == "":
+	l := a.listener(r.Port)
+	if l == nil {
 		return Answer{Outcome: "no-listener"}
-	case port == 0:
-		return Answer{Outcome: "error", Listener: listener, Error: "Envoy did not open this listener"}
+	}
+	if l.Refused != "" {
+		return Answer{Outcome: "refused", Listener: l.Name, Error: l.Refused}
+	}
+	if a.envoy == nil || a.envoy.ports[l.Name] == 0 {
+		return Answer{Outcome: "error", Listener: l.Name, Error: "Envoy did not open this listener"}
 	}
 	var all Answer
 	clusters, endpoints, mirrors, statuses := map[string]int{}, map[string]int{}, map[string]int{}, map[int]int{}
-	c := &connection{port: port, request: r, timeout: a.timeout}
+	c := &connection{port: a.envoy.ports[l.Name], request: r, timeout: a.timeout}
 	defer c.close()
 	for i := range r.Times {
 		one, endpoint, copies := a.once(c)
@@ -109,28 +116,25 @@ func (a asker) ask(r Request) Answer {
 			all.Outcome = "mixed"
 		}
 	}
-	all.Listener, all.Endpoints, all.Mirrors = listener, endpoints, mirrors
+	all.Listener, all.Endpoints, all.Mirrors = l.Name, endpoints, mirrors
 	if r.Times > 1 {
 		all.Clusters, all.Statuses = clusters, statuses
 	}
 	return all
 }
 
-// listener finds the listener of a port of the gateway's Service, and the port that Envoy has opened for it.
-func (a asker) listener(port int) (string, int) {
+// listener finds the listener of a port of the gateway's Service.
+func (a asker) listener(port int) *Listener {
 	want := uint32(port)
 	if target, ok := a.gateway.Ports[port]; ok {
 		want = target
 	}
-	for _, l := range a.gateway.Listeners {
-		if l.Port == want {
-			if a.envoy == nil {
-				return l.Name, 0
-			}
-			return l.Name, a.envoy.ports[l.Name]
+	for i := range a.gateway.Listeners {
+		if a.gateway.Listeners[i].Port == want {
+			return &a.gateway.Listeners[i]
 		}
 	}
-	return "", 0
+	return nil
 }
 
 // once sends the request once: the answer, the endpoint, and the clusters that got a mirrored copy.
@@ -271,9 +275,7 @@ func read(response *http.Response, body []byte, r Request) (Answer, string) {
 	if json.Unmarshal([]byte(h.Get(seenHeader)), &seen) == nil {
 		a.Outcome, a.Details, endpoint = "forward", "", seen.Endpoint
 		a.Cluster, a.UpstreamPath, a.UpstreamHost = seen.Cluster, seen.Path, seen.Host
-		if json.Unmarshal(body, &seen) == nil {
-			a.upstreamHeaders(seen.Headers, r)
-		}
+		a.upstreamHeaders(seen.Headers, r)
 	} else {
 		a.local(body)
 	}
@@ -325,6 +327,7 @@ func (a *Answer) upstreamHeaders(seen map[string]string, r Request) {
 		}
 	}
 	slices.Sort(a.RemovedHeaders)
+	a.TimeoutMs, _ = strconv.Atoi(seen[timeoutHeader])
 	for name, value := range seen {
 		if was, ok := sent[name]; plainRequest[name] || ok && was == value {
 			continue

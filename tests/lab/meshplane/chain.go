@@ -190,6 +190,9 @@ func (t translation) instrument(rc *route.RouteConfiguration) {
 				r.ResponseHeadersToAdd = append(r.ResponseHeadersToAdd, header(mirrorsHeader, strconv.Itoa(n)))
 			}
 		}
+		if strings.HasPrefix(v.Name, "blackhole:") {
+			continue // istiod's way to say that there is no virtual host
+		}
 		v.Routes = append(v.Routes, &route.Route{
 			Name:   noRoute,
 			Match:  &route.RouteMatch{PathSpecifier: &route.RouteMatch_Prefix{Prefix: "/"}},

@@ -40,7 +40,7 @@ type Gateway struct {
 	Push      map[string][]string `json:"push,omitempty"`     // istiod's complaints while compiling
 	Unplaced  []string            `json:"unplaced,omitempty"` // clusters that got a made-up endpoint
 	Unknown   []string            `json:"unknown,omitempty"`  // clusters that routes name and istiod did not make
-	Envoy     string              `json:"envoy,omitempty"`    // why Envoy refused the configuration
+	Envoy     string              `json:"envoy,omitempty"`    // why Envoy does not start
 	clusters  map[string]bool     // that routes name
 	bySNI     bool                // the SNI names the cluster (AUTO_PASSTHROUGH)
 	config    *bootstrap.Bootstrap
@@ -48,9 +48,10 @@ type Gateway struct {
 
 // Listener is one port of the gateway.
 type Listener struct {
-	Name   string  `json:"name"`
-	Port   uint32  `json:"port"`
-	Chains []Chain `json:"chains"`
+	Name    string  `json:"name"`
+	Port    uint32  `json:"port"`
+	Chains  []Chain `json:"chains"`
+	Refused string  `json:"refused,omitempty"` // why Envoy does not take it
 }
 
 // Chain is one filter chain of a listener.

@@ -28,6 +28,7 @@ func (in *input) complete() {
 		for _, object := range in.objects[id] {
 			switch o := object.(type) {
 			case *corev1.Service:
+				defaultPorts(o)
 				services = append(services, o)
 			case *discoveryv1.EndpointSlice:
 				sliced[o.Namespace+"/"+o.Labels[discoveryv1.LabelServiceName]] = true
@@ -100,6 +101,17 @@ func start(p *corev1.Pod, address string) {
 	}
 }
 
+// defaultPorts does what the API server does on writing.
+func defaultPorts(s *corev1.Service) {
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		p.Protocol = first(p.Protocol, corev1.ProtocolTCP)
+		if p.TargetPort == (intstr.IntOrString{}) {
+			p.TargetPort = intstr.FromInt32(p.Port)
+		}
+	}
+}
+
 // slicesOf makes the EndpointSlices of a service: one for each set of ports that its pods resolve to.
 func slicesOf(s *corev1.Service, pods []*corev1.Pod) []runtime.Object {
 	selector := labels.SelectorFromSet(s.Spec.Selector)
@@ -140,7 +152,7 @@ func portsOf(s *corev1.Service, p *corev1.Pod) ([]discoveryv1.EndpointPort, stri
 		if target == 0 {
 			continue
 		}
-		name, protocol := port.Name, first(port.Protocol, corev1.ProtocolTCP)
+		name, protocol := port.Name, port.Protocol
 		ports = append(ports, discoveryv1.EndpointPort{Name: &name, Port: &target, Protocol: &protocol, AppProtocol: port.AppProtocol})
 		key += fmt.Sprintf("%s=%d;", name, target)
 	}
@@ -159,7 +171,7 @@ func isReady(p *corev1.Pod) bool {
 // targetPort is the port of the pod that a service's port leads to; 0: the pod has no port of that name.
 func targetPort(port corev1.ServicePort, p *corev1.Pod) int32 {
 	if port.TargetPort.Type == intstr.Int {
-		return first(port.TargetPort.IntVal, port.Port)
+		return port.TargetPort.IntVal
 	}
 	for _, c := range p.Spec.Containers {
 		for _, named := range c.Ports {

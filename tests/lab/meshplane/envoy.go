@@ -25,7 +25,9 @@ import (
 	"time"
 
 	accesslog "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	"google.golang.org/protobuf/proto"
 
 	"istio.io/istio/pkg/util/protomarshal"
@@ -85,6 +87,8 @@ var starts = sync.OnceValue(func() chan<- func() {
 	return work
 })
 
+// startEnvoy starts the Envoy of a gateway. istiod hands out listener by listener, and Envoy refuses one and takes the
+// others: so does this.
 func startEnvoy(o Options, g *Gateway, temp, name string) (*envoy, error) {
 	dir := filepath.Join(temp, name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -96,16 +100,42 @@ func startEnvoy(o Options, g *Gateway, temp, name string) (*envoy, error) {
 			_ = os.WriteFile(filepath.Join(o.Dump, filepath.Base(temp)+"-"+name+".json"), []byte(js), 0o644)
 		}
 	}
-	b, err := proto.Marshal(g.config)
+	e, err := tryEnvoy(o, g.config, dir)
+	if err == nil {
+		return e, nil
+	}
+	all := g.config.StaticResources.Listeners
+	var taken []*listener.Listener
+	for i, l := range all {
+		g.config.StaticResources.Listeners = []*listener.Listener{l}
+		alone, err := tryEnvoy(o, g.config, dir)
+		if err != nil {
+			g.Listeners[i].Refused = err.Error()
+			continue
+		}
+		alone.stop()
+		taken = append(taken, l)
+	}
+	if len(taken) == len(all) {
+		return nil, err // it is none of them
+	}
+	g.config.StaticResources.Listeners = taken
+	return tryEnvoy(o, g.config, dir)
+}
+
+// tryEnvoy starts an Envoy.
+func tryEnvoy(o Options, config *bootstrap.Bootstrap, dir string) (*envoy, error) {
+	b, err := proto.Marshal(config)
 	if err != nil {
 		return nil, err
 	}
-	config, admin := filepath.Join(dir, "envoy.pb"), filepath.Join(dir, "admin")
-	if err := os.WriteFile(config, b, 0o600); err != nil {
+	file, admin := filepath.Join(dir, "envoy.pb"), filepath.Join(dir, "admin")
+	_ = os.Remove(admin)
+	if err := os.WriteFile(file, b, 0o600); err != nil {
 		return nil, err
 	}
 	e := &envoy{done: make(chan struct{})}
-	e.cmd = exec.Command(o.Envoy, "-c", config, "--concurrency", "1", "--disable-hot-restart", "-l", "error", "--admin-address-path", admin)
+	e.cmd = exec.Command(o.Envoy, "-c", file, "--concurrency", "1", "--disable-hot-restart", "-l", "error", "--admin-address-path", admin)
 	e.cmd.Stderr = &e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)

@@ -96,6 +96,13 @@ func judge(args []string) int {
 	}
 	stockEnvoy()
 	quiet(o.Verbose)
+	temp, err := os.MkdirTemp(o.Temp, "kubectl-asm-judge-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "judge:", err)
+		return 1
+	}
+	defer os.RemoveAll(temp)
+	o.Temp = temp
 	if *serving {
 		return serve(o)
 	}

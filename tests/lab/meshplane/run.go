@@ -12,9 +12,14 @@ import (
 	"istio.io/istio/pkg/test"
 )
 
-// run answers a case.
-func run(o Options, c Case) Result {
-	r := Result{Answers: []Answer{}}
+// run answers a case. A case that istiod cannot take does not end the judge.
+func run(o Options, c Case) (r Result) {
+	r = Result{Answers: []Answer{}}
+	defer func() {
+		if p := recover(); p != nil {
+			r.Error = fmt.Sprintf("istiod panics: %v", p)
+		}
+	}()
 	if err := r.fill(o, c); err != nil {
 		r.Error = err.Error()
 	}

@@ -103,7 +103,7 @@ func (u *upstreams) serve(c net.Conn, cluster, endpoint string) {
 		s = peeked{t, bufio.NewReader(t)}
 	}
 	for {
-		seen, method, err := readRequest(s.r)
+		seen, err := readRequest(s.r)
 		if err != nil {
 			return
 		}
@@ -112,30 +112,25 @@ func (u *upstreams) serve(c net.Conn, cluster, endpoint string) {
 		u.hits[id] = append(u.hits[id], cluster)
 		u.mu.Unlock()
 		seen.Cluster, seen.Endpoint = cluster, endpoint
-		body, _ := json.Marshal(seen)
-		if method == "HEAD" {
-			body = nil
-		}
-		// In a header too: an answer to HEAD has no body.
-		brief, _ := json.Marshal(Seen{Cluster: cluster, Endpoint: endpoint, Path: seen.Path, Host: seen.Host})
-		if _, err := fmt.Fprintf(s, "HTTP/1.1 200 OK\r\n%s: %s\r\ncontent-length: %d\r\n\r\n%s", seenHeader, brief, len(body), body); err != nil {
+		told, _ := json.Marshal(seen) // in a header, as an answer to HEAD has no body
+		if _, err := fmt.Fprintf(s, "HTTP/1.1 200 OK\r\n%s: %s\r\ncontent-length: 0\r\n\r\n", seenHeader, told); err != nil {
 			return
 		}
 	}
 }
 
 // readRequest reads a request as it is: net/http refuses paths that Envoy lets through.
-func readRequest(r *bufio.Reader) (Seen, string, error) {
+func readRequest(r *bufio.Reader) (Seen, error) {
 	text := textproto.NewReader(r)
 	line, err := text.ReadLine()
 	if err != nil {
-		return Seen{}, "", err
+		return Seen{}, err
 	}
-	method, rest, _ := strings.Cut(line, " ")
+	_, rest, _ := strings.Cut(line, " ")
 	path := strings.TrimSuffix(rest, " HTTP/1.1")
 	fields, err := text.ReadMIMEHeader()
 	if err != nil {
-		return Seen{}, "", err
+		return Seen{}, err
 	}
 	if n, err := strconv.ParseInt(fields.Get("content-length"), 10, 64); err == nil {
 		_, _ = io.CopyN(io.Discard, r, n)
@@ -146,5 +141,5 @@ func readRequest(r *bufio.Reader) (Seen, string, error) {
 	}
 	host := headers["host"]
 	delete(headers, "host")
-	return Seen{Path: path, Host: host, Headers: headers}, method, nil
+	return Seen{Path: path, Host: host, Headers: headers}, nil
 }
