@@ -3,6 +3,8 @@
 
 use crate::commands::adopt::Adoption;
 use crate::commands::graph::FleetGraph;
+use crate::commands::doctor::clb_access::ClbAccess;
+use crate::commands::verify::VerifyReport;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
@@ -47,6 +49,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<RuleList>(),
         schema::<StepList<'_>>(),
         schema::<FleetGraph<'_>>(),
+        schema::<ClbAccess>(),
+        schema::<VerifyReport>(),
         schema::<Version>(),
     ]
 }

@@ -20,3 +20,4 @@ mod pull_request;
 mod several_clbs;
 mod shared_gateway;
 mod story;
+mod traffic;

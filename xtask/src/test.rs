@@ -7,7 +7,7 @@ use std::process::Command;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run what takes longer: every point of a crash, long idling, the demo
+    /// Also run what takes longer: every point of a crash, long idling, live traffic, the demos
     #[arg(long)]
     full: bool,
     /// Only units: no lab
@@ -36,6 +36,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     step("lab", &mut lab)?;
     if args.full {
         step("demo", &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))?;
+        match asm_lab::dataplane::enclosure::unavailable() {
+            Some(why) => anstream::eprintln!("── demo --traffic skipped: {why}"),
+            None => {
+                step(
+                    "demo of traffic",
+                    &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo", "--traffic"]),
+                )?;
+            }
+        }
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod confirmation;
 mod contract;
 mod diff;
 mod diff_formats;
+mod doctor_clb_access;
 mod drift_ways;
 mod forge_server;
 mod gateway;
@@ -29,6 +30,7 @@ mod route_steps;
 mod routes;
 #[cfg(unix)]
 mod terminal;
+mod verify;
 mod watch;
 #[cfg(unix)]
 mod wizard;

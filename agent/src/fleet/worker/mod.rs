@@ -331,7 +331,7 @@ impl Worker {
                     self.tell().await;
                 }
                 changed = board.changed(), if waits_for_mesh => {
-                    if changed.is_ok() && self.progress.routes_applied(&self.order.desired.revision) {
+                    if changed.is_ok() && self.progress.rerouted(&self.order.desired.revision) {
                         pass_at = Some(Instant::now());
                     }
                 }

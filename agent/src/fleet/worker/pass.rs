@@ -8,7 +8,7 @@ use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Desired, DestinationRefs, Reason, Stage, TargetPlan};
+use asm_shared::plan::{Desired, DestinationRefs, Prune, Reason, Stage, TargetPlan, stage_of};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,6 +35,11 @@ impl PassEnd {
     }
 }
 
+/// Does it send requests to what other objects of the mesh and the clusters define?
+fn is_route(id: &ObjectId) -> bool {
+    stage_of(&id.group_kind) == Stage::VirtualService
+}
+
 impl Worker {
     /// Brings the target to the commit of the present order.
     pub(super) async fn pass(&mut self) -> PassEnd {
@@ -54,7 +59,11 @@ impl Worker {
 
         let wrote_routes = self.stages(&desired, &plan, &mut end).await;
         let applied = end.is_clean() && self.state.held.is_empty();
-        let reached = if applied { Reached::Applied } else { Reached::Failed };
+        let reached = match applied {
+            false => Reached::Failed,
+            true if plan.prune.iter().any(|prune| is_route(&prune.id)) => Reached::Applied,
+            true => Reached::Rerouted,
+        };
         self.progress.reached(&desired.target, &desired.revision, reached);
         self.removals(&desired, &plan, wrote_routes, applied, &mut end).await;
         if let Err(error) = self.save().await {
@@ -172,19 +181,41 @@ impl Worker {
                 Some(format!("{} objects have left Git and stay until everything else is applied", plan.prune.len()));
             return;
         }
-        if desired.target != Target::Mesh && !self.progress.routes_applied(&desired.revision) {
+        if desired.target != Target::Mesh && !self.progress.rerouted(&desired.revision) {
             end.waits_for_mesh = true;
             self.state.hold = Some(format!(
-                "{} objects have left Git and stay until the mesh's routes are applied",
+                "{} objects have left Git and stay until the mesh has the commit's routes and no others",
                 plan.prune.len()
             ));
             return;
         }
-        if wrote_routes {
+        if wrote_routes || desired.target != Target::Mesh {
+            // A cluster waits for what the mesh has just written.
             tokio::time::sleep(PROPAGATION).await;
         }
+        let (routes, rest): (Vec<&Prune>, Vec<&Prune>) = plan.prune.iter().partition(|prune| is_route(&prune.id));
+        let before = (end.retry_soon, end.failed);
+        self.remove_all(desired, &routes, end).await;
+        if (end.retry_soon, end.failed) != before {
+            // A route that could not be removed still sends requests to the rest.
+            return;
+        }
+        if !routes.is_empty() {
+            self.progress.reached(&desired.target, &desired.revision, Reached::Rerouted);
+            if !rest.is_empty() {
+                tokio::time::sleep(PROPAGATION).await;
+            }
+        }
+        self.remove_all(desired, &rest, end).await;
+    }
+
+    /// Removes objects one after the other.
+    async fn remove_all(&mut self, desired: &Arc<Desired>, items: &[&Prune], end: &mut PassEnd) {
+        if items.is_empty() {
+            return;
+        }
         // Written down first: an agent that ends in between must not take its own removal for somebody's.
-        for prune in &plan.prune {
+        for prune in items {
             self.dirty |= self.state.about_to_remove(&prune.id);
         }
         if let Err(error) = self.save().await {
@@ -192,7 +223,7 @@ impl Worker {
             end.retry_soon = true;
             return;
         }
-        for prune in &plan.prune {
+        for prune in items {
             if !self.context.may_write() {
                 end.retry_soon = true;
                 return;
