@@ -13,6 +13,7 @@ pub mod forge;
 mod git;
 pub mod kubeconfig;
 pub mod live;
+mod loose;
 pub mod output;
 mod pager;
 mod prompt;
