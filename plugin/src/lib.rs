@@ -14,6 +14,7 @@ mod git;
 pub mod globals;
 pub mod kubeconfig;
 pub mod live;
+mod loose;
 pub mod output;
 mod pager;
 mod prompt;

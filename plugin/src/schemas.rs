@@ -2,22 +2,22 @@
 //! `docs/schemas/output/`.
 
 use crate::commands::adopt::Adoption;
-use crate::commands::graph::FleetGraph;
-use crate::commands::doctor::clb_access::ClbAccess;
-use crate::commands::verify::VerifyReport;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
+use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
+use crate::commands::graph::FleetGraph;
 use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
+use crate::commands::verify::VerifyReport;
 use crate::commands::version::Version;
 use crate::live::report::Shown;
 use crate::output::schema;

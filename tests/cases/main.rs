@@ -14,6 +14,7 @@ mod import;
 mod isolation;
 mod lab;
 mod life;
+mod lint_holds;
 mod once;
 mod order;
 mod pull_request;

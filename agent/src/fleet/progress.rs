@@ -64,6 +64,11 @@ impl Progress {
         matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Rerouted)) if at == revision)
     }
 
+    /// Did the mesh fail to get to this commit, or is something held back there?
+    pub(super) fn mesh_failed(&self, revision: &Arc<str>) -> bool {
+        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Failed)) if at == revision)
+    }
+
     /// Waits until the board changes.
     pub(super) fn subscribe(&self) -> watch::Receiver<Board> {
         self.0.subscribe()

@@ -23,6 +23,7 @@ mod import;
 mod kubeconfig;
 mod lint;
 mod lint_clean;
+mod lint_loose;
 mod pull_requests;
 mod pull_requests_git;
 mod route_rules;

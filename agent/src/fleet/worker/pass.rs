@@ -1,14 +1,14 @@
 //! A pass: brings one target to one commit. Stage by stage, everything of a stage side by side, errors collected.
 
 use super::Worker;
-use super::remove::{Removal, remove};
+use super::remove::{Removal, look, remove};
 use super::stage::Round;
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Desired, DestinationRefs, Prune, Reason, Stage, TargetPlan, stage_of};
+use asm_shared::plan::{Desired, DestinationRefs, Hold, Prune, Reason, Stage, TargetPlan, stage_of};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ impl Worker {
         let mut end = PassEnd::default();
         self.state.problems.clear();
         self.state.held.clear();
+        self.state.waiting.clear();
         self.state.hold = None;
         let unlisted = self.unlisted(&desired, &mut end);
         let plan = self.state.plan(&desired, &unlisted, self.order.limits);
@@ -56,9 +57,16 @@ impl Worker {
         self.dirty |= !plan.forget.is_empty();
         // Looked at after the pass: what somebody touched stays reported, or is corrected if that is asked for by now.
         self.state.suspects.extend(plan.suspects.iter().cloned());
+        self.state.withheld.clone_from(&plan.withheld);
+        // Differences from an older commit: judged anew.
+        let drifted = plan.withheld.iter().filter(|id| self.state.drift.contains_key(*id));
+        let drifted: Vec<ObjectId> = drifted.cloned().collect();
+        self.state.suspects.extend(drifted);
 
         let wrote_routes = self.stages(&desired, &plan, &mut end).await;
-        let applied = end.is_clean() && self.state.held.is_empty();
+        let whole = desired.complete && self.state.withheld.is_empty() && self.state.waiting.is_empty();
+        // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
+        let applied = end.is_clean() && self.state.held.is_empty() && whole && desired.held.is_empty();
         let reached = match applied {
             false => Reached::Failed,
             true if plan.prune.iter().any(|prune| is_route(&prune.id)) => Reached::Applied,
@@ -71,7 +79,7 @@ impl Worker {
             end.retry_soon = true;
         }
         let nothing_waits = self.state.held.is_empty() && self.state.hold.is_none() && !end.waits_for_mesh;
-        if end.is_clean() && nothing_waits && desired.complete {
+        if end.is_clean() && nothing_waits && whole {
             self.state.revision = Some(desired.revision.clone());
         }
         end
@@ -99,10 +107,11 @@ impl Worker {
         let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
         for stage in Stage::ALL {
             self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
-            let Some(mut items) = plan.apply.get(&stage).cloned() else { continue };
+            let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 self.progress.workloads(&self.order.members, &desired.revision).await;
             }
+            let mut items = self.without_leaning(desired, items, end).await;
             if stage == Stage::VirtualService {
                 items = self.without_broken_rules(desired, items, &broken_rules);
                 if wrote_rules && !items.is_empty() {
@@ -121,7 +130,7 @@ impl Worker {
         if unions.is_empty() {
             return wrote_routes;
         }
-        if !end.is_clean() {
+        if !end.is_clean() || self.keeps_a_route() {
             // Some route may still use the old subsets: the unions stay until a later pass has moved it.
             return wrote_routes;
         }
@@ -174,6 +183,9 @@ impl Worker {
         }
         if let Some(hold) = &plan.hold {
             self.state.hold = Some(hold.message(plan.prune.len()));
+            if *hold == Hold::Lint {
+                self.dangers(desired, plan).await;
+            }
             return;
         }
         if !applied {
@@ -184,7 +196,7 @@ impl Worker {
         if desired.target != Target::Mesh && !self.progress.rerouted(&desired.revision) {
             end.waits_for_mesh = true;
             self.state.hold = Some(format!(
-                "{} objects have left Git and stay until the mesh has the commit's routes and no others",
+                "{} objects have left Git and stay until the mesh has the commit's routes and no others, with nothing held back there",
                 plan.prune.len()
             ));
             return;
@@ -235,6 +247,18 @@ impl Worker {
             let resources = self.resources.clone();
             let outcome = remove(&resources, desired, prune, Timestamp::now()).await;
             self.removed(&prune.id, outcome, end);
+        }
+    }
+
+    /// What the removals that wait would lose, so that it is known before they can go on.
+    async fn dangers(&mut self, desired: &Arc<Desired>, plan: &TargetPlan) {
+        for prune in &plan.prune {
+            let resources = self.resources.clone();
+            match look(&resources, desired, prune, Timestamp::now()).await {
+                Ok(Some(Removal::Held(change))) => self.state.held.push(change),
+                Ok(_) => {}
+                Err(error) => self.count_error(&error),
+            }
         }
     }
 
