@@ -213,8 +213,7 @@ fn services<'s>(
     labels: &BTreeMap<String, String>,
     spec: Option<&Value>,
 ) -> Vec<Door<'s>> {
-    let here = state.manifests.iter().filter(|it| it.target == *target);
-    let of_kind = here.filter(|it| it.group_kind().is("", "Service") && namespace(it) == own);
+    let of_kind = state.manifests_in(target).filter(|it| it.group_kind().is("", "Service") && namespace(it) == own);
     let selecting = of_kind.filter(|it| {
         let selector = it.object.pointer("/spec/selector").and_then(Value::as_object);
         selector.is_some_and(|selector| {
