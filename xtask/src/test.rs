@@ -7,7 +7,7 @@ use std::process::Command;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run what takes longer: every point of a crash, long idling, the demo
+    /// Also run what takes longer: every point of a crash, long idling, routes judged by a real Istio, the demo
     #[arg(long)]
     full: bool,
     /// Only units: no lab
@@ -19,7 +19,11 @@ pub(crate) struct Args {
 const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "xtask"];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    prerequisites::check()?;
+    if args.full {
+        prerequisites::check_for_full_run()?
+    } else {
+        prerequisites::check()?
+    }
     let mut units = cargo(&["test"]);
     for name in UNITS {
         units.args(["--package", name]);
