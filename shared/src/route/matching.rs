@@ -55,11 +55,28 @@ const METHODS: [&str; 34] = [
     "UNSUBSCRIBE",
 ];
 
+/// Bytes that a host must not have.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        odd[byte] = byte <= 0x20 || byte >= 0x7f;
+        byte += 1;
+    }
+    let more = *br#""<>\^`{|}#/?"#;
+    let mut at = 0;
+    while at < more.len() {
+        odd[more[at] as usize] = true;
+        at += 1;
+    }
+    odd
+};
+
 impl<'r> View<'r> {
     /// `None` when Envoy takes it for malformed.
     pub(super) fn of(request: &'r Request, tls: bool) -> Option<Self> {
         let (host, _) = split_port(&request.host);
-        let odd = |byte: u8| byte <= b' ' || byte >= 0x7f || br#""<>\^`{|}#/?"#.contains(&byte);
+        let odd = |byte: u8| ODD.get(usize::from(byte)).copied().unwrap_or(true);
         if request.host.is_empty() || request.host.bytes().any(odd) || !METHODS.contains(&request.method.as_str()) {
             return None;
         }
