@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use std::process::{Command, Stdio};
 
-/// Program, the argument that makes it answer, what it is for, how to get it.
+/// Program, the arguments that make it answer, what it is for, how to get it.
 const NEEDED: &[(&str, &str, &str, &str)] = &[
     ("cargo", "--version", "builds the project", "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"),
     (
@@ -16,11 +16,24 @@ const NEEDED: &[(&str, &str, &str, &str)] = &[
     ("cc", "--version", "builds libgit2", "apt-get install build-essential"),
 ];
 
+/// The same, for the full run only.
+const NEEDED_BY_THE_FULL_RUN: &[(&str, &str, &str, &str)] =
+    &[("python3", "-m pip --version", "downloads Envoy with pip", "apt-get install python3 python3-pip")];
+
 /// Fails with everything that is missing.
 pub(crate) fn check() -> Result<()> {
-    let missing: Vec<String> = NEEDED
+    check_all(NEEDED)
+}
+
+/// Fails with everything that is missing for the full run of the tests.
+pub(crate) fn check_for_full_run() -> Result<()> {
+    check_all(&[NEEDED, NEEDED_BY_THE_FULL_RUN].concat())
+}
+
+fn check_all(needed: &[(&str, &str, &str, &str)]) -> Result<()> {
+    let missing: Vec<String> = needed
         .iter()
-        .filter(|(program, argument, ..)| !answers(program, argument))
+        .filter(|(program, arguments, ..)| !answers(program, arguments))
         .map(|(program, _, purpose, install)| format!("  {program} ({purpose}): {install}"))
         .collect();
     if !missing.is_empty() {
@@ -37,7 +50,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-fn answers(program: &str, argument: &str) -> bool {
-    let status = Command::new(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status();
+fn answers(program: &str, arguments: &str) -> bool {
+    let status = Command::new(program).args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }

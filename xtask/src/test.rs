@@ -7,7 +7,7 @@ use std::process::Command;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run what takes longer: every point of a crash, long idling, live traffic, the demos
+    /// Also run what takes longer: every point of a crash, long idling, routes judged by a real Istio, live traffic, the demos
     #[arg(long)]
     full: bool,
     /// Only units: no lab
@@ -22,7 +22,11 @@ const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "xt
 const ISTIO_SAMPLES: &str = "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    prerequisites::check()?;
+    if args.full {
+        prerequisites::check_for_full_run()?
+    } else {
+        prerequisites::check()?
+    }
     let mut units = cargo(&["test"]);
     for name in UNITS {
         units.args(["--package", name]);

@@ -124,8 +124,15 @@ fn extras(maker: &mut Maker, rule: &mut Map<String, Value>) {
         rule.insert("timeout".to_owned(), json!(maker.one::<str>(&["5s", "1500ms", "2m"])));
     }
     if maker.chance(10) {
+        let percentage = json!({"value": maker.one(&[&100, &100, &0, &50])});
         let destination = destination(maker);
-        rule.insert("mirrors".to_owned(), json!([{"destination": destination, "percentage": {"value": 100}}]));
+        if maker.chance(40) {
+            rule.insert("mirror".to_owned(), destination);
+            rule.insert("mirrorPercentage".to_owned(), percentage);
+        } else {
+            let mirror = json!({"destination": destination, "percentage": percentage});
+            rule.insert("mirrors".to_owned(), json!([mirror]));
+        }
     }
     if maker.chance(20) {
         rule.insert("headers".to_owned(), operations(maker));
@@ -212,7 +219,7 @@ fn destination(maker: &mut Maker) -> Value {
     };
     let host = match maker.rng.u32(0..40) {
         0 => "nowhere.default.svc.cluster.local".to_owned(),
-        1 => "outside.test".to_owned(),
+        1 | 6 => "outside.test".to_owned(),
         2..=4 => service.to_owned(),
         5 => format!("{service}.{namespace}"),
         _ => format!("{service}.{namespace}.svc.cluster.local"),

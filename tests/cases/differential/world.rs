@@ -127,7 +127,7 @@ pub(super) fn world(seed: u64, count: usize) -> World {
     gateways(&mut maker, &mut world);
     virtual_services(&mut maker, &mut world);
     destination_rules(&mut maker, &mut world);
-    if maker.chance(30) {
+    if maker.chance(50) {
         world.mesh.push(service_entry(&mut maker));
     }
     world.requests = requests(&mut maker, &world, count);
@@ -144,6 +144,7 @@ fn workloads(maker: &mut Maker, world: &mut World) {
             let ports = service_ports(maker);
             let numbers = ports.as_array().into_iter().flatten().filter_map(|port| port["port"].as_u64());
             maker.services.push((name, namespace, numbers.collect()));
+            let headless = maker.chance(5);
             let mut metadata = json!({"name": name, "namespace": namespace});
             // The same in both clusters: istiod takes the cluster that it hears of first.
             if maker.chance(10) {
@@ -154,8 +155,11 @@ fn workloads(maker: &mut Maker, world: &mut World) {
                 if maker.chance(20) {
                     continue;
                 }
-                objects.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata,
-                    "spec": {"selector": {"app": name}, "ports": ports}}));
+                let mut spec = json!({"selector": {"app": name}, "ports": ports});
+                if headless {
+                    spec["clusterIP"] = json!("None");
+                }
+                objects.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}));
                 for version in ["v1", "v2", "v3"] {
                     if maker.chance(50) {
                         let replicas = maker.rng.u32(0..4);
@@ -247,8 +251,12 @@ fn destination_rules(maker: &mut Maker, world: &mut World) {
 }
 
 fn service_entry(maker: &mut Maker) -> Value {
-    let mut spec = json!({"hosts": ["outside.test"], "location": "MESH_EXTERNAL", "resolution": "STATIC",
-        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}], "endpoints": [{"address": "192.0.2.1"}]});
+    let resolution = maker.one::<str>(&["STATIC", "DNS"]);
+    let mut spec = json!({"hosts": ["outside.test"], "location": "MESH_EXTERNAL", "resolution": resolution,
+        "ports": [{"number": 80, "name": "http", "protocol": "HTTP"}]});
+    if resolution == "STATIC" || maker.chance(50) {
+        spec["endpoints"] = json!([{"address": "192.0.2.1"}]);
+    }
     maker.export(&mut spec);
     let namespace = maker.namespace();
     let metadata = maker.metadata("outside", namespace);

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -13,13 +14,8 @@ import (
 )
 
 // run answers a case. A case that istiod cannot take does not end the judge.
-func run(o Options, c Case) (r Result) {
-	r = Result{Answers: []Answer{}}
-	defer func() {
-		if p := recover(); p != nil {
-			r.Error = fmt.Sprintf("istiod panics: %v", p)
-		}
-	}()
+func run(o Options, c Case) Result {
+	r := Result{Answers: []Answer{}}
 	if err := r.fill(o, c); err != nil {
 		r.Error = err.Error()
 	}
@@ -45,7 +41,14 @@ func (res *Result) fill(o Options, c Case) error {
 	up := &upstreams{dir: dir, hits: map[string][]string{}}
 	defer up.close()
 	// Istio's own tests compile with this server; it wants to be told of failures.
-	return test.Wrap(func(t test.Failer) {
+	var died error
+	err = test.Wrap(func(t test.Failer) {
+		defer func() {
+			// t.Fatalf ends the goroutine without one.
+			if p := recover(); p != nil {
+				died = fmt.Errorf("istiod panics: %v", p)
+			}
+		}()
 		k := &compiler{in: in, upstreams: up, mode: first(c.Endpoints, "auto"), pods: map[string]string{}}
 		k.server = xdsfake.NewFakeDiscoveryServer(t, xdsfake.FakeOptions{
 			Configs: in.configs, KubernetesObjectsByCluster: in.objects, DefaultClusterName: meshCluster, MeshConfig: mesh,
@@ -92,6 +95,7 @@ func (res *Result) fill(o Options, c Case) error {
 			res.Gateways = append(res.Gateways, *a.gateway)
 		}
 	})
+	return errors.Join(died, err)
 }
 
 // gatewayKey is the same for requests to the same gateway.
