@@ -7,6 +7,7 @@ mod bookinfo;
 mod changes;
 mod several_clbs;
 mod shared_gateway;
+mod verify;
 
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::Lab;
