@@ -8,8 +8,8 @@ use asm_lab::{Lab, LabOptions, MESH, wait_for};
 use serde_json::json;
 
 const PAGE: &str = "http://shop.example.com/productpage";
-/// The host is one that the lab's certificates are for.
-const SECURE: &str = "https://localhost/productpage";
+const SECURE_HOST: &str = "secure.example.com";
+const SECURE: &str = "https://secure.example.com/productpage";
 const THIRDS: &str = "v1=1,v2=1,v3=1";
 
 #[test]
@@ -74,7 +74,7 @@ async fn case() -> Result<()> {
 
 /// A Gateway with a certificate, for an ordinary gateway.
 async fn secure(story: &Story<'_>) -> Result<()> {
-    let cert = story.lab.pki().server_cert()?;
+    let cert = story.lab.pki().cert_for(&[SECURE_HOST])?;
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {"name": "shop-cert", "namespace": "istio-system"},
@@ -85,10 +85,10 @@ async fn secure(story: &Story<'_>) -> Result<()> {
     story.write(
         "mesh/routes/secure.yaml",
         "apiVersion: networking.istio.io/v1beta1\nkind: Gateway\nmetadata:\n  name: secure\n  namespace: default\nspec:\n  \
-         selector:\n    istio: edge\n  servers:\n    - hosts:\n        - localhost\n      port:\n        name: https\n        \
+         selector:\n    istio: edge\n  servers:\n    - hosts:\n        - secure.example.com\n      port:\n        name: https\n        \
          number: 443\n        protocol: HTTPS\n      tls:\n        mode: SIMPLE\n        credentialName: shop-cert\n---\n\
          apiVersion: networking.istio.io/v1beta1\nkind: VirtualService\nmetadata:\n  name: secure\n  namespace: default\nspec:\n  \
-         hosts:\n    - localhost\n  gateways:\n    - secure\n  http:\n    - route:\n        - destination:\n            \
+         hosts:\n    - secure.example.com\n  gateways:\n    - secure\n  http:\n    - route:\n        - destination:\n            \
          host: productpage\n            port:\n              number: 9080\n",
     )
 }
