@@ -3,6 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "the figures, for whoever runs them with --nocapture")]
 
+mod arrival;
 mod bookinfo;
 mod changes;
 mod several_clbs;
