@@ -51,11 +51,13 @@ impl Pki {
 
     /// A certificate for a server on this machine.
     pub fn server_cert(&self) -> Result<ServerCert> {
-        let mut params = CertificateParams::new(vec![
-            "127.0.0.1".to_owned(),
-            "localhost".to_owned(),
-            "kubernetes.default.svc".to_owned(),
-        ])?;
+        self.cert_for(&["127.0.0.1", "localhost", "kubernetes.default.svc"])
+    }
+
+    /// A certificate for these names and addresses.
+    pub fn cert_for(&self, names: &[&str]) -> Result<ServerCert> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "kubectl-asm lab server");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;

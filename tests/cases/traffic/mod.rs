@@ -3,10 +3,12 @@
 
 #![allow(clippy::print_stdout, reason = "the figures, for whoever runs them with --nocapture")]
 
+mod arrival;
 mod bookinfo;
 mod changes;
 mod several_clbs;
 mod shared_gateway;
+mod verify;
 
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::Lab;

@@ -3,7 +3,10 @@
 use super::{address, answered, live};
 use crate::shared_gateway::COMMANDS;
 use anyhow::{Result, ensure};
-use asm_lab::dataplane::{get, traffic::Question};
+use asm_lab::dataplane::{
+    get,
+    traffic::{Question, Traffic},
+};
 use asm_lab::story::{PATIENCE, Story};
 use asm_lab::{Lab, LabOptions, wait_for};
 use serde_json::json;
@@ -45,16 +48,23 @@ async fn case() -> Result<()> {
         ensure!(elsewhere.status == 404, "{address}/elsewhere: {elsewhere:?}");
     }
     let third = address(&lab, "m1c1", "istio-edge-c")?;
-    answered(&Question::reviews(&third, "own.example.com", "/productpage")).await?;
+    let own = Question::reviews(&third, "own.example.com", "/productpage");
+    answered(&own).await?;
     let shared = get(&third, "shop.example.com", "/productpage").await?;
     ensure!(shared.status == 404, "the third gateway serves what it does not share: {shared:?}");
 
-    // It joins by its label alone.
+    // It joins by its label alone. That makes its pods anew, one after the other: what it serves already goes on.
+    let traffic = Traffic::start(std::slice::from_ref(&own));
     story.plugin_ok(&["gateway", "share", "--label", "key1=value1", "edge-c", "--gateway", "bookinfo-gateway"])?;
     let joined = story.commit_and_push("the third gateway joins")?;
     story.wait_ready(&joined).await?;
-    wait_for("the third gateway serves it too", PATIENCE, || async {
-        Ok((get(&third, "shop.example.com", "/productpage").await?.status == 200).then_some(()))
+    let page = Question::reviews(&third, "shop.example.com", "/productpage");
+    wait_for("all pods of the third gateway serve it too", PATIENCE, || async {
+        Ok(page.count(30).await.failures.is_empty().then_some(()))
     })
-    .await
+    .await?;
+    let meanwhile = traffic.stop().await?;
+    println!("meanwhile: {}", meanwhile[0]);
+    ensure!(meanwhile[0].failures.is_empty(), "{}", meanwhile[0]);
+    Ok(())
 }

@@ -15,6 +15,22 @@
 //! Needs Linux, `unshare` and `nsenter` (util-linux), `ip` (iproute2); where namespaces cannot be made,
 //! [`enclosure::unavailable`] says why. No root, no iptables, no container: an app asks its sidecar at 127.0.0.1:9080, requests
 //! to a pod do not pass its sidecar.
+//!
+//! A test with a data plane runs inside as a whole, with everything that it starts. So a program needs nothing to be in the
+//! lab's network: `std::process::Command`, [`crate::PluginCommand`] and the agent reach every address of it.
+//!
+//! Measured on two cores that were shared with other builds (load 10), debug builds:
+//!
+//! | what | seen |
+//! |---|---|
+//! | four API servers ready / istiod and all else ready | 5.4 s / 9.5 s |
+//! | a commit with gateways and Bookinfo: written, synced, ready | 3.1 s |
+//! | a test, from its start to its end | 14 to 22 s; `changes` 212 s |
+//! | memory | API servers 280 MB each (mesh 420), etcd 135, controller managers 100 each, istiod 130, each Envoy 67, agent 39; in all 2.3 GB with one gateway and one sidecar |
+//! | two clients, a connection per request | 600 requests/s; slowest answer 0.28 s, rarely 1 s (a connection's first packet sent again) |
+//! | 50 random changes of subsets and routes through the agent | 132,779 of 132,779 requests answered |
+//! | the same in the order of file names | 52 of 15,501 not answered, in 34 of the 50 changes |
+//! | 16 of them while the agent still removed a VirtualService and its DestinationRule at once | 1 of 39,524 not answered, during such a removal |
 
 pub mod enclosure;
 pub mod traffic;

@@ -14,8 +14,6 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::os::fd::AsFd as _;
 
 /// The lab's own address among the pods.
 pub(super) const HOST: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -101,11 +99,22 @@ impl PodNetwork {
     /// Something that moves the thread which calls it into this namespace, for good.
     pub(super) fn door(&self) -> Result<impl FnOnce() -> Result<()> + Send + 'static> {
         let namespace = self.namespace.try_clone()?;
-        Ok(move || {
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
-                .context("cannot enter a pod's network namespace")
-        })
+        Ok(move || enter(&namespace))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn enter(namespace: &File) -> Result<()> {
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+    use std::os::fd::AsFd as _;
+    move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
+        .context("cannot enter a pod's network namespace")
+}
+
+/// So that the rest of the lab compiles elsewhere; no data plane starts there.
+#[cfg(not(target_os = "linux"))]
+fn enter(_: &File) -> Result<()> {
+    anyhow::bail!("network namespaces are a thing of Linux")
 }
 
 impl Drop for PodNetwork {

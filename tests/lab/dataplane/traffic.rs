@@ -61,6 +61,23 @@ impl Question {
     }
 }
 
+impl Question {
+    /// Asks whether `among` answer equally often: `times` questions, and the p-value of their spread. By chance one fair
+    /// spread of a hundred looks unfair at 0.01, so such a one is tried once more.
+    pub async fn spread(&self, times: usize, among: [&str; 3]) -> (Tally, f64) {
+        let mut spread = (Tally::default(), 0.0);
+        for _ in 0..2 {
+            let tally = self.count(times).await;
+            let evenness = tally.evenness(among);
+            spread = (tally, evenness);
+            if evenness > 0.01 {
+                break;
+            }
+        }
+        spread
+    }
+}
+
 /// What came of many questions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {

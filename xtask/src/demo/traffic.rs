@@ -58,6 +58,7 @@ pub(super) fn enclosed() -> Result<ExitCode> {
     if let Some(why) = enclosure::unavailable() {
         bail!("no traffic on this machine: {why}");
     }
+    anstream::println!("Everything is built out here, there is no network inside …");
     let status = enclosure::again(&["demo", "--traffic"].map(OsString::from), Output::Terminal)?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -153,8 +154,7 @@ async fn thirds(story: &Story<'_>) -> Result<((), Vec<String>)> {
         Ok((page.count(12).await.answers.len() == VERSIONS.len()).then_some(()))
     })
     .await?;
-    let tally = page.count(600).await;
-    let evenness = tally.evenness(VERSIONS);
+    let (tally, evenness) = page.spread(600, VERSIONS).await;
     ensure!(evenness > 0.01, "p = {evenness:.4}: {}", line(&address, &tally));
     Ok(((), vec![line(&address, &tally), format!("χ² test of 1:1:1: p = {evenness:.2}")]))
 }
