@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, ensure};
 use asm_lab::Judge;
 use judged::Answer;
 use serde::Deserialize;
-use std::{env, fs, io::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, env, fs, io::Write as _, path::PathBuf, time::Instant};
 use world::World;
 
 /// Requests of one made-up mesh: compiling it costs the judge as much as some hundred of them.
@@ -30,8 +30,10 @@ const REQUESTS: usize = 10_000;
 const SEED: u64 = 20_260_101;
 /// How many differences are shrunk and shown.
 const SHOWN: usize = 6;
+/// How often a request is sent meanwhile.
+const REPEATED: usize = 6;
 /// How often the judge is asked to make one smaller.
-const TRIES: usize = 250;
+const TRIES: usize = 200;
 
 /// What the judge says of a case.
 #[derive(Debug, Deserialize)]
@@ -80,8 +82,9 @@ fn the_simulator_answers_as_istio_and_envoy_do() -> Result<()> {
     let meshes = requests.div_ceil(PER_MESH);
     say(&format!("{requests} requests in {meshes} meshes from seed {first}"));
     let mut differences: Vec<Difference> = Vec::new();
+    let began = Instant::now();
     let (mut wrong, mut refused) = (0, 0);
-    let mut outcomes = std::collections::BTreeMap::new();
+    let mut outcomes = BTreeMap::new();
     for seed in (first..).take(meshes) {
         let mut world = world::world(seed, PER_MESH.min(requests));
         let verdict = valid(&mut judge, &mut world)?;
@@ -97,7 +100,8 @@ fn the_simulator_answers_as_istio_and_envoy_do() -> Result<()> {
             }
         }
     }
-    say(&format!("the judge: {outcomes:?}; refused configurations: {refused}; different: {wrong}"));
+    let took = began.elapsed().as_secs();
+    say(&format!("the judge: {outcomes:?}; Envoy did not start: {refused}; different: {wrong}; {took} s"));
     for difference in &differences {
         say(&format!("seed {}: {}", difference.seed, difference.found.join("; ")));
     }
@@ -132,7 +136,7 @@ fn valid(judge: &mut Judge, world: &mut World) -> Result<Verdict> {
     }
 }
 
-/// What differs in a mesh of one request; `None` when Istio refuses an object, or the fleet has a problem.
+/// What differs in a mesh that one request is sent to; `None` when Istio refuses an object, or the fleet has a problem.
 fn judge_one(judge: &mut Judge, world: &World) -> Result<Option<(Vec<String>, Answer)>> {
     let case = world.case();
     // A mesh that istiod cannot take is no smaller case.
@@ -141,19 +145,23 @@ fn judge_one(judge: &mut Judge, world: &World) -> Result<Option<(Vec<String>, An
         return Ok(None);
     }
     let found = case.differences(world.requests.iter().zip(&verdict.answers));
-    let answer = verdict.answers.into_iter().next().context("the judge has no answer")?;
-    Ok(Some((found.into_iter().next().map(|(_, found)| found).unwrap_or_default(), answer)))
+    let (index, found) = found.into_iter().next().unwrap_or_default();
+    let answer = verdict.answers.into_iter().nth(index).context("the judge has no answer")?;
+    Ok(Some((found, answer)))
 }
 
 /// Makes a difference as small as it gets, shows it and writes it to a file.
 fn show(judge: &mut Judge, difference: &mut Difference) -> Result<()> {
     let of = kind(&difference.found).to_owned();
-    let world = difference.world.clone();
+    let mut world = difference.world.clone();
+    // Where weights decide, one request may miss it.
+    world.requests = vec![world.requests[0].clone(); REPEATED];
     let small = shrink::shrink(world, TRIES, |world| {
         Ok(judge_one(judge, world)?.is_some_and(|(found, _)| !found.is_empty() && kind(&found) == of))
     })?;
     let Some((found, answer)) = judge_one(judge, &small)? else { return Ok(()) };
     let mut case = small.case();
+    case.requests.truncate(1);
     case.about = found.join("; ");
     case.requests[0].answer = Some(answer);
     let text = serde_saphyr::to_string(&case)?;

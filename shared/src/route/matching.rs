@@ -104,6 +104,17 @@ impl<'r> View<'r> {
         Some(joined)
     }
 
+    /// Is any value of a header as wanted? `None` when there is no such header. Envoy looks at each value by itself
+    /// (older ones looked at all of them, joined by commas).
+    fn any(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Option<bool> {
+        if name == "x-forwarded-proto" || name == "host" || name.starts_with(':') {
+            return self.header(name).map(|value| wanted(&value));
+        }
+        let mut all = self.request.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name)).peekable();
+        all.peek()?;
+        Some(all.any(|(_, value)| wanted(value)))
+    }
+
     /// The first value of a query parameter, as sent.
     fn parameter(&self, name: &str) -> Option<&str> {
         let all = self.query().strip_prefix('?')?.split('&');
@@ -163,10 +174,9 @@ impl Matcher {
 
 impl HeaderMatch {
     fn matches(&self, view: &View<'_>) -> bool {
-        let value = view.header(&self.name);
-        match (&self.how, value) {
-            (Compare::Present, value) => value.is_some() != self.not,
-            (how, Some(value)) => how.matches(&value) != self.not,
+        match (&self.how, view.any(&self.name, |value| self.how.matches(value))) {
+            (Compare::Present, met) => met.is_some() != self.not,
+            (_, Some(met)) => met != self.not,
             // A header that must not have a value is compared as empty when it is missing.
             (how, None) => self.not && !how.matches(""),
         }

@@ -52,6 +52,8 @@ pub(crate) fn differences(question: &Question, judged: &Judged, outcome: &Outcom
         ("no-route", Answer::NoRoute { virtual_host }) => {
             found.same("virtual host", judged.virtual_host.as_str(), virtual_host);
         }
+        // istiod's way to say that there is no virtual host.
+        ("no-virtual-host", Answer::NoRoute { virtual_host }) if virtual_host.starts_with("blackhole:") => {}
         ("no-listener", Answer::NoListener)
         | ("no-virtual-host", Answer::NoVirtualHost)
         | ("refused", Answer::Refused { .. })
