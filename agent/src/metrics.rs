@@ -191,6 +191,7 @@ pub struct Metrics {
     pruned: Family<PruneLabels, Counter>,
     drifted: Family<NameLabels, Gauge>,
     held: Family<NameLabels, Gauge>,
+    held_by_lint: Family<NameLabels, Gauge>,
     api_errors: Family<ApiErrorLabels, Counter>,
     watch_restarts: Family<KindLabels, Counter>,
     leader: Gauge,
@@ -218,6 +219,7 @@ impl Default for Metrics {
             pruned: Family::default(),
             drifted: Family::default(),
             held: Family::default(),
+            held_by_lint: Family::default(),
             api_errors: Family::default(),
             watch_restarts: Family::default(),
             leader: Gauge::default(),
@@ -241,6 +243,7 @@ impl Default for Metrics {
         registry.register("objects_pruned", "Objects that have left Git, by outcome", metrics.pruned.clone());
         registry.register("drifted_objects", "Objects that differ from Git", metrics.drifted.clone());
         registry.register("held_changes", "Changes that wait for an approval in Git", metrics.held.clone());
+        registry.register("lint_held_objects", "Objects that lint holds back", metrics.held_by_lint.clone());
         registry.register("api_errors", "Failed API requests, by kind of failure", metrics.api_errors.clone());
         registry.register("watch_restarts", "Watches that had to be opened anew", metrics.watch_restarts.clone());
         registry.register("leader", "1 while this replica may write", metrics.leader.clone());
@@ -293,6 +296,11 @@ impl Metrics {
         self.held.get_or_create(&names(fleetsync, target)).set(changes.into());
     }
 
+    /// How many objects of a target lint holds back now.
+    pub fn held_by_lint(&self, fleetsync: &str, target: &str, objects: u32) {
+        self.held_by_lint.get_or_create(&names(fleetsync, target)).set(objects.into());
+    }
+
     /// A target was seen at its commit at this time.
     pub fn target_synced(&self, fleetsync: &str, target: &str, at: jiff::Timestamp) {
         self.last_sync.get_or_create(&names(fleetsync, target)).set(at.as_duration().as_secs_f64());
@@ -303,6 +311,7 @@ impl Metrics {
         let names = names(fleetsync, target);
         self.drifted.remove(&names);
         self.held.remove(&names);
+        self.held_by_lint.remove(&names);
         self.last_sync.remove(&names);
     }
 
@@ -352,6 +361,7 @@ mod tests {
         metrics.pruned("m1c1", PruneOutcome::Held);
         metrics.drifted("fleet", "m1c1", 3);
         metrics.held("fleet", "m1c1", 1);
+        metrics.held_by_lint("fleet", "m1c1", 2);
         metrics.watch_restarted(TargetKind::Host);
         metrics.leader(true);
         let text = metrics.encode().unwrap();
@@ -364,6 +374,7 @@ mod tests {
             "asm_agent_objects_pruned_total{target=\"Member\",outcome=\"Held\"} 1",
             "asm_agent_drifted_objects{fleetsync=\"fleet\",target=\"m1c1\"} 3",
             "asm_agent_held_changes{fleetsync=\"fleet\",target=\"m1c1\"} 1",
+            "asm_agent_lint_held_objects{fleetsync=\"fleet\",target=\"m1c1\"} 2",
             "asm_agent_watch_restarts_total{target=\"Host\"} 1",
             "asm_agent_leader 1",
             concat!("asm_agent_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),

@@ -1,7 +1,7 @@
 //! Loose manifests on disk: folders, or single files, without a `fleet.yaml`.
 
 use crate::tree::DirTree;
-use asm_shared::fleet::{FleetState, LooseFolder, Tree, TreeError};
+use asm_shared::fleet::{FleetState, LooseFolder, Tree, TreeError, loose_path};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,18 +14,75 @@ pub struct Folder {
     pub cluster: Option<String>,
 }
 
+/// Folders of manifests, opened. As a tree, its paths are those that problems and places tell.
+pub struct Manifests(Vec<Opened>);
+
+struct Opened {
+    tree: Box<dyn Tree>,
+    /// What stands before its paths.
+    name: String,
+    cluster: Option<String>,
+}
+
+impl Manifests {
+    /// Opens them; nothing is read yet.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub fn open(folders: &[Folder]) -> Result<Self, TreeError> {
+        let one = |folder: &Folder| {
+            let (tree, name) = open(&folder.path)?;
+            Ok(Opened { tree, name, cluster: folder.cluster.clone() })
+        };
+        folders.iter().map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// What they say: see [`FleetState::read_loose`].
+    pub fn state(&self, clusters: &[&str]) -> FleetState {
+        let named = self.0.iter().map(|opened| LooseFolder {
+            tree: &*opened.tree,
+            name: &opened.name,
+            cluster: opened.cluster.as_deref(),
+        });
+        FleetState::read_loose(&named.collect::<Vec<_>>(), clusters)
+    }
+}
+
+impl Tree for Manifests {
+    fn list(&self) -> Result<Vec<Arc<str>>, TreeError> {
+        let mut all = Vec::new();
+        for opened in &self.0 {
+            all.extend(opened.tree.list()?.iter().map(|path| Arc::from(loose_path(&opened.name, path))));
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>, TreeError> {
+        let mut failed = TreeError { path: path.to_owned(), reason: "is in none of the folders".to_owned() };
+        for opened in &self.0 {
+            let name = opened.name.trim_end_matches('/');
+            let inner = match name {
+                "" => Some(path),
+                name => path.strip_prefix(name).and_then(|rest| rest.strip_prefix('/')),
+            };
+            match inner.map(|inner| opened.tree.read(inner)) {
+                Some(Ok(text)) => return Ok(text),
+                Some(Err(error)) => failed.reason = error.reason,
+                None => {}
+            }
+        }
+        Err(failed)
+    }
+}
+
 /// Reads them all: see [`FleetState::read_loose`].
 ///
 /// # Errors
 /// When one of them cannot be read at all. What is wrong inside is in the state's problems.
 pub fn read(folders: &[Folder], clusters: &[&str]) -> Result<FleetState, TreeError> {
-    let opened = folders.iter().map(|folder| open(&folder.path)).collect::<Result<Vec<_>, _>>()?;
-    let named: Vec<LooseFolder<'_>> = folders
-        .iter()
-        .zip(&opened)
-        .map(|(folder, (tree, name))| LooseFolder { tree: &**tree, name, cluster: folder.cluster.as_deref() })
-        .collect();
-    Ok(FleetState::read_loose(&named, clusters))
+    Ok(Manifests::open(folders)?.state(clusters))
 }
 
 /// The files behind a path, and what stands before their names.
@@ -79,6 +136,11 @@ mod tests {
         let told: Vec<String> = state.manifests.iter().map(|m| format!("{} {}", m.target, m.id.name)).collect();
         assert_eq!(told, ["m1c1 a", "m1c2 b"]);
         assert!(state.manifests[0].position.file.ends_with("dir/inner/a.yaml"));
+        let opened = Manifests::open(&[folder("dir", None), folder("b.yaml", None)]).unwrap();
+        let listed = opened.list().unwrap();
+        assert_eq!(listed.len(), 2);
+        assert_eq!(opened.read(&state.manifests[0].position.file).unwrap(), map("a").into_bytes());
+        assert!(listed.iter().all(|path| opened.read(path).is_ok()) && opened.read("c.yaml").is_err());
         let missing = read(&[folder("none", None)], &[]).unwrap_err();
         assert!(missing.path.ends_with("none") && missing.reason.contains("No such file"), "{missing}");
     }

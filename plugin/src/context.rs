@@ -1,7 +1,7 @@
 //! What every command gets: the global flags, the terminal, and the fleet repository on demand.
 
-use crate::cli::GlobalArgs;
 use crate::error::CommandError;
+use crate::globals::GlobalArgs;
 use crate::output::OutputFormat;
 use crate::ui::Ui;
 use crate::write;

@@ -3,9 +3,9 @@
 //! kube's own `Kubeconfig::from_env` fails on a missing part of the KUBECONFIG list and on parts whose `kind` or
 //! `apiVersion` differ; kubectl does neither, and neither does this.
 
-use crate::cli::GlobalArgs;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::globals::GlobalArgs;
 use asm_shared::authoring::did_you_mean;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 use std::ffi::OsString;

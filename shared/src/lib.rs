@@ -9,6 +9,7 @@ pub mod asm;
 pub mod authoring;
 pub mod diff;
 mod distance;
+pub mod doctor;
 pub mod drift;
 pub mod fleet;
 pub mod graph;
@@ -23,4 +24,5 @@ pub mod pull_request;
 pub mod route;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod verify;
 pub mod yaml;

@@ -1,6 +1,6 @@
 //! Make before break: the order of writes, read from the API server's audit log.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use asm_lab::story::{ALL_V3, Story};
 use asm_lab::{Lab, LabOptions, MESH, users};
 use serde_json::json;
@@ -69,5 +69,33 @@ async fn nothing_refers_to_what_is_not_there() -> Result<()> {
     let removed = story.commit_and_push("without the split")?;
     story.wait_ready(&removed).await?;
     assert_eq!(writes(&lab, mark).await?, ["delete virtualservices/reviews", "delete destinationrules/reviews"]);
+
+    // The same across API servers: a Service goes after the route to it.
+    story.write("mesh/routes/canary.yaml", CANARY_ROUTE)?;
+    story.write("clusters/m1c1/apps/canary.yaml", CANARY_SERVICE)?;
+    let added = story.commit_and_push("a canary")?;
+    story.wait_ready(&added).await?;
+    story.git(&["rm", "--quiet", "mesh/routes/canary.yaml", "clusters/m1c1/apps/canary.yaml"])?;
+    let removed = story.commit_and_push("without the canary")?;
+    story.wait_ready(&removed).await?;
+    let route = deleted(&lab, MESH, "virtualservices").await?;
+    let service = deleted(&lab, "m1c1", "services").await?;
+    assert!(route < service, "the route at {route}, the Service at {service}");
     Ok(())
+}
+
+const CANARY_ROUTE: &str = "apiVersion: networking.istio.io/v1beta1\nkind: VirtualService\nmetadata:\n  name: canary\n  namespace: \
+     default\nspec:\n  hosts:\n    - canary\n  http:\n    - route:\n        - destination:\n            host: canary\n";
+const CANARY_SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata:\n  name: canary\n  namespace: default\nspec:\n  ports:\n    \
+     - name: http\n      port: 80\n";
+
+/// When the agent deleted the canary's object of a resource.
+async fn deleted(lab: &Lab, context: &str, resource: &str) -> Result<jiff::Timestamp> {
+    let entries = lab.audit(context).await?;
+    let is_it = |entry: &&asm_lab::AuditEntry| {
+        let named = entry.resource.as_ref().is_some_and(|r| r.resource == resource && r.name == "canary");
+        named && entry.verb == "delete" && entry.user == users::AGENT && entry.code < 300
+    };
+    let found = entries.iter().find(is_it).map(|entry| entry.time);
+    found.with_context(|| format!("{resource}/canary was not deleted on {context}"))
 }

@@ -6,11 +6,11 @@ use asm_lab::story::{PATIENCE, Story, api, condition};
 use asm_lab::{Lab, LabOptions, wait_for};
 use serde_json::{Value, json};
 
-const SECOND: &str = "istio-ingressgateway-2";
+pub(crate) const SECOND: &str = "istio-ingressgateway-2";
 const NAMESPACE: &str = "istio-system";
 
 /// The fleet, by plugin commands only.
-const AUTHOR: &[&[&str]] = &[
+pub(crate) const AUTHOR: &[&[&str]] = &[
     &["init", "shop"],
     &["cluster", "add", "m1c1", "--id", "M1C1"],
     &["cluster", "add", "m1c2", "--id", "M1C2"],

@@ -5,7 +5,7 @@ use asm_lab::story::{PATIENCE, Story, api};
 use asm_lab::{Lab, LabOptions, MESH, wait_for};
 use serde_json::{Value, json};
 
-const COMMANDS: &[&[&str]] = &[
+pub(crate) const COMMANDS: &[&[&str]] = &[
     &["init", "shop", "--region", "cn-hangzhou"],
     &["cluster", "add", "m1c1", "--id", "M1C1"],
     &["cluster", "add", "m1c2", "--id", "M1C2"],

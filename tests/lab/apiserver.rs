@@ -118,6 +118,8 @@ impl ApiServer {
             .arg("--allow-privileged=true")
             // Endpoints of the `kubernetes` Service may not be loopback addresses; nothing here needs them.
             .arg("--endpoint-reconciler-type=none")
+            // So nobody uses it either; without one a machine needs a default route.
+            .arg("--advertise-address=10.244.0.1")
             .arg("--shutdown-delay-duration=0s")
             .arg("--profiling=false")
             .arg(format!("--audit-policy-file={}", file("audit-policy.yaml")))

@@ -9,6 +9,8 @@
 //! | `mesh` | the API of the mesh's control plane: Istio's kinds and IstioGateway |
 //! | `m1c1`, `m1c2`, … | member clusters: workloads, Services, load balancers |
 //!
+//! With a [`dataplane`] pods, gateways and load balancers carry traffic.
+//!
 //! Everything ends with the [`Lab`] value, and when the process that holds it ends in any way.
 
 mod access;
@@ -19,6 +21,7 @@ mod controller_manager;
 pub mod controllers;
 mod controlplane;
 mod crds;
+pub mod dataplane;
 mod envoy;
 mod etcd;
 mod forge;
@@ -59,6 +62,7 @@ pub use crate::{
     controlplane::{ControlPlane, Program, cache_dir},
     controlplane::{istio_crds, istio_version},
     crds::asm_crds,
+    dataplane::{DataPlane, DataPlaneOptions},
     envoy::envoy,
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
@@ -104,6 +108,8 @@ pub struct LabOptions {
     pub provisioning: Duration,
     /// First and longest pause before a refused load balancer is tried again.
     pub cloud_retry: (Duration, Duration),
+    /// What of a data plane runs: istiod, Envoy, apps, traffic. Only inside an [`dataplane::enclosure`].
+    pub data_plane: Option<DataPlaneOptions>,
     /// Told what happens while the lab starts.
     pub progress: Option<Progress>,
 }
@@ -120,8 +126,19 @@ impl Default for LabOptions {
             provisioning: Duration::from_millis(100),
             // The real one's.
             cloud_retry: (Duration::from_secs(5), Duration::from_secs(300)),
+            data_plane: None,
             progress: None,
         }
+    }
+}
+
+impl LabOptions {
+    /// A lab with a data plane.
+    #[must_use]
+    pub fn live() -> Self {
+        // Endpoints leave first, then the pod stops: as long as the proxies take to hear of it.
+        let termination = Duration::from_millis(500);
+        Self { data_plane: Some(DataPlaneOptions::default()), termination, ..Self::default() }
     }
 }
 
@@ -138,6 +155,7 @@ pub struct Lab {
     /// The lab's own tasks: they must go on whichever of a test's runtimes comes and goes.
     runtime: Option<Runtime>,
     // Processes in the order in which they end: whoever writes before what is written to.
+    data_plane: Option<DataPlane>,
     controller_managers: Vec<Supervised>,
     servers: BTreeMap<String, ApiServer>,
     etcd: Option<Etcd>,
@@ -164,6 +182,9 @@ impl Lab {
                 !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
             ensure!(fits, "{name:?} is no name for a member cluster: small letters, digits and - only");
             ensure!(name != HOST && name != MESH, "no member can be called {name}");
+        }
+        if options.data_plane.is_some() {
+            dataplane::set_up_network()?;
         }
         say("Preparing the control plane's programs");
         let control_plane = tokio::task::spawn_blocking(ControlPlane::prepare).await??;
@@ -212,7 +233,7 @@ impl Lab {
         let git_root = dir.path().join("git");
         let git = runtime.spawn(async move { GitServer::start(&git_root).await }).await??;
         let cloud = Cloud::new(MESH, &options.members);
-        let lab = Self {
+        let mut lab = Self {
             members: options.members.clone(),
             access,
             pki,
@@ -222,6 +243,7 @@ impl Lab {
             git: Some(git),
             numbers: AtomicU64::new(0),
             runtime: Some(runtime),
+            data_plane: None,
             controller_managers,
             servers,
             etcd: Some(etcd),
@@ -230,6 +252,11 @@ impl Lab {
         };
         say("Installing CRDs and namespaces");
         lab.furnish().await?;
+        if let Some(wanted) = &options.data_plane {
+            say("Starting istiod");
+            let (dir, access) = (lab.dir.path().to_owned(), &lab.access);
+            lab.data_plane = Some(DataPlane::start(wanted, access, dir, &lab.members).await?);
+        }
         lab.start_controllers(&options)?;
         say(&format!("The lab is ready after {:.1} s", began.elapsed().as_secs_f32()));
         Ok(lab)
@@ -273,9 +300,14 @@ impl Lab {
             }
             if options.kubelet {
                 let client = self.access.client(cluster, users::KUBELET, "kubelet/lab")?;
-                let kubelet = kubelet::Kubelet { cluster: cluster.clone(), index, termination: options.termination };
+                let pods = self.data_plane.as_ref().map(DataPlane::pods);
+                let kubelet =
+                    kubelet::Kubelet { cluster: cluster.clone(), index, termination: options.termination, pods };
                 handle.spawn(kubelet.run(client));
             }
+        }
+        if let Some(data_plane) = &self.data_plane {
+            data_plane.serve(&handle, &self.access, &self.cloud, &self.members)?;
         }
         Ok(())
     }
@@ -354,6 +386,12 @@ impl Lab {
     #[allow(clippy::expect_used, reason = "there until drop")]
     pub fn git(&self) -> &GitServer {
         self.git.as_ref().expect("the Git server is there until the lab is dropped")
+    }
+
+    /// The data plane, if the lab has one.
+    #[must_use]
+    pub fn data_plane(&self) -> Option<&DataPlane> {
+        self.data_plane.as_ref()
     }
 
     /// The load balancers of a cluster; of `mesh`: the addresses of serverless gateways.
@@ -459,6 +497,7 @@ impl Drop for Lab {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        self.data_plane = None;
         self.controller_managers.clear();
         for server in self.servers.values() {
             server.stop();

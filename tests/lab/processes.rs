@@ -22,16 +22,24 @@ impl Supervised {
     /// Starts `command`, with both outputs appended to `log`.
     pub fn start(name: &str, mut command: Command, log: &Path) -> Result<Self> {
         let out = File::options().create(true).append(true).open(log)?;
+        command.stdout(out.try_clone()?).stderr(out);
+        Self::spawn(name, command, log.to_owned())
+    }
+
+    /// Starts `command`, with the outputs of this process.
+    pub fn attached(name: &str, command: Command) -> Result<Self> {
+        Self::spawn(name, command, PathBuf::new())
+    }
+
+    fn spawn(name: &str, mut command: Command, log: PathBuf) -> Result<Self> {
         let child = command
             .stdin(Stdio::piped())
-            .stdout(out.try_clone()?)
-            .stderr(out)
             // Ctrl-C goes to the harness alone, which then ends its children in the right order.
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         tracing::debug!(name, pid = child.id(), "started");
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { name: name.to_owned(), child, log })
     }
 
     /// The process ID.

@@ -1,11 +1,14 @@
 //! The main story, as steps that the demo and the tests share: a fleet authored by plugin commands, pushed, synced by an
 //! agent, and written to by somebody at the console.
 
+pub mod changes;
 mod compare;
 mod expected;
+mod under_load;
 
 pub use compare::{Difference, holds};
 pub use expected::{AFTER_V3, EXPECTED, Expected};
+pub use under_load::UnderLoad;
 
 use crate::product::{AgentProcess, PluginCommand};
 use crate::{HOST, Lab, MESH, users, wait_for};

@@ -21,13 +21,15 @@ pub const CLOUD_CONTROLLER: &str = "cloud-controller-manager";
 pub const KUBELET: &str = "kubelet";
 /// kube-controller-manager.
 pub const CONTROLLER_MANAGER: &str = "system:kube-controller-manager";
+/// istiod of the data plane.
+pub const ISTIOD: &str = "istiod";
 /// The lab itself: start-up, readiness, `apply_yaml`.
 pub const LAB: &str = "lab";
 
 const MASTERS: &str = "system:masters";
 
 /// User and groups, in the order of the token file.
-const USERS: [(&str, &str); 9] = [
+const USERS: [(&str, &str); 10] = [
     (ADMIN, MASTERS),
     (CONSOLE, MASTERS),
     (AGENT, MASTERS),
@@ -36,6 +38,7 @@ const USERS: [(&str, &str); 9] = [
     (CLOUD_CONTROLLER, MASTERS),
     (KUBELET, MASTERS),
     (CONTROLLER_MANAGER, MASTERS),
+    (ISTIOD, MASTERS),
     (LAB, MASTERS),
 ];
 

@@ -1,11 +1,15 @@
 //! The main story on real API servers, step by step, each with its result.
 
+mod traffic;
+
 use crate::prerequisites;
 use anyhow::{Context as _, Result, bail, ensure};
+use asm_lab::dataplane::enclosure;
 use asm_lab::story::{AFTER_V3, ALL_V3, AUTHOR, EXPECTED, FLEET_SYNC, NAMESPACE, Story, condition, targets};
 use asm_lab::{AuditEntry, Lab, LabOptions, MESH};
 use serde_json::{Value, json};
 use std::future::Future;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Options of `cargo xtask demo`.
@@ -14,20 +18,30 @@ pub(crate) struct Args {
     /// Leave everything running at the end, until Ctrl-C, and say how to look around
     #[arg(long)]
     keep: bool,
+    /// Instead of the story: requests through real gateways and sidecars, in network namespaces of their own
+    #[arg(long, conflicts_with = "keep")]
+    traffic: bool,
 }
 
 /// Drift must be seen within this time after the write.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    prerequisites::check()?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let inside = enclosure::is_inside();
+    if !inside {
+        prerequisites::check()?;
+    }
+    if args.traffic && !inside {
+        return traffic::enclosed();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let (passed, failed) = runtime.block_on(demo(args))?;
+    let (passed, failed) =
+        runtime.block_on(async { if args.traffic { traffic::demo().await } else { demo(args).await } })?;
     anstream::println!("\n{passed} passed, {failed} failed");
     if failed > 0 {
         bail!("the demo failed");
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Counts and prints steps. After a failed one the rest is not run: each builds on the one before.

@@ -69,7 +69,7 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         let text = format!("{}\n", serde_json::to_string_pretty(&schema)?);
         files.insert(format!("docs/schemas/{}.json", name.to_lowercase()).into(), text);
     }
-    for (kind, schema) in kubectl_asm::output::schemas() {
+    for (kind, schema) in kubectl_asm::schemas::schemas() {
         let text = format!("{}\n", serde_json::to_string_pretty(&schema)?);
         files.insert(format!("docs/schemas/output/{}.json", kind.to_lowercase()).into(), text);
     }

@@ -36,7 +36,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Demo(args) => demo::run(&args),
+        Command::Demo(args) => match demo::run(&args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Test(args) => test::run(&args),
         Command::Lab(args) => lab::run(args),
         Command::Gen(args) => generate::run(&args),

@@ -7,7 +7,7 @@ use std::process::Command;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run what takes longer: every point of a crash, long idling, the demo
+    /// Also run what takes longer: every point of a crash, long idling, live traffic, the demos
     #[arg(long)]
     full: bool,
     /// Only units: no lab
@@ -17,6 +17,9 @@ pub(crate) struct Args {
 
 /// Crates whose tests need no lab.
 const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "xtask"];
+
+/// The module that holds Istio's samples; the version of `shared/tests/lint_samples.rs`.
+const ISTIO_SAMPLES: &str = "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad";
 
 pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::check()?;
@@ -28,6 +31,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.units {
         return Ok(());
     }
+    if args.full {
+        // Istio's samples stay in Istio's module: the test of them says that it is skipped where nobody has downloaded it.
+        step(
+            "download of Istio's samples",
+            Command::new("go").args(["mod", "download", ISTIO_SAMPLES]).env("GOFLAGS", "-mod=mod"),
+        )?;
+        step(
+            "samples",
+            &mut cargo(&["test", "--package", "asm-shared", "--features", "schema", "--test", "lint_samples"]),
+        )?;
+    }
     // Each lab test starts control planes of its own; more of them at a time only wait for each other.
     let mut lab = cargo(&["test", "--package", "asm-tests", "--", "--test-threads", "1"]);
     if args.full {
@@ -36,6 +50,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     step("lab", &mut lab)?;
     if args.full {
         step("demo", &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))?;
+        match asm_lab::dataplane::enclosure::unavailable() {
+            Some(why) => anstream::eprintln!("── demo --traffic skipped: {why}"),
+            None => {
+                step(
+                    "demo of traffic",
+                    &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo", "--traffic"]),
+                )?;
+            }
+        }
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
 use super::worker::TargetReport;
-use asm_shared::api::{FleetSyncStatus, HeldChange, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels};
+use asm_shared::api::{
+    FleetSyncStatus, HeldChange, HeldObject, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
 
@@ -63,6 +65,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
     let drifted = targets.iter().map(|target| target.drifted).sum();
     let frozen = targets.iter().map(|target| target.frozen).sum();
     let held_back = targets.iter().map(|target| target.held_back).sum();
+    let held_by_lint = targets.iter().map(|target| target.held_by_lint).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
     let verdicts = std::iter::once(ready).chain(verdicts);
@@ -74,6 +77,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
         drifted,
         frozen,
         held_back,
+        held_by_lint,
         problems: shown(&known.problems),
         problem_count: count(known.problems.len()),
         last_handled_reconcile_at: known.handled.clone(),
@@ -197,7 +201,7 @@ fn synced(known: &Known) -> Verdict {
         "Progressing"
     } else if reports(known).any(|(_, report)| !report.problems.is_empty()) {
         "SomeObjectsFailed"
-    } else if reports(known).any(|(_, report)| !report.held.is_empty() || report.hold.is_some()) {
+    } else if reports(known).any(|(_, report)| is_held(report)) {
         "HeldBack"
     } else if !known.problems.is_empty() {
         "SomeFilesWrong"
@@ -206,6 +210,24 @@ fn synced(known: &Known) -> Verdict {
     };
     notes.insert(0, join(late.into_iter()));
     verdict(labels::SYNCED, false, reason, notes.join("; "))
+}
+
+/// Is something held back, by the guard of load balancers, by lint, or because removals wait?
+fn is_held(report: &TargetReport) -> bool {
+    !report.held.is_empty() || !report.lint.is_empty() || report.hold.is_some()
+}
+
+/// What lint holds back on a target: where, what, and how many more.
+fn lint_note(report: &TargetReport) -> Option<String> {
+    let first = report.lint.first()?;
+    let more = report.lint.len() - 1;
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    Some(format!("{}: {} ({}){more}", first.at, first.message, first.rule))
+}
+
+/// One object that lint holds back on a target, for an Event.
+pub(super) fn told(target: &str, held: &HeldObject) -> String {
+    format!("{target}: {}: {} ({}); kubectl asm explain {} tells more", held.at, held.message, held.rule, held.rule)
 }
 
 fn why_not_synced(report: &TargetReport, known: &Known) -> String {
@@ -219,6 +241,9 @@ fn why_not_synced(report: &TargetReport, known: &Known) -> String {
     }
     if let Some(first) = report.held.first() {
         return first.message.clone();
+    }
+    if let Some(note) = lint_note(report) {
+        return note;
     }
     if let Some(hold) = &report.hold {
         return hold.clone();
@@ -270,16 +295,28 @@ fn drift(known: &Known) -> Verdict {
 }
 
 fn held(known: &Known) -> Verdict {
-    let held: Vec<(&str, String)> = reports(known)
-        .filter_map(|(name, report)| {
-            let first = report.held.first().map(|held| held.message.clone()).or_else(|| report.hold.clone())?;
-            Some((name, first))
-        })
-        .collect();
+    let held: Vec<(&str, String)> =
+        reports(known).filter_map(|(name, report)| Some((name, held_note(report)?))).collect();
     if held.is_empty() {
-        return verdict(labels::HELD_BACK, false, "NothingHeld", "nothing waits for an approval");
+        return verdict(labels::HELD_BACK, false, "NothingHeld", NOTHING_HELD);
     }
-    verdict(labels::HELD_BACK, true, "ApprovalNeeded", join(held.into_iter()))
+    let all: Vec<&TargetReport> = reports(known).map(|(_, report)| report).collect();
+    verdict(labels::HELD_BACK, true, held_reason(&all), join(held.into_iter()))
+}
+
+/// Said when nothing is held back.
+const NOTHING_HELD: &str = "nothing waits for an approval or for lint";
+
+fn held_note(report: &TargetReport) -> Option<String> {
+    let first = report.held.first().map(|held| held.message.clone());
+    first.or_else(|| lint_note(report)).or_else(|| report.hold.clone())
+}
+
+/// Approvals first: nothing else helps there.
+fn held_reason(reports: &[&TargetReport]) -> &'static str {
+    let needs_approval = reports.iter().any(|report| !report.held.is_empty());
+    let lint = reports.iter().any(|report| !report.lint.is_empty());
+    if lint && !needs_approval { "LintErrors" } else { "ApprovalNeeded" }
 }
 
 fn ready(known: &Known, verdicts: &[Verdict]) -> Verdict {
@@ -332,6 +369,7 @@ fn target_status(
     let problem =
         |problem: &SyncProblem| SyncProblem { at: share.cut(&problem.at), message: share.cut(&problem.message) };
     let held = |held: &HeldChange| HeldChange { message: share.cut(&held.message), ..held.clone() };
+    let lint = |held: &HeldObject| HeldObject { message: share.cut(&held.message), ..held.clone() };
     TargetStatus {
         name: name.to_owned(),
         revision: report.revision.as_deref().map(str::to_owned),
@@ -342,6 +380,8 @@ fn target_status(
         unhealthy: count(report.unhealthy.len()),
         held: report.held.iter().take(share.entries).map(held).collect(),
         held_back: count(report.held.len()),
+        lint: report.lint.iter().take(share.entries).map(lint).collect(),
+        held_by_lint: count(report.lint.len()),
         problems: report.problems.iter().take(share.entries).map(problem).collect(),
         problem_count: count(report.problems.len()),
     }
@@ -357,7 +397,7 @@ fn target_verdicts(report: &TargetReport, known: &Known) -> [Verdict; 5] {
             _ if known.suspended => "Suspended",
             TargetReport { blocked: Some(_), .. } => "Unavailable",
             report if !report.problems.is_empty() => "SomeObjectsFailed",
-            report if !report.held.is_empty() || report.hold.is_some() => "HeldBack",
+            report if is_held(report) => "HeldBack",
             _ => "Progressing",
         };
         verdict(labels::SYNCED, false, reason, why_not_synced(report, known))
@@ -371,9 +411,9 @@ fn target_verdicts(report: &TargetReport, known: &Known) -> [Verdict; 5] {
         Some((id, _)) => verdict(labels::DRIFTED, true, "DriftFound", format!("{id}; see kubectl asm drift")),
         None => verdict(labels::DRIFTED, false, "NoDrift", "nothing differs from Git"),
     };
-    let held = match report.held.first().map(|held| &held.message).or(report.hold.as_ref()) {
-        Some(message) => verdict(labels::HELD_BACK, true, "ApprovalNeeded", message.clone()),
-        None => verdict(labels::HELD_BACK, false, "NothingHeld", "nothing waits for an approval"),
+    let held = match held_note(report) {
+        Some(message) => verdict(labels::HELD_BACK, true, held_reason(&[report]), message),
+        None => verdict(labels::HELD_BACK, false, "NothingHeld", NOTHING_HELD),
     };
     let ready = if known.suspended {
         verdict(labels::READY, false, "Suspended", "suspended")

@@ -5,6 +5,7 @@
 mod conditions;
 mod events;
 mod inventory;
+mod lint;
 mod once;
 mod progress;
 mod status;

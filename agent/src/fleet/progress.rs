@@ -1,5 +1,5 @@
 //! How far each target is with a commit, so that make-before-break holds across API servers: routes wait for the
-//! workloads of every cluster, removals in a cluster wait for the routes. A dead target holds nobody up for long.
+//! workloads of every cluster, removals in a cluster wait until the mesh has the commit's routes and no others. A dead target holds nobody up for long.
 
 use asm_shared::fleet::Target;
 use asm_shared::plan::Stage;
@@ -18,6 +18,8 @@ pub(super) enum Reached {
     Stage(Stage),
     /// Everything is applied.
     Applied,
+    /// And the routes that have left Git are removed.
+    Rerouted,
     /// It could not be brought to this commit; nobody should wait for it.
     Failed,
 }
@@ -48,7 +50,7 @@ impl Progress {
         let mut board = self.0.subscribe();
         let arrived = board.wait_for(|board| {
             others.iter().all(|target| match board.get(target) {
-                Some((at, Reached::Applied | Reached::Failed)) => at == revision,
+                Some((at, Reached::Applied | Reached::Rerouted | Reached::Failed)) => at == revision,
                 Some((at, Reached::Stage(stage))) => at == revision && *stage > Stage::Workload,
                 None => false,
             })
@@ -57,9 +59,14 @@ impl Progress {
         let _ = tokio::time::timeout(PATIENCE, arrived).await;
     }
 
-    /// Is the mesh at this commit, so that nothing sends requests to what is about to be removed?
-    pub(super) fn routes_applied(&self, revision: &Arc<str>) -> bool {
-        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Applied)) if at == revision)
+    /// Has the mesh this commit's routes and no others, so that nothing sends requests to what is about to be removed?
+    pub(super) fn rerouted(&self, revision: &Arc<str>) -> bool {
+        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Rerouted)) if at == revision)
+    }
+
+    /// Did the mesh fail to get to this commit, or is something held back there?
+    pub(super) fn mesh_failed(&self, revision: &Arc<str>) -> bool {
+        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Failed)) if at == revision)
     }
 
     /// Waits until the board changes.

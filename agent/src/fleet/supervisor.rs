@@ -1,7 +1,7 @@
 //! One FleetSync: looks at the branch, turns a commit into orders for the targets, and gathers what they say.
 
 use super::at;
-use super::conditions::{Known, short, status};
+use super::conditions::{Known, short, status, told};
 use super::events::Events;
 use super::inventory::InventoryStore;
 use super::progress::Progress;
@@ -11,8 +11,8 @@ use crate::context::FleetContext;
 use crate::metrics::SyncOutcome;
 use crate::source::{self, Fetched, Source};
 use asm_shared::api::{
-    FleetSync, FleetSyncStatus, RevertOutcome, RevertRequest, RevertResult, RevertStatus, SourceStatus, SyncProblem,
-    labels,
+    FleetSync, FleetSyncStatus, LintMode, RevertOutcome, RevertRequest, RevertResult, RevertStatus, SourceStatus,
+    SyncProblem, labels,
 };
 use asm_shared::fleet::{FleetState, Problem, Target};
 use asm_shared::plan::{Desired, PruneLimits};
@@ -33,6 +33,8 @@ const GATHER: Duration = Duration::from_millis(100);
 const STATUS_RETRY: Duration = Duration::from_secs(2);
 /// Objects that one wish may name; the answer stands in the status, which stays small.
 const MOST_REVERTS: usize = 100;
+/// Objects held back by lint that one report makes Events for.
+const MOST_EVENTS: usize = 10;
 /// Reports on their way.
 const IN_FLIGHT: usize = 256;
 
@@ -55,8 +57,9 @@ struct Supervisor {
     targets: BTreeMap<Target, Running>,
     order_of_targets: Vec<Target>,
     state: Option<(Arc<str>, Arc<FleetState>)>,
-    /// Path inside the repository that `state` was read from.
+    /// Path inside the repository that `state` was read from, and what was done about errors in it.
     path: String,
+    lint: LintMode,
     known: Known,
     last_status: FleetSyncStatus,
     writer: StatusWriter,
@@ -126,6 +129,7 @@ impl Supervisor {
             order_of_targets: Vec::new(),
             state: None,
             path: String::new(),
+            lint: LintMode::default(),
             known: Known {
                 handled: previous.last_handled_reconcile_at.clone(),
                 reverted: previous.last_handled_revert.clone(),
@@ -166,7 +170,7 @@ impl Supervisor {
 
     /// Takes in a changed FleetSync. `true` when the branch is to be looked at now.
     fn wishes(&mut self, sync: Arc<FleetSync>) -> bool {
-        let source_changed = sync.spec.source != self.sync.spec.source;
+        let source_changed = sync.spec.source != self.sync.spec.source || sync.spec.lint != self.sync.spec.lint;
         let accept = |sync: &FleetSync| sync.annotations().get(source::ACCEPT_REVISION).cloned();
         let accepted = accept(&sync) != accept(&self.sync);
         self.sync = sync;
@@ -201,7 +205,7 @@ impl Supervisor {
             Ok(fetched) => {
                 self.known.source_error = None;
                 let known = self.state.as_ref().is_some_and(|(revision, _)| **revision == fetched.revision);
-                if !known || self.path != spec.path {
+                if !known || self.path != spec.path || self.lint != self.sync.spec.lint {
                     self.read(fetched, &spec.path).await;
                 }
                 // A wish is passed on also when there is no new commit.
@@ -232,14 +236,17 @@ impl Supervisor {
     async fn read(&mut self, fetched: Fetched, path: &str) {
         let revision: Arc<str> = fetched.revision.as_str().into();
         let (repository, rev, sub_path) = (fetched.repository.clone(), fetched.revision.clone(), path.to_owned());
+        let lint = self.sync.spec.lint;
         let read = tokio::task::spawn_blocking(move || {
             let repository = git2::Repository::open_bare(&repository).map_err(|error| error.message().to_owned())?;
             let tree =
                 asm_io::tree::CommitTree::open(&repository, &rev, &sub_path).map_err(|error| error.to_string())?;
-            Ok::<_, String>(FleetState::read(&tree))
+            let mut state = FleetState::read(&tree);
+            let took = super::lint::judge(&tree, &mut state, lint);
+            Ok::<_, String>((state, took))
         });
-        let state = match read.await {
-            Ok(Ok(state)) => state,
+        let (state, took) = match read.await {
+            Ok(Ok(read)) => read,
             Ok(Err(error)) => return self.source_failed("TreeUnreadable", error).await,
             Err(error) => {
                 return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await;
@@ -251,6 +258,8 @@ impl Supervisor {
             revision = short(&revision),
             objects = state.manifests.len(),
             problems = state.problems.len(),
+            held = state.held.iter().filter(|held| !held.leans).count(),
+            lint_ms = took.as_millis(),
             "new commit"
         );
         self.known.source = Some(SourceStatus {
@@ -268,6 +277,7 @@ impl Supervisor {
             self.events.publish(EventType::Warning, "FilesWrong", "Read", note).await;
         }
         path.clone_into(&mut self.path);
+        self.lint = lint;
         self.syncing_since = Some(Instant::now());
         self.state = Some((revision, Arc::new(state)));
         self.make_orders();
@@ -369,18 +379,32 @@ impl Supervisor {
             Word::News(target, news) => self.events.news(&target, news).await,
             Word::Report(report) => {
                 let Some(running) = self.targets.get_mut(&report.target) else { return };
-                let held_before = running.report.as_ref().map(|report| report.held.clone()).unwrap_or_default();
+                let before = running.report.as_ref();
+                let held_before = before.map(|report| report.held.clone()).unwrap_or_default();
                 let fresh: Vec<String> =
                     report.held.iter().filter(|h| !held_before.contains(h)).map(|h| h.message.clone()).collect();
+                let lint_before = before.map(|report| report.lint.clone()).unwrap_or_default();
+                let wrong = report.lint.iter().filter(|held| !lint_before.contains(held));
+                let wrong: Vec<String> = wrong.map(|held| told(report.target.name(), held)).collect();
                 let (sync, target) = (self.sync.name_any(), report.target.name());
                 self.context.metrics.drifted(&sync, target, u32::try_from(report.drift.len()).unwrap_or(u32::MAX));
-                self.context.metrics.held(&sync, target, u32::try_from(report.held.len()).unwrap_or(u32::MAX));
+                let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+                self.context.metrics.held(&sync, target, count(report.held.len()));
+                self.context.metrics.held_by_lint(&sync, target, count(report.lint.len()));
                 if report.is_synced() {
                     self.context.metrics.target_synced(&sync, target, Timestamp::now());
                 }
                 running.report = Some(*report);
                 for note in fresh {
                     self.events.publish(EventType::Warning, "HeldBack", "Plan", note).await;
+                }
+                let more = wrong.len().saturating_sub(MOST_EVENTS);
+                for note in wrong.into_iter().take(MOST_EVENTS) {
+                    self.events.publish(EventType::Warning, "LintErrors", "Lint", note).await;
+                }
+                if more > 0 {
+                    let note = format!("lint holds {more} more objects back; find them with: kubectl asm lint");
+                    self.events.publish(EventType::Warning, "LintErrors", "Lint", note).await;
                 }
             }
         }
@@ -398,7 +422,10 @@ impl Supervisor {
         let synced = reports.iter().filter(|report| report.is_synced()).count();
         let outcome = if synced == reports.len() {
             SyncOutcome::Synced
-        } else if reports.iter().any(|report| !report.held.is_empty() || report.hold.is_some()) {
+        } else if reports
+            .iter()
+            .any(|report| !report.held.is_empty() || !report.lint.is_empty() || report.hold.is_some())
+        {
             SyncOutcome::Held
         } else if synced > 0 {
             SyncOutcome::Partial

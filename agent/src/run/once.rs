@@ -88,6 +88,10 @@ fn describe(name: &str, word: &str, status: &FleetSyncStatus) -> String {
             let _ = writeln!(text, "    held back: {} {object}: {}", held.action, held.message);
         }
         more(&mut text, target.held_back, target.held.len(), "held back");
+        for held in &target.lint {
+            let _ = writeln!(text, "    {}: {} ({})", held.at, held.message, held.rule);
+        }
+        more(&mut text, target.held_by_lint, target.lint.len(), "held back by lint");
         for problem in &target.problems {
             let _ = writeln!(text, "    {}: {}", problem.at, problem.message);
         }

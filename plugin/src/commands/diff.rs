@@ -13,7 +13,6 @@ mod targets;
 mod value;
 
 pub(crate) use compare::Comparison;
-pub(crate) use loose::Given;
 pub(crate) use sides::wrong as value_error;
 pub(crate) use value::printable;
 

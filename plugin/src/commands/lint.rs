@@ -12,21 +12,23 @@ mod markdown;
 mod mending;
 mod paths;
 mod sarif;
+mod subject;
 
 use super::explain::unknown_rule;
-use crate::context::{Context, FleetRepo};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::live;
 use crate::output::{self, OutputFormat};
+use crate::watch;
 use crate::write::WriteArgs;
-use asm_shared::fleet::Tree;
 use asm_shared::lint::{Rule, Selection, Severity, rules_of};
 use clap::ValueEnum;
 use format::Format;
 pub(crate) use format::WORDS as FORMATS;
 use judgement::{Judge, Judgement};
 use std::path::{Path, PathBuf};
+use subject::Subject;
 
 /// Finds what is wrong with the fleet before anything is applied, without a cluster.
 ///
@@ -35,6 +37,9 @@ use std::path::{Path, PathBuf};
 ///
 /// What is right in spite of a rule is ignored with its reason: by a comment `# asm-lint: ignore[RULE] reason` on the line,
 /// or above the field or the document, and by `spec.lint.ignore` of fleet.yaml.
+///
+/// With --manifests, files that are in no fleet are judged: routes and gateways as the mesh's, workloads as those of the
+/// clusters that --cluster names, each with files of its own or all with the same.
 ///
 /// With --fix, what can be mended without changing what the files mean is mended; every other byte is kept.
 ///
@@ -53,6 +58,13 @@ use std::path::{Path, PathBuf};
 
   # one rule, one folder
   kubectl asm lint --rule destination-host mesh/routes
+
+  # while editing, until Ctrl-C
+  kubectl asm lint --watch
+
+  # manifests from elsewhere; two clusters, each with files of its own
+  kubectl asm lint --manifests k8s/
+  kubectl asm lint --manifests routes/ --cluster m1c1=apps/one --cluster m1c2=apps/two
 
 Output formats: json, yaml, name, sarif, junit, github, gitlab, markdown")]
 pub struct LintArgs {
@@ -75,6 +87,19 @@ pub struct LintArgs {
     /// Show only what holds for this target: `mesh` or a cluster's name; may be repeated
     #[arg(long = "target", value_name = "NAME")]
     targets: Vec<String>,
+
+    /// Manifests without a fleet.yaml instead of the fleet's: routes and gateways go to the mesh, workloads to every --cluster
+    /// without files of its own; may be repeated
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["paths", "fix", "base"])]
+    manifests: Vec<PathBuf>,
+
+    /// With --manifests: a cluster, and the manifests that are its own; may be repeated
+    #[arg(long, value_name = "NAME[=DIR]", conflicts_with_all = ["paths", "fix", "base"])]
+    cluster: Vec<String>,
+
+    /// Stay, and show the findings anew whenever files change, until Ctrl-C
+    #[arg(long, conflicts_with = "fix")]
+    watch: bool,
 
     /// Mend what can be mended safely
     #[arg(long)]
@@ -120,26 +145,55 @@ impl From<Least> for Severity {
 /// Runs it.
 pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
     let format = Format::choose(context.globals.output.as_deref())?;
-    let rules = rules(&args)?;
-    let repo = context.repo()?;
-    if let Some(fleet) = &repo.state.fleet {
+    if args.watch {
+        return watching(context, format, &args);
+    }
+    let (subject, judgement) = judge(context, &args)?;
+    show(context, format, &subject, &judgement)?;
+    outcome(&subject, &judgement)
+}
+
+/// Judges what is asked for.
+fn judge(context: &Context, args: &LintArgs) -> Result<(Subject, Judgement), CommandError> {
+    let rules = rules(args)?;
+    let subject = Subject::open(context, args)?;
+    if let Some(fleet) = &subject.state().fleet {
         // Checks the names.
         live::chosen(context, fleet, &args.targets)?;
     }
-    let selection = Selection {
-        severity: Some(args.severity.into()),
-        targets: args.targets,
-        paths: paths::inside(&repo.root, &args.paths)?,
+    let mut selection =
+        Selection { severity: Some(args.severity.into()), targets: args.targets.clone(), ..Selection::default() };
+    let judgement = match &subject {
+        Subject::Loose { .. } => Judge::new(rules, selection).judge(subject.tree(), Some(subject.state())).unmendable(),
+        Subject::Fleet(repo) => {
+            selection.paths = paths::inside(&repo.root, &args.paths)?;
+            let mut judge = Judge::new(rules, selection);
+            let base = judge.since(&repo.root, args.base.as_deref())?;
+            if args.fix {
+                mending::run(repo, &judge, base, args.new_only, args.unsafe_fixes, args.write)?
+            } else {
+                judge.judge(&repo.tree, Some(&repo.state)).compared(base, args.new_only)
+            }
+        }
     };
-    let mut judge = Judge::new(rules, selection);
-    let base = judge.since(&repo.root, args.base.as_deref())?;
-    let judgement = if args.fix {
-        mending::run(&repo, &judge, base, args.new_only, args.unsafe_fixes, args.write)?
-    } else {
-        judge.judge(&repo.tree, Some(&repo.state)).compared(base, args.new_only)
-    };
-    show(context, format, &repo, &judgement)?;
-    outcome(&repo, &judgement)
+    Ok((subject, judgement))
+}
+
+/// Shows the findings anew while files change.
+fn watching(context: &Context, format: Format, args: &LintArgs) -> Result<Exit, CommandError> {
+    if format != Format::Human {
+        return Err(CommandError::usage("--watch shows pages for people: leave -o out"));
+    }
+    // What is wrong with the command line is told once, and not on every page.
+    let (subject, _) = judge(context, args)?;
+    watch::run(context, &subject.watched(), || {
+        let page = judge(context, args).map(|(subject, judgement)| {
+            let page = human::page(&judgement, &judgement.files(subject.tree()), context.ui().stdout_has_color());
+            let wrong = outcome(&subject, &judgement).err();
+            page + &wrong.map(|error| format!("\n{}", watch::told(&error))).unwrap_or_default()
+        });
+        page.unwrap_or_else(|error| watch::told(&error))
+    })
 }
 
 /// What a commit brings in over a base, as Markdown of at most `budget` characters.
@@ -155,9 +209,9 @@ fn rules(args: &LintArgs) -> Result<Vec<&'static Rule>, CommandError> {
     rules_of(&args.rules, &args.ignored).map_err(|error| unknown_rule(&error.id))
 }
 
-fn show(context: &Context, format: Format, repo: &FleetRepo, judgement: &Judgement) -> Result<(), CommandError> {
+fn show(context: &Context, format: Format, subject: &Subject, judgement: &Judgement) -> Result<(), CommandError> {
     let ui = context.ui();
-    let files = judgement.files(&repo.tree as &dyn Tree);
+    let files = judgement.files(subject.tree());
     match format {
         Format::Human => {
             ui.data(&human::page(judgement, &files, ui.stdout_has_color()));
@@ -166,23 +220,20 @@ fn show(context: &Context, format: Format, repo: &FleetRepo, judgement: &Judgeme
         Format::Json => output::print(ui, OutputFormat::Json, &document::of(judgement)?)?,
         Format::Yaml => output::print(ui, OutputFormat::Yaml, &document::of(judgement)?)?,
         Format::Name => ui.data(&human::names(judgement)),
-        Format::Sarif => {
-            let log = sarif::log(judgement, &files, &paths::in_git(&repo.root));
-            output::print(ui, OutputFormat::Json, &log)?;
-        }
+        Format::Sarif => output::print(ui, OutputFormat::Json, &sarif::log(judgement, &files, &subject.in_git()))?,
         Format::Junit => ui.data(&junit::page(judgement)),
-        Format::Github => ui.data(&github::commands(judgement, &paths::in_git(&repo.root))),
-        Format::Gitlab => {
-            output::print(ui, OutputFormat::Json, &gitlab::report(judgement, &paths::in_git(&repo.root)))?
-        }
+        Format::Github => ui.data(&github::commands(judgement, &subject.in_git())),
+        Format::Gitlab => output::print(ui, OutputFormat::Json, &gitlab::report(judgement, &subject.in_git()))?,
         Format::Markdown => ui.data(&markdown::page(judgement, markdown::BUDGET)),
     }
     Ok(())
 }
 
 /// The exit: a fleet file that cannot be used means that nothing else was judged.
-fn outcome(repo: &FleetRepo, judgement: &Judgement) -> Result<Exit, CommandError> {
-    if let Err(error) = repo.fleet() {
+fn outcome(subject: &Subject, judgement: &Judgement) -> Result<Exit, CommandError> {
+    if let Subject::Fleet(repo) = subject
+        && let Err(error) = repo.fleet()
+    {
         return Err(error.hinted("no other file was judged"));
     }
     let bad = judgement.findings.iter().any(|finding| finding.severity >= Severity::Warning);

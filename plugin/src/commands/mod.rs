@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod complete;
 pub mod completion;
 pub mod diff;
+pub mod doctor;
 pub mod drift;
 pub mod explain;
 pub mod freeze;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod suspend;
 pub mod sync;
 pub mod unfreeze;
+pub mod verify;
 pub mod version;
 
 use crate::context::Context;
@@ -52,7 +54,11 @@ pub enum Command {
     Graph(graph::GraphArgs),
     Diff(diff::DiffArgs),
     #[command(subcommand)]
+    Doctor(doctor::DoctorCommand),
+    #[command(subcommand)]
     Pr(pr::PrCommand),
+    // Its flags are many; the other verbs should not carry their size.
+    Verify(Box<verify::VerifyArgs>),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
     Adopt(adopt::AdoptArgs),
@@ -82,7 +88,9 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Explain(args) => explain::run(context, args),
         Command::Graph(args) => graph::run(context, args),
         Command::Diff(args) => diff::run(context, args),
+        Command::Doctor(command) => doctor::run(context, command),
         Command::Pr(command) => pr::run(context, command),
+        Command::Verify(args) => verify::run(context, *args),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
         Command::Adopt(args) => adopt::run(context, args),

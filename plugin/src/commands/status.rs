@@ -82,6 +82,7 @@ fn is_well(sync: &FleetSync) -> bool {
         && is_true(&status.conditions, labels::READY)
         && status.drifted == 0
         && status.held_back == 0
+        && status.held_by_lint == 0
 }
 
 /// Is the status about the newest spec?

@@ -2,8 +2,7 @@
 
 mod schema;
 
-pub use schema::schemas;
-pub(crate) use schema::with_type;
+pub(crate) use schema::{schema, with_type};
 
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -65,7 +64,7 @@ pub(crate) fn unknown(word: &str, allowed: &[&str]) -> CommandError {
     })
 }
 
-/// What a command prints with `-o json`, beside `apiVersion` and `kind`. Its schema is published: see [`schemas`].
+/// What a command prints with `-o json`, beside `apiVersion` and `kind`. Its schema is published: see `crate::schemas`.
 pub trait Document: Serialize + JsonSchema {
     /// The `kind`.
     const KIND: &'static str;

@@ -189,7 +189,11 @@ fn answer(method: &str, target: &str, body: &[u8], state: &Mutex<State>, reactio
         );
     }
     if is_list
-        && (!items.is_empty() || !path.contains("/namespaces/") || plural.contains("sync") || plural.contains("report"))
+        && (!items.is_empty()
+            || !path.contains("/namespaces/")
+            || plural.contains("sync")
+            || plural.contains("report")
+            || ["pods", "events", "daemonsets"].contains(&plural))
     {
         let number = |name| parameter(query, name).and_then(|text| text.parse::<usize>().ok());
         let from = number("continue").unwrap_or(0);

@@ -49,6 +49,8 @@ fn the_main_story() {
             &["route", "split", "reviews", "--subset", "v1,v2,v3", "--to", "v1=90,v3=10"],
             &["route", "fault", "reviews", "--delay", "2s=10"],
             &["app", "place", "reviews-v3=m1c2", "details=m1c1"],
+            &["route", "mirror", "reviews", "--to", "reviews@v3", "--percent", "10"],
+            &["route", "weight", "reviews", "v1=50", "v3=50"],
         ],
     );
 }

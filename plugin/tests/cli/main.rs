@@ -14,6 +14,7 @@ mod confirmation;
 mod contract;
 mod diff;
 mod diff_formats;
+mod doctor_clb_access;
 mod drift_ways;
 mod forge_server;
 mod gateway;
@@ -22,6 +23,7 @@ mod import;
 mod kubeconfig;
 mod lint;
 mod lint_clean;
+mod lint_loose;
 mod pull_requests;
 mod pull_requests_git;
 mod route_rules;
@@ -29,6 +31,7 @@ mod route_steps;
 mod routes;
 #[cfg(unix)]
 mod terminal;
+mod verify;
 mod watch;
 #[cfg(unix)]
 mod wizard;

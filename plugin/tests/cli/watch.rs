@@ -97,3 +97,22 @@ fn loose_manifests_and_what_cannot_be_watched() {
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run}");
     }
 }
+
+#[test]
+fn findings_follow_the_files() {
+    let world = fleet();
+    let mut watching = Watching::start(&world, &["lint", "--watch", "--rule", "regex"]);
+    watching.until("nothing found");
+    world.write(
+        "mesh/route.yaml",
+        &ROUTE.replace("hosts:", "gateways: [mesh]\n  hosts:").replace("timeout: 1s", "match: [{uri: {regex: 'a**'}}]"),
+    );
+    assert!(watching.until("1 error in 1 file").contains("error[regex]"));
+    world.write("mesh/route.yaml", ROUTE);
+    watching.until("nothing found");
+    assert_eq!(watching.end(), Some(0));
+    for wrong in [&["-o", "json"][..], &["--fix"], &["--rule", "no-such"]] {
+        let run = world.run(&[&["lint", "--watch"], wrong].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run}");
+    }
+}

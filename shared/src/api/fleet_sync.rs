@@ -38,6 +38,10 @@ pub struct FleetSyncSpec {
     /// Limits on removing objects that have left Git.
     #[serde(default)]
     pub prune: PruneSpec,
+    /// What to do about objects in which lint finds an error: leave them as they run, or apply them all the same. Default:
+    /// `HoldBack`.
+    #[serde(default)]
+    pub lint: LintMode,
     /// Stop applying. Drift is still reported.
     #[serde(default)]
     pub suspend: bool,
@@ -149,6 +153,16 @@ pub enum DriftMode {
     Correct,
 }
 
+/// What to do about objects in which lint finds an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LintMode {
+    /// Leave what runs of them as it is until a commit mends them; apply everything else.
+    #[default]
+    HoldBack,
+    /// Apply what can be read, right or wrong.
+    Off,
+}
+
 /// Limits on removing objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -211,6 +225,9 @@ pub struct FleetSyncStatus {
     /// Changes that wait for an approval, over all targets.
     #[serde(default)]
     pub held_back: u32,
+    /// Objects that lint holds back, over all targets.
+    #[serde(default)]
+    pub held_by_lint: u32,
     /// The first problems of the commit's files, with file and line.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<SyncProblem>,
@@ -274,6 +291,12 @@ pub struct TargetStatus {
     /// How many wait in all.
     #[serde(default)]
     pub held_back: u32,
+    /// The first objects that lint holds back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lint: Vec<HeldObject>,
+    /// How many there are in all.
+    #[serde(default)]
+    pub held_by_lint: u32,
     /// The first objects that could not be applied or read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<SyncProblem>,
@@ -301,6 +324,26 @@ pub struct HeldChange {
     #[serde(default)]
     pub addresses: Vec<String>,
     /// Why it is held back and what to do.
+    pub message: String,
+}
+
+/// An object that is left as it runs because lint finds an error in what Git says of it, or because it would rely on such
+/// an object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldObject {
+    /// `Kind.group`.
+    pub kind: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// ID of the rule; `kubectl asm explain RULE` tells more.
+    pub rule: String,
+    /// `file:line:column` in the repository.
+    pub at: String,
+    /// What is wrong and what to do.
     pub message: String,
 }
 

@@ -224,7 +224,7 @@ pub const ANNOTATIONS: &[Annotation] = &[
     row("loadbalancer-slave-zoneid", Text, Fixed, Unknown),
     row("loadbalancer-ip-version", AnyCase(&["ipv4", "ipv6", "dualstack"]), Fixed, Fixed).or("ipv4"),
     row("loadbalancer-ip", Address, Fixed, Unknown),
-    row("loadbalancer-network-type", Words(&["classic", "vpc"]), Fixed, Unknown),
+    row("loadbalancer-network-type", Words(&["classic", "vpc"]), Fixed, Unknown).since("2.12.4"),
     row("loadbalancer-resource-group-id", Id("rg-"), Fixed, Fixed),
     row("loadbalancer-force-override-listeners", Words(&["true", "false"]), Mutable, Mutable),
     row("loadbalancer-name", Text, Mutable, Mutable),

@@ -26,7 +26,7 @@ pub use app::{AddApp, AddBookinfo, MoveApp, PlaceApp, RemoveApp, ServiceAnnotati
 pub use bookinfo::{BOOKINFO, Service as BookinfoService};
 pub use clb::{
     AddClb, AddressType, Addresses, ChargeType, ClbPlace, ClbPort, ClbSettings, ExternalTrafficPolicy, FinishClb,
-    LoadBalancerPort, LoadBalancerService, REPLACES, RemoveClb, ReplaceClb, Replacement,
+    FixClbAccess, LoadBalancerPort, LoadBalancerService, REPLACES, RemoveClb, ReplaceClb, Replacement, UnreachedClb,
 };
 pub use cluster::{AddCluster, RemoveCluster};
 pub(crate) use edit::Edited;

@@ -2,6 +2,7 @@
 //! simulator make of a fleet, they make of these too.
 
 use super::manifests::{self, Source};
+use super::parse::is_marked;
 use super::{Cluster, FileError, Fleet, FleetSpec, FleetState, Mesh, Metadata, Position, Problem, Target, Tree};
 use super::{file, objects};
 use crate::object::kinds::{self, Place};
@@ -39,7 +40,7 @@ impl FleetState {
         let shared: Vec<Target> = clusters.iter().map(|name| Target::Cluster(Arc::from(*name))).collect();
         let mut sources = Vec::new();
         for folder in folders {
-            read(folder, &shared, &mut sources, &mut state.problems);
+            read(folder, &shared, &mut sources, &mut state.marked, &mut state.problems);
         }
         let wanted = manifests::assemble(&sources, &mut state.problems);
         let ordered = wanted.into_values().flat_map(|wanted| wanted.manifests.into_values());
@@ -91,7 +92,21 @@ fn fleet(folders: &[LooseFolder<'_>], clusters: &[&str]) -> Fleet {
     }
 }
 
-fn read(folder: &LooseFolder<'_>, shared: &[Target], sources: &mut Vec<Source>, problems: &mut Vec<Problem>) {
+/// How a file of a folder of manifests is called where problems and places are told.
+pub fn loose_path(folder: &str, path: &str) -> String {
+    match folder.trim_end_matches('/') {
+        "" if folder.is_empty() => path.to_owned(),
+        folder => format!("{folder}/{path}"),
+    }
+}
+
+fn read(
+    folder: &LooseFolder<'_>,
+    shared: &[Target],
+    sources: &mut Vec<Source>,
+    marked: &mut Vec<Arc<str>>,
+    problems: &mut Vec<Problem>,
+) {
     let own: Option<Arc<[Target]>> = folder.cluster.map(|name| Arc::from([Target::Cluster(Arc::from(name))]));
     // What cannot be read may be meant for any of them.
     let all = own.as_deref().map_or_else(|| [&[Target::Mesh], shared].concat(), <[Target]>::to_vec);
@@ -105,11 +120,11 @@ fn read(folder: &LooseFolder<'_>, shared: &[Target], sources: &mut Vec<Source>, 
         }
     };
     for path in paths.iter().filter(|path| is_manifest(path)) {
-        let file: Arc<str> = match folder.name {
-            "" => path.clone(),
-            name => format!("{}/{path}", name.trim_end_matches('/')).into(),
-        };
+        let file: Arc<str> = loose_path(folder.name, path).into();
         let text = folder.tree.read(path);
+        if text.as_deref().is_ok_and(is_marked) {
+            marked.push(file.clone());
+        }
         let text = text.map_err(|error| FileError { line: 1, column: 1, message: error.reason, hint: None });
         let documents = text.and_then(|text| yaml::read(&text, &Limits::default()).map_err(FileError::from));
         let documents = documents.unwrap_or_else(|error| {

@@ -28,12 +28,12 @@ pub use file::{
 };
 pub use frozen::Freeze;
 pub(crate) use frozen::path as frozen_path;
-pub use loose::{LooseFolder, ONLY_CLUSTER};
+pub use loose::{LooseFolder, ONLY_CLUSTER, loose_path};
 pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};
 pub use route_test::{RouteTest, RouteTestCase, RouteTestExpectation, RouteTestRequest, RouteTestSpec};
 pub use schema::json_schemas;
-pub use state::{FleetState, Manifest, Target};
+pub use state::{FleetState, HeldManifest, Manifest, Target};
 pub use tree::{MemoryTree, Part, Tree, TreeError};

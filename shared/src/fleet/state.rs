@@ -92,6 +92,30 @@ pub struct FleetState {
     pub marked: Vec<Arc<str>>,
     /// Everything that is wrong, ordered by position.
     pub problems: Vec<Problem>,
+    /// Those of the manifests that are not to be applied, and those that rely on them (`lint::hold_back`); empty as read.
+    pub held: Vec<HeldManifest>,
+}
+
+/// An object that lint keeps from being applied.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldManifest {
+    /// Where it would go.
+    pub target: Target,
+    /// What it is.
+    pub id: ObjectId,
+    /// Is it right by itself, and refers to something that is held back? Then it is applied as long as it does not rely on
+    /// more of that than what runs.
+    pub leans: bool,
+    /// Where the fault is.
+    pub position: Position,
+    /// ID of the rule.
+    pub rule: &'static str,
+    /// What is wrong and why.
+    pub message: String,
+    /// The next step.
+    pub hint: Option<String>,
+    /// `apiVersion` as written.
+    pub api_version: Arc<str>,
 }
 
 impl FleetState {
@@ -121,6 +145,11 @@ impl FleetState {
         let first = self.manifests.partition_point(|manifest| manifest.target < *target);
         let last = self.manifests.partition_point(|manifest| manifest.target <= *target);
         self.manifests.get(first..last).unwrap_or_default().iter()
+    }
+
+    /// What of a target is held back or leans on something that is.
+    pub fn held_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a HeldManifest> {
+        self.held.iter().filter(move |held| held.target == *target)
     }
 
     /// Does any problem stand in the way of this target? (A broken file anywhere that feeds it, or the fleet file.)

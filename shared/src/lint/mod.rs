@@ -29,7 +29,7 @@ pub use compare::{Compared, compare};
 pub use excerpt::{Excerpt, SourceText};
 pub use finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 pub use fix::{Mended, mend};
-pub use hold_back::hold_back;
+pub use hold_back::{errors, hold_back};
 pub use registry::{RULES, all, find};
 pub use rounds::{Fixed, Made, fix};
 pub use rule::{Rule, Status};

@@ -13,7 +13,7 @@ mod union;
 pub use approval::consent;
 pub use danger::{Danger, of_change, of_delete, wants_look};
 pub use order::{Stage, removal_order, stage_of};
-pub use reference::{DestinationRefs, subsets_of};
+pub use reference::{DestinationRefs, relies_on_more, subsets_of};
 pub use target::{
     Applied, Desired, DesiredObject, FrozenField, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan,
 };

@@ -1,5 +1,6 @@
 //! What a VirtualService refers to: destinations with their subsets, and which DestinationRules define those.
 
+use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -54,6 +55,25 @@ impl DestinationRefs {
     }
 }
 
+/// Does an object refer to more than the live one does (a destination, a subset with its labels)? What is not known of a kind
+/// counts as more.
+pub fn relies_on_more(kind: &GroupKind, wanted: &Value, live: Option<&Value>) -> bool {
+    let Some(live) = live else { return true };
+    if kind.is(kinds::ISTIO_NETWORKING, "VirtualService") {
+        return !DestinationRefs::of(wanted).0.is_subset(&DestinationRefs::of(live).0);
+    }
+    if kind.is(kinds::ISTIO_NETWORKING, "DestinationRule") {
+        let parts = |rule: &Value| {
+            let subsets = rule.pointer("/spec/subsets").and_then(Value::as_array);
+            let part = |subset: &Value| (subset.get("name").cloned(), subset.get("labels").cloned());
+            subsets.into_iter().flatten().map(part).collect::<Vec<_>>()
+        };
+        let (known, host) = (parts(live), |rule: &Value| rule.pointer("/spec/host").cloned());
+        return host(wanted) != host(live) || parts(wanted).iter().any(|part| !known.contains(part));
+    }
+    true
+}
+
 fn namespace(object: &Value) -> &str {
     object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
 }
@@ -79,5 +99,19 @@ mod tests {
         assert!(!refs.needs(&rule("shop", "reviews", "v2")));
         assert!(!refs.needs(&rule("other", "reviews", "v3")));
         assert!(!refs.needs(&rule("shop", "audit", "v3")));
+    }
+
+    #[test]
+    fn a_changed_route_relies_on_more_only_with_another_destination() {
+        let route = |subset: &str, weight: u32| json!({"spec": {"http": [{"route": [{"destination": {"host": "a", "subset": subset}, "weight": weight}]}]}});
+        let kind = GroupKind::new(kinds::ISTIO_NETWORKING, "VirtualService");
+        assert!(!relies_on_more(&kind, &route("v1", 10), Some(&route("v1", 90))));
+        assert!(relies_on_more(&kind, &route("v2", 10), Some(&route("v1", 10))));
+        assert!(relies_on_more(&kind, &route("v1", 10), None));
+        let rule =
+            |label: &str| json!({"spec": {"host": "a", "subsets": [{"name": "v1", "labels": {"version": label}}]}});
+        let kind = GroupKind::new(kinds::ISTIO_NETWORKING, "DestinationRule");
+        assert!(!relies_on_more(&kind, &rule("v1"), Some(&rule("v1"))));
+        assert!(relies_on_more(&kind, &rule("v2"), Some(&rule("v1"))));
     }
 }

@@ -3,7 +3,7 @@
 use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
 use crate::drift::{Fingerprint, desired_hash};
-use crate::fleet::{Approval, FleetState, Freeze, Position, Target};
+use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
 use crate::object::{FieldPath, GroupKind, ObjectId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -22,6 +22,10 @@ pub struct Desired {
     /// No file that feeds this target has a problem. Without it nothing is removed: an object may be missing only
     /// because its file cannot be read.
     pub complete: bool,
+    /// Of the objects those that lint holds back, with why: what runs of them stays.
+    pub held: BTreeMap<ObjectId, Vec<HeldManifest>>,
+    /// Of the objects those that refer to something that is held back.
+    pub leaning: BTreeMap<ObjectId, Vec<HeldManifest>>,
     /// Consents of this commit.
     pub approvals: Arc<[Approval]>,
 }
@@ -88,9 +92,19 @@ impl Desired {
             revision: revision.clone(),
             objects,
             complete: state.problems_of(target).next().is_none(),
+            held: by_object(state.held_of(target).filter(|held| !held.leans)),
+            leaning: by_object(state.held_of(target).filter(|held| held.leans)),
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
         }
     }
+}
+
+fn by_object<'a>(held: impl Iterator<Item = &'a HeldManifest>) -> BTreeMap<ObjectId, Vec<HeldManifest>> {
+    let mut found: BTreeMap<ObjectId, Vec<HeldManifest>> = BTreeMap::new();
+    for held in held {
+        found.entry(held.id.clone()).or_default().push(held.clone());
+    }
+    found
 }
 
 fn frozen_fields(freeze: &Freeze) -> impl Iterator<Item = FrozenField> {
@@ -156,6 +170,8 @@ pub struct Prune {
 pub enum Hold {
     /// Some of this target's files have problems.
     Incomplete,
+    /// Lint finds errors, perhaps because of what has left Git.
+    Lint,
     /// Git has no object left for this target.
     Empty,
     /// More than the budget allows.
@@ -174,6 +190,10 @@ impl Hold {
             Self::Incomplete => format!(
                 "{waiting} objects have left Git but stay: files of this target have problems, so they may be missing by \
                  mistake; mend the files first"
+            ),
+            Self::Lint => format!(
+                "{waiting} objects have left Git but stay: lint finds errors in what is left, which may need them; mend these \
+                 first"
             ),
             Self::Empty => format!(
                 "all {waiting} objects have left Git and stay: a target is never emptied by a commit; if that is meant, \
@@ -205,6 +225,8 @@ pub struct PruneLimits {
 pub struct TargetPlan {
     /// What to apply, by stage.
     pub apply: BTreeMap<Stage, Vec<(ObjectId, Reason)>>,
+    /// What would be applied if lint did not hold it back.
+    pub withheld: BTreeSet<ObjectId>,
     /// Objects that Git wants unchanged and that somebody touched: to be fetched and judged.
     pub suspects: Vec<ObjectId>,
     /// What to remove, in order.
@@ -240,6 +262,13 @@ impl TargetPlan {
                     continue;
                 }
             };
+            if desired.held.contains_key(id) {
+                if inventory.get(id).is_some_and(|applied| !untouched(applied, observed.get(id))) {
+                    plan.suspects.push(id.clone());
+                }
+                plan.withheld.insert(id.clone());
+                continue;
+            }
             plan.apply.entry(stage_of(&id.group_kind)).or_default().push((id.clone(), reason));
         }
         plan.removals(desired, inventory, observed, unlisted, limits);
@@ -273,6 +302,8 @@ impl TargetPlan {
         let allowed = limits.max_count.min(percent);
         self.hold = if !desired.complete {
             Some(Hold::Incomplete)
+        } else if !desired.held.is_empty() {
+            Some(Hold::Lint)
         } else if desired.objects.is_empty() && !limits.allow_empty {
             Some(Hold::Empty)
         } else if leaving.len() > allowed && !(desired.objects.is_empty() && limits.allow_empty) {

@@ -27,13 +27,12 @@ pub(crate) fn differences(question: &Question, judged: &Judged, outcome: &Outcom
         found.same("virtual host", &Some(judged.virtual_host.as_str()), &outcome.virtual_host);
     }
     match (judged.outcome.as_str(), answer) {
-        ("forward" | "no-cluster" | "no-endpoint" | "mixed", Answer::Forward(forward)) => {
-            destination(&mut found, question, judged, forward);
-        }
-        ("forward", Answer::Tcp(forward)) => destination(&mut found, question, judged, forward),
-        ("no-cluster", Answer::NoCluster(forward)) | ("no-endpoint", Answer::NoEndpoint(forward)) => {
-            found.among("cluster", &judged.cluster, forward.destinations.iter().map(|d| d.cluster.as_str()));
-        }
+        // Where weights decide, each destination has a state of its own.
+        (
+            "forward" | "no-cluster" | "no-endpoint" | "mixed",
+            Answer::Forward(forward) | Answer::NoCluster(forward) | Answer::NoEndpoint(forward),
+        )
+        | ("forward", Answer::Tcp(forward)) => destination(&mut found, question, judged, forward),
         ("redirect", Answer::Redirect { status, location }) => {
             found.same("status", &judged.status, status);
             found.same("location", &judged.location, location);

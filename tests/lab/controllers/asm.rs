@@ -84,7 +84,7 @@ impl Asm {
         }
     }
 
-    fn resource() -> ApiResource {
+    pub(crate) fn resource() -> ApiResource {
         let gvk = GroupVersionKind::gvk("istio.alibabacloud.com", "v1beta1", "IstioGateway");
         ApiResource::from_gvk_with_plural(&gvk, "istiogateways")
     }
@@ -169,7 +169,7 @@ impl Asm {
 
     async fn reconcile(&mut self, name: &str) -> Result<()> {
         let gateway = self.gateways.get(name).filter(|g| g.metadata.deletion_timestamp.is_none()).cloned();
-        let serverless = gateway.as_ref().is_some_and(|g| g.annotations().get(MANAGED).is_some_and(|v| v == "true"));
+        let serverless = gateway.as_ref().is_some_and(is_serverless);
 
         let uid = gateway.as_ref().filter(|_| serverless).and_then(|g| g.uid());
         let stale = self.addresses.iter().filter(|(u, n)| *n == name && Some(*u) != uid.as_ref());
@@ -283,6 +283,22 @@ impl Asm {
     }
 }
 
+/// Whether ASM runs a gateway outside the member clusters.
+pub(crate) fn is_serverless(gateway: &DynamicObject) -> bool {
+    gateway.annotations().get(MANAGED).is_some_and(|v| v == "true")
+}
+
+/// The four labels of a gateway's pods that selectors everywhere rely on.
+pub(crate) fn reserved_labels(gateway: &str) -> [(String, String); 4] {
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    [
+        label("app", &format!("istio-{gateway}")),
+        label("istio", gateway),
+        label("asm-system", "true"),
+        label("provider", "asm"),
+    ]
+}
+
 /// Whether this controller made an object. Labels do not say it: a hand-made second Service may carry them too.
 fn is_generated(object: &impl kube::Resource) -> bool {
     object.meta().managed_fields.iter().flatten().any(|m| m.manager.as_deref() == Some(MANAGER))
@@ -300,11 +316,11 @@ fn generated(gateway: &DynamicObject, cluster_id: &str) -> Value {
     }
     let name = gateway.name_any();
     let full = format!("istio-{name}");
-    let selector = json!({"app": full, "istio": name, "asm-system": "true", "provider": "asm"});
+    let selector: Value = reserved_labels(&name).into_iter().collect();
     let strings = |key: &str| spec.get(key).and_then(Value::as_object).cloned().unwrap_or_default();
     let with = |extra: Map<String, Value>| {
         let mut all = extra;
-        // The four keys are reserved: selectors everywhere rely on them.
+        // The four keys are reserved.
         all.extend(selector.as_object().cloned().unwrap_or_default());
         all
     };

@@ -7,6 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
 
 /// One account's load balancers as one cluster sees them (`Lab::cloud`). Addresses are never given twice, so a test
 /// can tell a load balancer that was kept from one that was made again.
@@ -14,6 +15,8 @@ use sha2::{Digest as _, Sha256};
 pub struct Cloud {
     cluster: String,
     state: Arc<Mutex<State>>,
+    /// Counts changes of what exists.
+    changes: Arc<watch::Sender<u64>>,
 }
 
 /// CLB or NLB.
@@ -118,13 +121,19 @@ struct State {
 impl Cloud {
     pub(crate) fn new(cluster: &str, members: &[String]) -> Self {
         let state = State { members: members.to_vec(), ..State::default() };
-        Self { cluster: cluster.to_owned(), state: Arc::new(Mutex::new(state)) }
+        let changes = Arc::new(watch::Sender::new(0));
+        Self { cluster: cluster.to_owned(), state: Arc::new(Mutex::new(state)), changes }
     }
 
     /// The same account, seen from another cluster.
     #[must_use]
     pub fn of(&self, cluster: &str) -> Self {
-        Self { cluster: cluster.to_owned(), state: Arc::clone(&self.state) }
+        Self { cluster: cluster.to_owned(), ..self.clone() }
+    }
+
+    /// Wakes whenever a load balancer of the account comes, goes or changes.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The load balancers that exist and that this cluster made or uses.
@@ -205,6 +214,8 @@ impl Cloud {
             attributes,
         };
         state.alive.push(made.clone());
+        drop(state);
+        self.changed();
         made
     }
 
@@ -213,6 +224,8 @@ impl Cloud {
         let Some(at) = state.alive.iter().position(|lb| lb.id == id) else { return false };
         let load_balancer = state.alive.remove(at);
         state.deleted.push(DeletedLoadBalancer { load_balancer, time: Timestamp::now(), reason: reason.to_owned() });
+        drop(state);
+        self.changed();
         true
     }
 
@@ -224,6 +237,11 @@ impl Cloud {
         if let Some(lb) = self.state().alive.iter_mut().find(|lb| lb.id == id) {
             change(lb);
         }
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn record(&self, owner: Owner, load_balancer: Option<String>, kind: SyncKind) {

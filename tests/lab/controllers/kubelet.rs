@@ -1,11 +1,9 @@
-//! Simulated scheduler and kubelets of one cluster: pods are bound, get an address and are Ready; nothing runs.
+//! Simulated scheduler and kubelets of one cluster: pods are bound, get an address and are Ready. Nothing runs, unless the
+//! lab has a data plane.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -20,6 +18,7 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::follow::{Change, follow};
+use crate::dataplane::Pods;
 
 /// A pod with this annotation set to `"false"` runs but is not Ready.
 pub(crate) const READY_ANNOTATION: &str = "lab.kubectl-asm.io/ready";
@@ -35,6 +34,28 @@ pub(crate) struct Kubelet {
     pub(crate) index: usize,
     /// How long a pod takes to end.
     pub(crate) termination: Duration,
+    /// Runs something in the pods.
+    pub(crate) pods: Option<Arc<Pods>>,
+}
+
+/// Which pod has which number. A pod is looked at more than once before it shows its address, and must keep it.
+#[derive(Default)]
+struct Numbers(Mutex<(u32, HashMap<String, u32>)>);
+
+impl Numbers {
+    fn of(&self, pod: &Pod) -> u32 {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (next, given) = &mut *numbers;
+        *given.entry(pod.uid().unwrap_or_default()).or_insert_with(|| {
+            *next += 1;
+            *next - 1
+        })
+    }
+
+    fn forget(&self, pod: &Pod) {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.1.remove(&pod.uid().unwrap_or_default());
+    }
 }
 
 impl Kubelet {
@@ -48,11 +69,20 @@ impl Kubelet {
         let watch = follow(Api::<Pod>::all(client.clone()), watcher::Config::default(), to, |change| change);
         let this = Arc::new(self);
         let work = async {
-            let (given, permits) = (Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(PARALLEL)));
+            let (given, permits) = (Arc::new(Numbers::default()), Arc::new(Semaphore::new(PARALLEL)));
             // Pods whose end is under way: further changes of theirs ask for nothing more.
             let mut ending = HashSet::new();
             while let Some(change) = changes.recv().await {
-                let Change::Set(pod) = change else { continue };
+                let pod = match change {
+                    Change::Set(pod) => pod,
+                    Change::Gone(pod) => {
+                        given.forget(&pod);
+                        if let Some(pods) = this.pods.clone() {
+                            tokio::spawn(async move { pods.stop(&pod.uid().unwrap_or_default()).await });
+                        }
+                        continue;
+                    }
+                };
                 let ends = pod.metadata.deletion_timestamp.is_some();
                 if (ends && !ending.insert(pod.uid())) || (!ends && has_settled(&pod)) {
                     continue;
@@ -65,7 +95,7 @@ impl Kubelet {
         tokio::join!(watch, work);
     }
 
-    async fn handle(&self, client: &Client, pod: Pod, given: &AtomicU32, permits: &Semaphore) {
+    async fn handle(&self, client: &Client, pod: Pod, given: &Numbers, permits: &Semaphore) {
         let ends = pod.metadata.deletion_timestamp.is_some();
         if ends {
             tokio::time::sleep(self.termination).await;
@@ -127,11 +157,11 @@ impl Kubelet {
         Ok(())
     }
 
-    async fn run_pod(&self, client: &Client, pod: &Pod, given: &AtomicU32) -> Result<()> {
+    async fn run_pod(&self, client: &Client, pod: &Pod, given: &Numbers) -> Result<()> {
         let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
         let name = pod.name_any();
         // The address decides the node, so that it lies in the node's range.
-        let n = given.fetch_add(1, Ordering::Relaxed);
+        let n = given.of(pod);
         if pod.spec.as_ref().is_none_or(|s| s.node_name.is_none()) {
             let binding = json!({
                 "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
@@ -154,6 +184,9 @@ impl Kubelet {
             })
             .collect();
         let pod_ip = pod.status.as_ref().and_then(|s| s.pod_ip.clone()).unwrap_or_else(|| self.pod_ip(n));
+        if let Some(pods) = &self.pods {
+            pods.start(client, &self.cluster, pod, &pod_ip).await?;
+        }
         let status = json!({"metadata": {"uid": pod.uid()}, "status": {
             "phase": "Running", "podIP": pod_ip, "podIPs": [{"ip": pod_ip}],
             "hostIP": self.host(n % NODES + 1), "startTime": now,
@@ -223,7 +256,7 @@ mod tests {
     fn pod_addresses_do_not_repeat_within_or_between_clusters() {
         let mut seen = HashSet::new();
         for index in 0..4 {
-            let kubelet = Kubelet { cluster: "c".into(), index, termination: Duration::ZERO };
+            let kubelet = Kubelet { cluster: "c".into(), index, termination: Duration::ZERO, pods: None };
             for n in 0..10_000 {
                 let ip = kubelet.pod_ip(n);
                 assert!(ip.parse::<std::net::Ipv4Addr>().is_ok(), "{ip}");

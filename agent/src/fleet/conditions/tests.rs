@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::worker::TargetReport;
-use asm_shared::api::HeldChange;
+use asm_shared::api::{HeldChange, HeldObject};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use std::sync::Arc;
@@ -81,6 +81,37 @@ fn a_held_change_is_said_in_full() {
             "HeldBack=True/ApprovalNeeded: mesh: Service x loses 198.51.100.7",
         ]
     );
+}
+
+fn refused(name: &str) -> HeldObject {
+    HeldObject {
+        kind: "VirtualService.networking.istio.io".to_owned(),
+        namespace: Some("shop".to_owned()),
+        name: name.to_owned(),
+        rule: "destination-host".to_owned(),
+        at: "mesh/a.yaml:3:5".to_owned(),
+        message: format!("VirtualService shop/{name} is held back: no Service; name one"),
+    }
+}
+
+#[test]
+fn what_lint_holds_back_is_said_with_rule_and_place() {
+    let mut held = report("mesh", Some("old"));
+    held.lint = vec![refused("a"), refused("b")];
+    held.hold = Some("2 objects have left Git but stay".to_owned());
+    let known = known(vec![("mesh".to_owned(), Some(held)), synced("m1c1")]);
+    let why = "mesh: mesh/a.yaml:3:5: VirtualService shop/a is held back: no Service; name one (destination-host) (and 1 more)";
+    assert_eq!(
+        says(&known),
+        [
+            format!("Ready=False/HeldBack: {why}"),
+            format!("Synced=False/HeldBack: {why}"),
+            format!("HeldBack=True/LintErrors: {why}"),
+        ]
+    );
+    let status = status(&known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    assert_eq!((status.held_by_lint, status.held_back), (2, 0));
+    assert_eq!(status.targets[0].lint[1].name, "b");
 }
 
 #[test]

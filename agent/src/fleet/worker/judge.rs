@@ -129,6 +129,10 @@ impl Worker {
         wanted: &DesiredObject,
         found: Option<&Value>,
     ) -> bool {
+        if self.state.withheld.contains(id) {
+            self.judge_held(id, found);
+            return false;
+        }
         let Some(applied) = self.state.inventory.get(id).cloned() else { return true };
         if applied.hash != wanted.hash {
             // Not drift: Git wants something else by now.
@@ -171,7 +175,7 @@ impl Worker {
     }
 
     /// Notes a drift; what was noticed before keeps its time.
-    fn drifted(
+    pub(super) fn drifted(
         &mut self,
         id: &ObjectId,
         change: Change,

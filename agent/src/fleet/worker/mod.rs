@@ -3,6 +3,7 @@
 
 mod apply;
 mod judge;
+mod lint;
 mod pass;
 mod remove;
 mod report;
@@ -323,7 +324,7 @@ impl Worker {
                         waits_for_mesh = end.waits_for_mesh;
                         pass_at = backoff.next(end).map(|delay| Instant::now() + delay);
                         self.follow();
-                        self.report.settled = !waits_for_mesh;
+                        self.report.settled = !waits_for_mesh || self.progress.mesh_failed(&self.order.desired.revision);
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
@@ -331,8 +332,12 @@ impl Worker {
                     self.tell().await;
                 }
                 changed = board.changed(), if waits_for_mesh => {
-                    if changed.is_ok() && self.progress.routes_applied(&self.order.desired.revision) {
+                    if changed.is_ok() && self.progress.rerouted(&self.order.desired.revision) {
                         pass_at = Some(Instant::now());
+                    } else if self.progress.mesh_failed(&self.order.desired.revision) {
+                        // It may still get there; until then there is nothing more to wait for.
+                        self.report.settled = true;
+                        self.tell().await;
                     }
                 }
             }
@@ -381,6 +386,7 @@ impl Worker {
         next.wanted = desired.revision.clone();
         next.objects = desired.objects.len();
         next.fill(&self.state, declared_at);
+        next.lint = lint::held_objects(&desired, &self.state);
         let frozen = desired.frozen_at(Timestamp::now()).map(|(id, field)| (id.clone(), field.clone()));
         next.frozen = frozen.collect();
         next.blocked = self.state.unreachable().map(|failure| failure.message.clone());

@@ -1,14 +1,14 @@
 //! A pass: brings one target to one commit. Stage by stage, everything of a stage side by side, errors collected.
 
 use super::Worker;
-use super::remove::{Removal, remove};
+use super::remove::{Removal, look, remove};
 use super::stage::Round;
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Desired, DestinationRefs, Reason, Stage, TargetPlan};
+use asm_shared::plan::{Desired, DestinationRefs, Hold, Prune, Reason, Stage, TargetPlan, stage_of};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,6 +35,11 @@ impl PassEnd {
     }
 }
 
+/// Does it send requests to what other objects of the mesh and the clusters define?
+fn is_route(id: &ObjectId) -> bool {
+    stage_of(&id.group_kind) == Stage::VirtualService
+}
+
 impl Worker {
     /// Brings the target to the commit of the present order.
     pub(super) async fn pass(&mut self) -> PassEnd {
@@ -42,6 +47,7 @@ impl Worker {
         let mut end = PassEnd::default();
         self.state.problems.clear();
         self.state.held.clear();
+        self.state.waiting.clear();
         self.state.hold = None;
         let unlisted = self.unlisted(&desired, &mut end);
         let plan = self.state.plan(&desired, &unlisted, self.order.limits);
@@ -51,10 +57,21 @@ impl Worker {
         self.dirty |= !plan.forget.is_empty();
         // Looked at after the pass: what somebody touched stays reported, or is corrected if that is asked for by now.
         self.state.suspects.extend(plan.suspects.iter().cloned());
+        self.state.withheld.clone_from(&plan.withheld);
+        // Differences from an older commit: judged anew.
+        let drifted = plan.withheld.iter().filter(|id| self.state.drift.contains_key(*id));
+        let drifted: Vec<ObjectId> = drifted.cloned().collect();
+        self.state.suspects.extend(drifted);
 
         let wrote_routes = self.stages(&desired, &plan, &mut end).await;
-        let applied = end.is_clean() && self.state.held.is_empty();
-        let reached = if applied { Reached::Applied } else { Reached::Failed };
+        let whole = desired.complete && self.state.withheld.is_empty() && self.state.waiting.is_empty();
+        // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
+        let applied = end.is_clean() && self.state.held.is_empty() && whole && desired.held.is_empty();
+        let reached = match applied {
+            false => Reached::Failed,
+            true if plan.prune.iter().any(|prune| is_route(&prune.id)) => Reached::Applied,
+            true => Reached::Rerouted,
+        };
         self.progress.reached(&desired.target, &desired.revision, reached);
         self.removals(&desired, &plan, wrote_routes, applied, &mut end).await;
         if let Err(error) = self.save().await {
@@ -62,7 +79,7 @@ impl Worker {
             end.retry_soon = true;
         }
         let nothing_waits = self.state.held.is_empty() && self.state.hold.is_none() && !end.waits_for_mesh;
-        if end.is_clean() && nothing_waits && desired.complete {
+        if end.is_clean() && nothing_waits && whole {
             self.state.revision = Some(desired.revision.clone());
         }
         end
@@ -90,10 +107,11 @@ impl Worker {
         let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
         for stage in Stage::ALL {
             self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
-            let Some(mut items) = plan.apply.get(&stage).cloned() else { continue };
+            let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 self.progress.workloads(&self.order.members, &desired.revision).await;
             }
+            let mut items = self.without_leaning(desired, items, end).await;
             if stage == Stage::VirtualService {
                 items = self.without_broken_rules(desired, items, &broken_rules);
                 if wrote_rules && !items.is_empty() {
@@ -112,7 +130,7 @@ impl Worker {
         if unions.is_empty() {
             return wrote_routes;
         }
-        if !end.is_clean() {
+        if !end.is_clean() || self.keeps_a_route() {
             // Some route may still use the old subsets: the unions stay until a later pass has moved it.
             return wrote_routes;
         }
@@ -165,6 +183,9 @@ impl Worker {
         }
         if let Some(hold) = &plan.hold {
             self.state.hold = Some(hold.message(plan.prune.len()));
+            if *hold == Hold::Lint {
+                self.dangers(desired, plan).await;
+            }
             return;
         }
         if !applied {
@@ -172,19 +193,41 @@ impl Worker {
                 Some(format!("{} objects have left Git and stay until everything else is applied", plan.prune.len()));
             return;
         }
-        if desired.target != Target::Mesh && !self.progress.routes_applied(&desired.revision) {
+        if desired.target != Target::Mesh && !self.progress.rerouted(&desired.revision) {
             end.waits_for_mesh = true;
             self.state.hold = Some(format!(
-                "{} objects have left Git and stay until the mesh's routes are applied",
+                "{} objects have left Git and stay until the mesh has the commit's routes and no others, with nothing held back there",
                 plan.prune.len()
             ));
             return;
         }
-        if wrote_routes {
+        if wrote_routes || desired.target != Target::Mesh {
+            // A cluster waits for what the mesh has just written.
             tokio::time::sleep(PROPAGATION).await;
         }
+        let (routes, rest): (Vec<&Prune>, Vec<&Prune>) = plan.prune.iter().partition(|prune| is_route(&prune.id));
+        let before = (end.retry_soon, end.failed);
+        self.remove_all(desired, &routes, end).await;
+        if (end.retry_soon, end.failed) != before {
+            // A route that could not be removed still sends requests to the rest.
+            return;
+        }
+        if !routes.is_empty() {
+            self.progress.reached(&desired.target, &desired.revision, Reached::Rerouted);
+            if !rest.is_empty() {
+                tokio::time::sleep(PROPAGATION).await;
+            }
+        }
+        self.remove_all(desired, &rest, end).await;
+    }
+
+    /// Removes objects one after the other.
+    async fn remove_all(&mut self, desired: &Arc<Desired>, items: &[&Prune], end: &mut PassEnd) {
+        if items.is_empty() {
+            return;
+        }
         // Written down first: an agent that ends in between must not take its own removal for somebody's.
-        for prune in &plan.prune {
+        for prune in items {
             self.dirty |= self.state.about_to_remove(&prune.id);
         }
         if let Err(error) = self.save().await {
@@ -192,7 +235,7 @@ impl Worker {
             end.retry_soon = true;
             return;
         }
-        for prune in &plan.prune {
+        for prune in items {
             if !self.context.may_write() {
                 end.retry_soon = true;
                 return;
@@ -204,6 +247,18 @@ impl Worker {
             let resources = self.resources.clone();
             let outcome = remove(&resources, desired, prune, Timestamp::now()).await;
             self.removed(&prune.id, outcome, end);
+        }
+    }
+
+    /// What the removals that wait would lose, so that it is known before they can go on.
+    async fn dangers(&mut self, desired: &Arc<Desired>, plan: &TargetPlan) {
+        for prune in &plan.prune {
+            let resources = self.resources.clone();
+            match look(&resources, desired, prune, Timestamp::now()).await {
+                Ok(Some(Removal::Held(change))) => self.state.held.push(change),
+                Ok(_) => {}
+                Err(error) => self.count_error(&error),
+            }
         }
     }
 

@@ -31,22 +31,11 @@ pub(super) async fn remove(
     prune: &Prune,
     now: Timestamp,
 ) -> Result<Removal, ClusterError> {
+    if let Some(end) = look(resources, desired, prune, now).await? {
+        return Ok(end);
+    }
     let id = &prune.id;
     let api = resources.api(&id.group_kind, &prune.api_version, id.namespace.as_deref()).await?;
-    if wants_look(&id.group_kind) {
-        let Some(live) = api.get_opt(&id.name).await? else { return Ok(Removal::Gone) };
-        if live.metadata.uid.as_deref() != Some(&*prune.uid) {
-            return Ok(Removal::Stranger);
-        }
-        let live =
-            serde_json::to_value(&live).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
-        let inside = if id.group_kind.is("", "Namespace") { inside(resources, &id.name).await? } else { Vec::new() };
-        if let Some(danger) = of_delete(&id.group_kind, &live, &inside)
-            && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, now)
-        {
-            return Ok(Removal::Held(held(&danger, &desired.target, id, &why)));
-        }
-    }
     let params = DeleteParams {
         preconditions: Some(Preconditions { uid: Some(prune.uid.to_string()), resource_version: None }),
         propagation_policy: Some(PropagationPolicy::Background),
@@ -63,6 +52,31 @@ pub(super) async fn remove(
             }
         }
     }
+}
+
+/// Looks at an object that is to be removed. Gives back why it is not to be, if there is a reason.
+pub(super) async fn look(
+    resources: &Resources,
+    desired: &Desired,
+    prune: &Prune,
+    now: Timestamp,
+) -> Result<Option<Removal>, ClusterError> {
+    let id = &prune.id;
+    if !wants_look(&id.group_kind) {
+        return Ok(None);
+    }
+    let api = resources.api(&id.group_kind, &prune.api_version, id.namespace.as_deref()).await?;
+    let Some(live) = api.get_opt(&id.name).await? else { return Ok(Some(Removal::Gone)) };
+    if live.metadata.uid.as_deref() != Some(&*prune.uid) {
+        return Ok(Some(Removal::Stranger));
+    }
+    let live = serde_json::to_value(&live).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
+    let inside = if id.group_kind.is("", "Namespace") { inside(resources, &id.name).await? } else { Vec::new() };
+    let danger = of_delete(&id.group_kind, &live, &inside);
+    Ok(danger.and_then(|danger| {
+        let why = consent(&danger, &desired.target, id, &*desired.approvals, now).err()?;
+        Some(Removal::Held(held(&danger, &desired.target, id, &why)))
+    }))
 }
 
 /// The load balancers that live in a namespace, whoever made them.

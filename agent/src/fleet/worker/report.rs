@@ -1,7 +1,7 @@
 //! What a target tells about itself.
 
 use super::state::{Drift, TargetState};
-use asm_shared::api::{HeldChange, RevertStatus, SyncProblem};
+use asm_shared::api::{HeldChange, HeldObject, RevertStatus, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::FrozenField;
@@ -25,6 +25,8 @@ pub(crate) struct TargetReport {
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
     /// What waits for an approval.
     pub(crate) held: Vec<HeldChange>,
+    /// What lint holds back, and what waits for that.
+    pub(crate) lint: Vec<HeldObject>,
     /// What could not be synced.
     pub(crate) problems: Vec<SyncProblem>,
     /// Why the target cannot be worked on at all (credentials, unreachable, inventory).
@@ -53,6 +55,7 @@ impl TargetReport {
             drift: BTreeMap::new(),
             unhealthy: BTreeMap::new(),
             held: Vec::new(),
+            lint: Vec::new(),
             problems: Vec::new(),
             blocked: None,
             hold: None,

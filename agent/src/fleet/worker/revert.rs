@@ -82,6 +82,10 @@ impl Worker {
     async fn revert_one(&mut self, desired: &Arc<Desired>, id: &ObjectId) -> Answer {
         let failed = |message: &str| (RevertOutcome::Failed, Some(message.to_owned()));
         let Some(wanted) = desired.objects.get(id) else { return failed("it is not in this commit") };
+        if self.state.withheld.contains(id) {
+            let message = "lint holds it back, so Git has nothing right to put back; mend it and commit";
+            return (RevertOutcome::HeldBack, Some(message.to_owned()));
+        }
         if self.order.suspended {
             return failed("applying is suspended; go on with: kubectl asm resume");
         }
@@ -149,6 +153,8 @@ mod tests {
             revision: "r".into(),
             objects: ids.into_iter().map(|id| (id, object())).collect(),
             complete: true,
+            held: std::collections::BTreeMap::new(),
+            leaning: std::collections::BTreeMap::new(),
             approvals: Arc::new([]),
         }
     }

@@ -87,6 +87,10 @@ pub(crate) struct TargetState {
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
     /// Changes that wait for an approval.
     pub(crate) held: Vec<HeldChange>,
+    /// Objects that lint holds back and that run otherwise, or not at all.
+    pub(crate) withheld: BTreeSet<ObjectId>,
+    /// Objects that would rely on what lint holds back, and wait.
+    pub(crate) waiting: BTreeSet<ObjectId>,
     /// Objects that could not be applied, read or removed in the last pass.
     pub(crate) problems: Vec<SyncProblem>,
     /// Why removals wait.

@@ -6,75 +6,17 @@ use super::{DiffArgs, value::printable};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::live;
+use crate::loose::Given;
 use asm_io::loose::{self, Folder};
 use asm_io::tree::DirTree;
 use asm_shared::diff::{diff, diff_literally};
 use asm_shared::fleet::{Fleet, FleetState, ONLY_CLUSTER};
 use std::path::{Path, PathBuf};
 
-/// The files and the clusters of the command line.
-pub(crate) struct Given {
-    folders: Vec<Folder>,
-    /// Clusters without files of their own.
-    clusters: Vec<String>,
-}
-
-impl Given {
-    /// Reads `--manifests` and `--cluster`.
-    pub(crate) fn read(manifests: &[PathBuf], clusters: &[String]) -> Result<Self, CommandError> {
-        let mut given = Self {
-            folders: manifests.iter().map(|path| Folder { path: path.clone(), cluster: None }).collect(),
-            clusters: Vec::new(),
-        };
-        for text in clusters {
-            let (name, path) = text.split_once('=').map_or((text.as_str(), None), |(name, path)| (name, Some(path)));
-            if name.is_empty() || name == "mesh" || path == Some("") {
-                return Err(CommandError::usage(format!("--cluster {text}: not NAME or NAME=DIR"))
-                    .hinted("the mesh's manifests are given with --manifests"));
-            }
-            match path {
-                Some(path) => {
-                    given.folders.push(Folder { path: PathBuf::from(path), cluster: Some(name.to_owned()) });
-                }
-                None => given.clusters.push(name.to_owned()),
-            }
-        }
-        Ok(given)
-    }
-
-    fn all_clusters(&self) -> Vec<&str> {
-        let own = self.folders.iter().filter_map(|folder| folder.cluster.as_deref());
-        self.clusters.iter().map(String::as_str).chain(own).collect()
-    }
-
-    /// Fails when one of the folders is a fleet: it is read as one by `verb --repo`.
-    pub(crate) fn refuse_fleets(&self, verb: &str) -> Result<(), CommandError> {
-        let Some(folder) = self.folders.iter().find(|folder| folder.path.join("fleet.yaml").is_file()) else {
-            return Ok(());
-        };
-        let shown = folder.path.display();
-        let what = if verb == "diff" { "its own changes are" } else { "it is" };
-        Err(CommandError::usage(format!("{shown} is a fleet repository, not a folder of loose manifests"))
-            .hinted(format!("{what} shown by: kubectl asm {verb} --repo {shown}")))
-    }
-
-    /// What is given, for people.
-    pub(crate) fn label(&self) -> String {
-        let paths: Vec<String> = self.folders.iter().map(|folder| folder.path.display().to_string()).collect();
-        paths.join(", ")
-    }
-
-    /// The files that are given.
-    pub(crate) fn state(&self) -> Result<FleetState, CommandError> {
-        let clusters: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
-        loose::read(&self.folders, &clusters).map_err(|error| sides::wrong(&error))
-    }
-}
-
 /// Compares loose manifests with a revision, a folder, or what runs.
 pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
     let mut given = Given::read(&args.manifests, &args.cluster)?;
-    given.refuse_fleets("diff")?;
+    given.refuse_fleets("its own changes are shown by: kubectl asm diff")?;
     let other = args.against.as_deref().map(|against| against_folder(against, Path::new(against)));
     let fleet = match other {
         // Between two folders it does not matter what the only cluster is called.
@@ -124,14 +66,7 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
 
 /// The folders of the right side.
 pub(super) fn folders(args: &DiffArgs) -> Result<Vec<PathBuf>, CommandError> {
-    let paths = Given::read(&args.manifests, &args.cluster)?.folders.into_iter().map(|folder| folder.path);
-    // Of a file, the folder: editors replace files.
-    let folder = |path: PathBuf| match path.parent().filter(|_| path.is_file()) {
-        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
-        Some(parent) => parent.to_owned(),
-        None => path,
-    };
-    Ok(paths.map(folder).collect())
+    Ok(Given::read(&args.manifests, &args.cluster)?.watched())
 }
 
 /// What `--against` names when it is no revision.

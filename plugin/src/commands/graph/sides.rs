@@ -1,9 +1,10 @@
 //! What is drawn: the working tree, a commit or loose manifests; and what it is compared with.
 
 use super::GraphArgs;
-use crate::commands::diff::{Given, value_error};
+use crate::commands::diff::value_error;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::loose::Given;
 use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, DirTree, resolve};
 use asm_shared::fleet::{FleetState, Problem, Tree};
@@ -92,7 +93,7 @@ fn loose(args: &GraphArgs) -> Result<Sides, CommandError> {
             .hinted(format!("to show one cluster of the fleet: --target {}", args.cluster.join(" --target "))));
     }
     let given = Given::read(&args.manifests, &args.cluster)?;
-    given.refuse_fleets("graph")?;
+    given.refuse_fleets("it is drawn by: kubectl asm graph")?;
     let state = given.state()?;
     let rules = rules_of(&[], &[]).unwrap_or_default();
     let assumptions = Assumptions { now: Some(jiff::Timestamp::now()), ..Assumptions::default() };

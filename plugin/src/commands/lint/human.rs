@@ -32,7 +32,7 @@ pub(super) fn page(judgement: &Judgement, files: &Files, color: bool) -> String 
         text.push_str(&mended(mending, color));
     }
     for (index, finding) in judgement.findings.iter().enumerate() {
-        let group = report(finding, files, refused(judgement, index));
+        let group = report(finding, files, refused(judgement, index), judgement.unmendable);
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "{}\n", renderer.render(&[group]));
     }
@@ -44,7 +44,7 @@ fn refused(judgement: &Judgement, index: usize) -> Option<&str> {
     refused.iter().find(|(at, _)| *at == index).map(|(_, why)| why.as_str())
 }
 
-fn report<'a>(finding: &'a Finding, files: &'a Files, refused: Option<&'a str>) -> Group<'a> {
+fn report<'a>(finding: &'a Finding, files: &'a Files, refused: Option<&'a str>, unmendable: bool) -> Group<'a> {
     let level = match finding.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -65,6 +65,7 @@ fn report<'a>(finding: &'a Finding, files: &'a Files, refused: Option<&'a str>) 
         let how = if fix.safe { "--fix" } else { "--fix --unsafe-fixes" };
         let told = match refused {
             Some(why) => format!("cannot {}: {why}", fix.title),
+            None if unmendable => format!("in a fleet, {how} would {}", fix.title),
             None => format!("{how} would {}", fix.title),
         };
         group = group.element(Level::HELP.message(printable(&told)));
@@ -207,7 +208,7 @@ pub(super) fn next_steps(judgement: &Judgement) -> Vec<String> {
     if judgement.mending.is_none() && counts.fixable > 0 {
         hints.push("see what would be mended with: kubectl asm lint --fix --dry-run".to_owned());
     }
-    if judgement.findings.is_empty() {
+    if judgement.findings.is_empty() && !judgement.unmendable {
         hints.push("see what the working tree changes with: kubectl asm diff".to_owned());
     }
     hints

@@ -40,6 +40,8 @@ pub(crate) struct Judgement {
     pub(super) since: Option<Since>,
     /// What was mended, with --fix.
     pub(super) mending: Option<Mending>,
+    /// Fixes are not offered: --fix works on fleets.
+    pub(super) unmendable: bool,
 }
 
 /// How it compares with a base.
@@ -87,7 +89,7 @@ impl Judge {
         findings.retain(|finding| self.selection.wants(finding));
         let ignored = judged.ignored.iter().filter(|finding| self.selection.wants(finding)).count();
         let (rules, objects) = (self.rules.clone(), state.manifests.len());
-        Judgement { findings, ignored, rules, objects, since: None, mending: None }
+        Judgement { findings, ignored, rules, objects, since: None, mending: None, unmendable: false }
     }
 }
 
@@ -108,6 +110,11 @@ impl Judgement {
         self
     }
 
+    /// The same, with nothing that --fix could do.
+    pub(super) fn unmendable(self) -> Self {
+        Self { unmendable: true, ..self }
+    }
+
     /// Is a finding known not to be in the base?
     pub(super) fn is_new(&self, index: usize) -> Option<bool> {
         self.since.as_ref().and_then(|since| since.new.get(index).copied())
@@ -120,6 +127,9 @@ impl Judgement {
                 Severity::Error => counts.errors += 1,
                 Severity::Warning => counts.warnings += 1,
                 Severity::Info => counts.infos += 1,
+            }
+            if self.unmendable {
+                continue;
             }
             if finding.fixes.iter().any(|fix| fix.safe) {
                 counts.fixable += 1;

@@ -28,6 +28,7 @@ pub(super) fn of(sync: &FleetSync, now: Timestamp, wide: bool) -> String {
     }
     problems(&mut text, status);
     held(&mut text, status);
+    lint(&mut text, status);
     text
 }
 
@@ -49,6 +50,11 @@ pub(super) fn next_step(sync: &FleetSync) -> Option<String> {
     }
     if status.problem_count > 0 {
         return Some("correct the files above and commit; check them first with: kubectl asm lint".to_owned());
+    }
+    if status.held_by_lint > 0 {
+        return Some(
+            "mend what lint holds back and commit; the same findings, with their lines: kubectl asm lint".to_owned(),
+        );
     }
     if status.drifted > 0 {
         return Some(format!("see which fields, who and when: kubectl asm drift {name}{namespace}"));
@@ -143,7 +149,7 @@ fn targets(targets: &[TargetStatus], wide: bool) -> Table {
             if wide { revision.to_owned() } else { short(revision).to_owned() },
             target.objects.to_string(),
             target.drifted.to_string(),
-            target.held_back.to_string(),
+            (target.held_back + target.held_by_lint).to_string(),
         ];
         if wide {
             row.extend([target.unhealthy.to_string(), target.problem_count.to_string()]);
@@ -189,6 +195,24 @@ fn held(text: &mut String, status: &FleetSyncStatus) {
     }
     if status.held_back > shown {
         let _ = writeln!(text, "  … and {} more", status.held_back - shown);
+    }
+}
+
+fn lint(text: &mut String, status: &FleetSyncStatus) {
+    if status.held_by_lint == 0 {
+        return;
+    }
+    let _ = writeln!(text, "\nHeld back by lint until mended in Git ({})", status.held_by_lint);
+    let mut shown = 0;
+    for target in &status.targets {
+        for held in &target.lint {
+            let (at, message) = (printable(&held.at), printable(&held.message));
+            let _ = writeln!(text, "  {} {at}: {message} ({})", target.name, printable(&held.rule));
+            shown += 1;
+        }
+    }
+    if status.held_by_lint > shown {
+        let _ = writeln!(text, "  … and {} more", status.held_by_lint - shown);
     }
 }
 

@@ -121,6 +121,38 @@ fn no_agent_yet_and_suspended() {
 }
 
 #[test]
+fn what_lint_holds_back_is_listed_with_rule_and_place() {
+    let mut sync = healthy();
+    if let Some(status) = &mut sync.status {
+        status.held_by_lint = 2;
+        status.targets[0].held_by_lint = 2;
+        status.targets[0].lint = serde_json::from_value(json!([{
+            "kind": "VirtualService.networking.istio.io", "namespace": "shop", "name": "web", "rule": "destination-host",
+            "at": "mesh/routes/web.yaml:9:17",
+            "message": "VirtualService shop/web is held back: no Service `wbe` in the namespace shop; did you mean `web`?"
+        }]))
+        .unwrap();
+    }
+    assert!(!is_well(&sync));
+    assert!(next_step(&sync).unwrap().ends_with("kubectl asm lint"));
+    insta::assert_snapshot!(of(&sync, now(), false), @"
+    fleetsync.kubectl-asm.io/shop in asm-system
+      Source     https://(redacted)@git.example.com/shop.git (main)
+      Revision   4f1c2aa  reviews: all to v3
+                 Ann <ann@example.com>, seen 5m ago
+      Ready      True: 2 targets are at 4f1c2aa
+
+    TARGET   READY   REVISION   OBJECTS   DRIFTED   HELD   MESSAGE
+    mesh     True    4f1c2aa    12        0         2      12 objects at 4f1c2aa
+    m1c1     True    4f1c2aa    12        0         0      12 objects at 4f1c2aa
+
+    Held back by lint until mended in Git (2)
+      mesh mesh/routes/web.yaml:9:17: VirtualService shop/web is held back: no Service `wbe` in the namespace shop; did you mean `web`? (destination-host)
+      … and 1 more
+    ");
+}
+
+#[test]
 fn what_is_left_alone_is_counted_and_is_no_trouble() {
     let mut sync = healthy();
     if let Some(status) = &mut sync.status {

@@ -334,7 +334,7 @@ fn json_and_yaml_say_the_same() {
 #[test]
 fn every_published_schema_is_made_by_the_program() {
     let made: Vec<_> =
-        kubectl_asm::output::schemas().into_iter().map(|(kind, schema)| (kind.to_owned(), schema)).collect();
+        kubectl_asm::schemas::schemas().into_iter().map(|(kind, schema)| (kind.to_owned(), schema)).collect();
     let published: Vec<_> = published().into_iter().collect();
     let stale: Vec<_> = made.iter().filter(|schema| !published.contains(schema)).map(|(kind, _)| kind).collect();
     assert!(stale.is_empty() && made.len() == published.len(), "not up to date: {stale:?}; run `cargo xtask gen`");

@@ -206,6 +206,24 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Args("--live"),
     },
     Verb {
+        path: "doctor clb-access",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args("edge --offline"),
+        findings: After(keep_source_addresses, "edge --offline"),
+        input: Args("edg --offline"),
+        unreachable: Args("edge"),
+    },
+    Verb {
+        path: "verify",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: After(open_door, "edge --address 127.0.0.1"),
+        findings: Args("edge --address 127.0.0.1"),
+        input: Args("edg --address 127.0.0.1"),
+        unreachable: Args("edge"),
+    },
+    Verb {
         path: "pr create",
         formats: &["json", "yaml"],
         repeatable: true,
@@ -522,6 +540,24 @@ fn report_drift(stage: &Stage) {
                 }]
             }]}
         }),
+    );
+}
+
+fn keep_source_addresses(stage: &Stage) {
+    stage.world.ok(&["gateway", "edit", "edge", "--external-traffic-policy", "Local"]);
+}
+
+/// The API server stands for a gateway: it has a port and speaks HTTP.
+fn open_door(stage: &Stage) {
+    let url = stage.host.url();
+    let port = url.rsplit(':').next().unwrap();
+    stage.world.ok(&["gateway", "edit", "edge", "--port", &format!("http={port}:{port}")]);
+    stage.world.write(
+        "mesh/door.yaml",
+        &format!(
+            "apiVersion: networking.istio.io/v1beta1\nkind: Gateway\nmetadata: {{name: door, namespace: default}}\nspec:\n  \
+             selector: {{istio: edge}}\n  servers:\n    - {{port: {{number: {port}, name: http, protocol: HTTP}}, hosts: ['*']}}\n"
+        ),
     );
 }
 

@@ -1,5 +1,6 @@
 //! Load balancers of gateways: one more CLB or NLB is one more Service with the gateway's selector.
 
+mod access;
 mod add;
 mod annotate;
 mod place;
@@ -9,6 +10,7 @@ mod replace;
 mod view;
 mod words;
 
+pub use access::{FixClbAccess, UnreachedClb};
 pub use add::{AddClb, ChargeType, ClbSettings};
 pub use place::ClbPlace;
 pub use ports::ClbPort;

@@ -39,7 +39,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 const DOMAIN: &str = "service.beta.kubernetes.io/";
-/// Keys that documents print and the controller does not read.
+/// Keys that documents print and the controller does not read. Of this one its releases say: read until 1.9.3, declared and not
+/// read from 2.1.0 to 2.11.2, replaced in 2.12.4.
 const ALIASES: &[(&str, &str)] = &[("loadbalancer-slb-network-type", "loadbalancer-network-type")];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {

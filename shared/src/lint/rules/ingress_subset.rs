@@ -8,7 +8,7 @@
 //! ## Why it is bad
 //!
 //! The rules of the other one are for sidecars. A gateway does not apply them to what it sends on: requests from
-//! outside go to all versions.
+//! outside go to all versions. Where all pods are of the one version that is chosen, that is for information.
 //!
 //! ## How to mend it
 //!
@@ -18,7 +18,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Reference, RouteView, World, namespace};
+use super::super::world::{DestinationRuleView, Reference, RouteView, World, namespace};
 use crate::istio::{VirtualService, full_host};
 use std::collections::{BTreeSet, HashMap};
 
@@ -71,6 +71,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let all = VirtualService::destinations(&other.manifest.object).into_iter().map(|(to, _)| to.subset);
             let subsets: BTreeSet<Option<String>> = all.collect();
             sink.push(match (subsets.len(), subsets.into_iter().flatten().next()) {
+                // There is nothing but that subset.
+                (1, Some(subset)) if is_all(world, route, &to.host, &subset) => report.severity(Severity::Info),
                 (1, Some(subset)) => {
                     let title = format!("choose the subset {subset}");
                     let edit = EditOp::Set(format!("{pointer}/subset"), subset.into());
@@ -80,4 +82,17 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             });
         }
     }
+}
+
+/// Are all pods of a host in this subset?
+fn is_all(world: &World<'_>, user: &RouteView<'_>, host: &str, subset: &str) -> bool {
+    let own = namespace(user.manifest);
+    let full = full_host(host, own).to_lowercase();
+    let services = world.hosts.find(host, own).services;
+    let all = world.behind(&services, &serde_json::Map::new()).len();
+    let of_host =
+        |rule: &&DestinationRuleView<'_>| full_host(&rule.rule.host, namespace(rule.manifest)).to_lowercase() == full;
+    let mut defined = world.destination_rules.iter().filter(of_host).flat_map(|rule| &rule.rule.subsets);
+    let labels = defined.find(|defined| defined.name == subset).map(|defined| &defined.labels);
+    all > 0 && labels.is_some_and(|labels| world.behind(&services, labels).len() == all)
 }

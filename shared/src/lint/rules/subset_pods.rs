@@ -6,7 +6,8 @@
 //!
 //! ## Why it is bad
 //!
-//! A subset is served by the pods of all clusters together. Without any, every request to it answers 503.
+//! A subset is served by the pods of all clusters together. Without any, every request to it answers 503. While no
+//! VirtualService sends requests to it, that is for information.
 //!
 //! ## How to mend it
 //!
@@ -16,8 +17,10 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, namespace};
+use super::super::world::{World, intersects, namespace};
+use crate::istio::{VirtualService, full_host};
 use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashMap};
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -36,6 +39,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const OF_PLACES: &[&str] = &["topology.", "region", "zone", "failure-domain."];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    let used = used(world);
     for rule in &world.destination_rules {
         let found = world.hosts.find(&rule.rule.host, namespace(rule.manifest));
         // Endpoints of a ServiceEntry have labels of their own.
@@ -50,6 +54,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
             let message = format!("no pod of {} has the labels of the subset {}", rule.rule.host, subset.name);
             let report = Report::at(rule.manifest, format!("/spec/subsets/{index}/labels"), message);
+            let host = full_host(&rule.rule.host, namespace(rule.manifest)).to_lowercase();
+            let is_used = used.get(&subset.name).is_some_and(|hosts| hosts.iter().any(|to| intersects(&host, to)));
+            let report = if is_used { report } else { report.severity(Severity::Info) };
             let present = present(world, &labels, &found.services);
             let report = report
                 .hints(present.as_ref().map(|(key, values)| format!("Its pods have {key}: {}", values.join(", "))));
@@ -72,6 +79,20 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             });
         }
     }
+}
+
+/// The hosts of which a VirtualService names a subset, by the subset.
+fn used(world: &World<'_>) -> HashMap<String, BTreeSet<String>> {
+    let mut used: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for route in &world.routes {
+        for (to, _) in VirtualService::destinations(&route.manifest.object) {
+            let host = full_host(&to.host, namespace(route.manifest)).to_lowercase();
+            if let Some(subset) = to.subset {
+                used.entry(subset).or_default().insert(host);
+            }
+        }
+    }
+    used
 }
 
 /// What the pods have instead, for the first label of the subset.

@@ -7,7 +7,9 @@
 //!
 //! ## Why it is bad
 //!
-//! The certificate of the other side may not be verified: whoever answers is trusted.
+//! Before Istio 1.20 the certificate of the other side was not verified: whoever answers is trusted. Since then it must come
+//! from one of the public authorities that the proxy's image knows, so without `spec.mesh.version` in `fleet.yaml`, or from 1.20
+//! on, the finding is for information: a private authority is refused, and any public one is trusted.
 //!
 //! ## How to mend it
 //!
@@ -18,6 +20,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
+use crate::asm::annotations::at_least;
 use serde_json::Value;
 
 /// See the module.
@@ -33,7 +36,12 @@ pub(in crate::lint) const RULE: Rule = Rule {
     check,
 };
 
+/// From this version on proxies verify by the authorities of their image (`VERIFY_CERTIFICATE_AT_CLIENT`).
+const VERIFIES: &str = "1.20";
+
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    let version = world.state.fleet.as_ref().and_then(|fleet| fleet.spec.mesh.version.as_deref());
+    let verifies = version.and_then(|version| at_least(version, VERIFIES));
     for rule in &world.destination_rules {
         let object = &rule.manifest.object;
         let selects = object.pointer("/spec/workloadSelector").is_some_and(|selector| !selector.is_null());
@@ -54,8 +62,15 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             if !matches!(mode, "SIMPLE" | "MUTUAL") || trusts || meant {
                 continue;
             }
-            let message = format!("TLS {mode} to {} trusts whoever answers: no CA is named", rule.rule.host);
-            let report = Report::at(rule.manifest, pointer, message).hint("Set caCertificates");
+            let host = &rule.rule.host;
+            let report = if verifies == Some(false) {
+                let message = format!("TLS {mode} to {host} trusts whoever answers: no CA is named");
+                Report::at(rule.manifest, pointer, message)
+            } else {
+                let message = format!("TLS {mode} to {host} trusts every public authority: no CA is named");
+                Report::at(rule.manifest, pointer, message).severity(Severity::Info)
+            };
+            let report = report.hint("Set caCertificates");
             sink.push(if known { report.code(code) } else { report });
         }
     }

@@ -21,6 +21,8 @@
 //!     route: [{destination: {host: b}}]
 //! ```
 //!
+//! A rule with a `fault` that otherwise does what the hidden one does is how faults are tried out: that is for information.
+//!
 //! ## How to mend it
 //!
 //! Move the rule before the one that takes its requests (`kubectl asm route move`), or remove it.
@@ -30,6 +32,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Shadow, World, shadows};
+use serde_json::Value;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -69,9 +72,25 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let title = format!("move the rule before the one that takes its requests ({})", first + 1);
                 (title, EditOp::Move(list.clone(), shadow.rule, first))
             };
+            let rules = route.manifest.object.pointer(&list).and_then(Value::as_array);
+            let rule = |index: usize| rules.and_then(|rules| rules.get(index));
+            let tries = by.iter().all(|by| rule(*by).is_some_and(|by| is_same_but_for_a_fault(by, rule(shadow.rule))));
+            let report = if tries { report.severity(Severity::Info) } else { report };
             sink.push(report.hint("Move it up, or remove it").fix(title, false, vec![(route.manifest, edit)]));
         }
     }
+}
+
+fn is_same_but_for_a_fault(by: &Value, hidden: Option<&Value>) -> bool {
+    let mut without = by.clone();
+    let fault = without.as_object_mut().and_then(|rule| rule.remove("fault"));
+    let rest = |rule: &Value| {
+        rule.as_object().map(|rule| {
+            let parts = rule.iter().filter(|(name, _)| !matches!(name.as_str(), "match" | "name"));
+            parts.map(|(name, value)| (name.clone(), value.clone())).collect::<Vec<_>>()
+        })
+    };
+    fault.is_some() && hidden.is_some_and(|hidden| rest(&without) == rest(hidden))
 }
 
 fn seen_by_istioctl(shadow: &Shadow) -> bool {

@@ -20,7 +20,15 @@ fn desired(names: &[&str]) -> Desired {
             )
         })
         .collect();
-    Desired { target: Target::Mesh, revision: "r".into(), objects, complete: true, approvals: Arc::new([]) }
+    Desired {
+        target: Target::Mesh,
+        revision: "r".into(),
+        objects,
+        complete: true,
+        held: BTreeMap::new(),
+        leaning: BTreeMap::new(),
+        approvals: Arc::new([]),
+    }
 }
 
 fn applied(uid: &str) -> Applied {
@@ -103,4 +111,23 @@ fn removals_wait_when_files_are_broken_or_the_target_would_be_emptied_or_the_bud
     assert_eq!(hold(&desired(&["a", "b"]), tight), Some(Hold::Budget { count: 2, allowed: 1 }));
     let off = PruneLimits { enabled: false, ..LIMITS };
     assert!(make(&desired(&["a"]), &inventory, &live, off).prune.is_empty());
+}
+
+#[test]
+fn what_is_held_back_is_neither_applied_nor_removed_nor_forgotten_and_nothing_else_is_removed() {
+    let mut desired = desired(&["a", "held", "gone", "new", "same"]);
+    for name in ["held", "gone", "new", "same"] {
+        desired.held.insert(id(name), Vec::new());
+    }
+    for name in ["held", "gone"] {
+        desired.objects.get_mut(&id(name)).unwrap().hash = 8;
+    }
+    let inventory = all(&["a", "held", "gone", "same", "left"], applied);
+    let plan = make(&desired, &inventory, &all(&["a", "held", "same", "left"], observed), LIMITS);
+    assert!(plan.apply.is_empty() && plan.forget.is_empty(), "{plan:?}");
+    assert_eq!(plan.withheld, [id("gone"), id("held"), id("new")].into());
+    assert_eq!(plan.prune.iter().map(|prune| &prune.id).collect::<Vec<_>>(), [&id("left")]);
+    assert_eq!(plan.hold, Some(Hold::Lint));
+    // Somebody deleted it: to be told.
+    assert_eq!(plan.suspects, [id("gone")]);
 }

@@ -1,0 +1,3 @@
+//! Diagnoses: facts in, verdict out. What is asked of clusters, and how, is the caller's business.
+
+pub mod clb_access;
