@@ -19,7 +19,7 @@ const BOLD: f64 = 7.8;
 const LINE: f64 = 16.0;
 const PADDING: f64 = 9.0;
 /// Characters of a line in a box; the rest is in its title.
-const LONGEST: usize = 38;
+const LONGEST: usize = 44;
 /// Lines in a box.
 const MOST: usize = 6;
 

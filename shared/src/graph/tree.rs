@@ -286,7 +286,9 @@ impl<'g> Page<'_, 'g> {
             let (mut state, mut change) = (node.state, node.change);
             if let Some(edge) = edge {
                 state = state.max(edge.state);
-                change = if change == Change::Same { edge.change } else { change };
+                // A load balancer by which one more host comes in is no new one.
+                let counts = change == Change::Same && node.kind != Kind::LoadBalancer;
+                change = if counts { edge.change } else { change };
                 item.notes.extend(edge.notes.iter().filter(|note| !node.notes.contains(note)).cloned());
             }
             let tone = tone(if node.kind == Kind::Rule { Tone::Plain } else { Tone::Strong }, state, change);

@@ -111,7 +111,7 @@ pub(super) fn compile_in<'s>(model: &Model<'s, '_>, front: &Front<'s>, options: 
         options: options.clone(),
         variants: Vec::new(),
         ways: HashMap::new(),
-        left_out: left_out(&model),
+        left_out: left_out(model),
         hosts: model.services.hosts(),
         refused: Vec::new(),
         beyond: beyond(model, front),

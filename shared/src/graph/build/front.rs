@@ -215,7 +215,7 @@ impl Builder {
         hosts: &BTreeSet<Arc<str>>,
         pods: &[Pods],
     ) {
-        let refused = view.refused.map(|reason| fault(reason));
+        let refused = view.refused.map(fault);
         for (target, from) in pods.iter().filter(|(target, _)| view.clusters.contains(&target)) {
             let enters = view.entries.iter().any(|entry| entry.cluster == *target);
             let edge = self.edge(from, server, Role::Request);
