@@ -7,6 +7,7 @@ use crate::commands::adopt::Adoption;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
+use crate::commands::doctor::chain::ChainReport;
 use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
@@ -32,6 +33,7 @@ use serde_json::{Map, Value, json};
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
         schema::<Adoption<'_>>(),
+        schema::<ChainReport>(),
         schema::<ClbAccess>(),
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
