@@ -115,7 +115,7 @@ fn tell(context: &Context, format: OutputFormat, report: &ChainReport, next: &st
         (0, true) => ui.hint(&format!("every link holds; next: {next}")),
         (0, false) => ui.hint("every link of the files holds; ask the clusters as well: --live"),
         (broken, _) => {
-            ui.status(&format!("{broken} of {} requests do not arrive.", report.items.len()));
+            ui.status(&format!("Requests that do not arrive: {broken} of {}.", report.items.len()));
             if !report.live && report.items.iter().any(|chain| !chain.is_certain()) {
                 ui.hint("addresses, load balancers and pods were not asked: --live");
             }

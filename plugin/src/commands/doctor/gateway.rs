@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::output::OutputFormat;
 use asm_shared::asm::overview;
 use asm_shared::fleet::FleetState;
-use asm_shared::route::{self, Front, Request, Sni};
+use asm_shared::route::{self, Front, Request};
 use asm_shared::verify::{self, Layer};
 
 /// Finds the first thing that keeps requests from arriving through a gateway.
@@ -53,16 +53,7 @@ fn requests(state: &FleetState, front: &Front<'_>) -> Vec<Request> {
     let mut found: Vec<Request> = asks
         .iter()
         .filter(|ask| ask.layer == Layer::Http || (ask.layer == Layer::Tls && !is_http(ask.port)))
-        .map(|ask| Request {
-            port: ask.port,
-            tls: ask.tls,
-            sni: if ask.server_name.is_some() { Sni::Host } else { Sni::Absent },
-            client_certificate: false,
-            host: ask.host_or(ANY).to_owned(),
-            method: ask.method.clone(),
-            path: ask.path.clone(),
-            headers: ask.headers.clone(),
-        })
+        .map(verify::request_of)
         .collect();
     if found.is_empty() {
         let ports = front.doors.iter().flat_map(|door| &door.ports);

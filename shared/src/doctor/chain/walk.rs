@@ -349,10 +349,13 @@ impl Way<'_, '_> {
                 self.here(link).fix("the labels must be those of the gateway's pods (app, istio, asm-system, provider, podLabels), and the gateway must have replicas")
             }
             Some(live) if live.ready == 0 => {
-                let link = link(3, LinkState::Broken, format!("none of {} gateway pods is ready", live.pods));
+                let link =
+                    link(3, LinkState::Broken, format!("none of {} is ready", counted(live.pods, "gateway pod")));
                 self.here(link).fix(format!("kubectl --namespace {} describe pods", self.front.namespace))
             }
-            Some(live) => link(3, LinkState::Holds, format!("{} of {} gateway pods are ready", live.ready, live.pods)),
+            Some(live) => {
+                link(3, LinkState::Holds, format!("{} of {} ready", live.ready, counted(live.pods, "gateway pod")))
+            }
             None if self.is_serverless() => link(3, LinkState::Holds, "ASM runs the pods"),
             None => {
                 let step = self.trace.steps.iter().find(|step| step.stage == Stage::Front);
@@ -447,7 +450,7 @@ impl Way<'_, '_> {
             let found = if *pods == 0 {
                 "has no pod in any cluster".to_owned()
             } else {
-                format!("has {pods} pods, and none is ready")
+                format!("has {}, and none is ready", counted(*pods, "pod"))
             };
             let text = format!("{} {found}", label(empty));
             return Link { state: LinkState::Broken, text, fix: None, ..by_files }.fix(format!(
@@ -471,6 +474,11 @@ pub fn key(service: &Manifest, subset: Option<&str>) -> (String, String, String,
         service.id.name.to_string(),
         subset.unwrap_or_default().to_owned(),
     )
+}
+
+/// `1 pod`, `2 pods`.
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 fn places(step: &Step<'_>) -> Vec<String> {
