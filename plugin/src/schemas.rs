@@ -2,6 +2,7 @@
 //! `docs/schemas/output/`.
 
 use crate::commands::adopt::Adoption;
+use crate::commands::doctor::chain::ChainReport;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
@@ -51,6 +52,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<FleetGraph<'_>>(),
         schema::<ClbAccess>(),
         schema::<VerifyReport>(),
+        schema::<ChainReport>(),
         schema::<Version>(),
     ]
 }

@@ -6,6 +6,7 @@ mod bytes;
 mod crash;
 mod create_gateway;
 mod differential;
+mod doctor;
 mod documents;
 mod drift_ways;
 mod every_kind;

@@ -15,7 +15,7 @@ use crate::output::{self, Document, OutputFormat};
 use asm_shared::asm::overview;
 use asm_shared::authoring::did_you_mean;
 use asm_shared::fleet::Manifest;
-use asm_shared::verify::{Ask, Outcome, Spread, VersionFrom, of_url, plan};
+use asm_shared::verify::{Ask, Outcome, Spread, VersionFrom, by_routes, of_url, plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ use std::time::Duration;
 ///
 /// The spread is tested at --confidence: with weights as stated, a run is refused by chance with at most 1 − confidence. Two
 /// versions are tested exactly (binomial), more by χ², or exactly where few answers are expected. Weights are those of a
-/// test's destinations, or of --expect.
+/// test's destinations, of --expect, or with --weights of the routes that split at the gateway.
 ///
 /// Nothing is changed anywhere, but the requests are real: gateways and applications see and log them. --from-pod asks from
 /// inside of a cluster: it runs curl in a pod of yours that is there already, through `kubectl exec`; no pod is made.
@@ -84,6 +84,10 @@ pub struct VerifyArgs {
     /// Versions and weights by which the answers must be spread
     #[arg(long, value_name = "VERSION=WEIGHT", value_delimiter = ',', requires = "urls", value_parser = weight)]
     expect: Vec<(String, u32)>,
+
+    /// Test also the weights of routes that split at the gateway, by the files
+    #[arg(long)]
+    weights: bool,
 
     /// Requests per address and case with weights
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -328,8 +332,9 @@ fn check_clusters(repo: &FleetRepo, args: &VerifyArgs) -> Result<(), CommandErro
 
 /// What is asked of the gateways.
 fn asks(repo: &FleetRepo, gateways: &[&Manifest], args: &VerifyArgs) -> Result<Vec<Ask>, CommandError> {
-    let by_files: Vec<Ask> = gateways.iter().flat_map(|gateway| plan(&repo.state, gateway)).collect();
+    let mut by_files: Vec<Ask> = gateways.iter().flat_map(|gateway| plan(&repo.state, gateway)).collect();
     if args.urls.is_empty() {
+        by_routes(&repo.state, &mut by_files, args.weights);
         return Ok(by_files);
     }
     let mut found = Vec::new();
@@ -352,5 +357,6 @@ fn asks(repo: &FleetRepo, gateways: &[&Manifest], args: &VerifyArgs) -> Result<V
             found.push(ask);
         }
     }
+    by_routes(&repo.state, &mut found, args.weights);
     Ok(found)
 }

@@ -14,6 +14,7 @@ mod confirmation;
 mod contract;
 mod diff;
 mod diff_formats;
+mod doctor_chain;
 mod doctor_clb_access;
 mod drift_ways;
 mod forge_server;

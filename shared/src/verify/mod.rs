@@ -9,6 +9,6 @@ mod spread;
 mod version;
 
 pub use judge::{Answer, Failure, Outcome, TlsProblem, Verdict, judge};
-pub use plan::{Ask, Expect, Layer, of_url, plan};
+pub use plan::{Ask, Expect, Layer, by_routes, of_url, plan, request_of};
 pub use spread::{Share, Spread, Test, spread};
 pub use version::{VersionFrom, belongs_to};

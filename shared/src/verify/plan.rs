@@ -4,6 +4,7 @@ use crate::asm::{overview, usage};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::istio::{Gateway, HttpMatch, Server, StringMatch, VirtualService};
 use crate::object::kinds::ISTIO_NETWORKING;
+use crate::route::{self, Answer, Destination, Options, Request, Sni};
 use serde_json::Value;
 
 /// One thing to ask.
@@ -89,6 +90,55 @@ pub fn plan(state: &FleetState, gateway: &Manifest) -> Vec<Ask> {
             && (a.port, a.layer, &a.host, &a.path, &a.method) == (b.port, b.layer, &b.host, &b.path, &b.method)
     });
     asks
+}
+
+/// Adds to requests without an expectation what the routes make of them: the status with which the gateway answers by itself,
+/// and with `weights` the shares of several destinations.
+pub fn by_routes(state: &FleetState, asks: &mut [Ask], weights: bool) {
+    for front in route::gateways(state) {
+        let table = route::compile(state, &front, &Options::default());
+        let own =
+            |ask: &&mut Ask| ask.gateway == front.name && ask.layer == Layer::Http && ask.expect == Expect::default();
+        for ask in asks.iter_mut().filter(own) {
+            let request = request_of(ask);
+            let answer = table.lookup(&request).answer;
+            match &answer {
+                Answer::Redirect { status, .. } | Answer::Direct { status, .. } => ask.expect.status = Some(*status),
+                Answer::Forward(forward) if weights && forward.destinations.len() > 1 => {
+                    ask.expect.weights =
+                        forward.destinations.iter().map(|to| (version(to), parts_of(to.share))).collect();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The request as the simulation takes it.
+pub fn request_of(ask: &Ask) -> Request {
+    /// A host that stands for any.
+    const ANY: &str = "any.example";
+    Request {
+        port: ask.port,
+        tls: ask.tls,
+        sni: if ask.server_name.is_some() { Sni::Host } else { Sni::Absent },
+        client_certificate: false,
+        host: ask.host_or(ANY).to_owned(),
+        method: ask.method.clone(),
+        path: ask.path.clone(),
+        headers: ask.headers.clone(),
+    }
+}
+
+/// By its subset, or by its host where that tells versions apart.
+fn version(to: &Destination<'_>) -> String {
+    to.subset.clone().unwrap_or_else(|| version_of(&to.host))
+}
+
+/// A share in ten thousandths: weights are whole numbers.
+fn parts_of(share: f64) -> u32 {
+    // Between 0 and 10000, so that nothing is cut off.
+    (share * 10_000.0).round() as u32
 }
 
 /// One server of a Gateway on the pods of a gateway.
@@ -436,6 +486,35 @@ spec:
             })
             .collect();
         insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn what_routes_say_is_expected() {
+        let split = FILES.iter().map(|(path, text)| {
+            let text = text.replace(
+                "{prefix: /cart}}]\n      route: [{destination: {host: shop}}]",
+                "{prefix: /cart}}]\n      route: [{destination: {host: shop, subset: v1}, weight: 90}, {destination: {host: shop-v2}, weight: 10}]",
+            );
+            (*path, text.replace("hosts: [shop.example.com, '*.wide.test']", "hosts: [shop.example.com]"))
+        });
+        let expected = |text: &str, weights: bool| {
+            let tree: MemoryTree = split.clone().map(|(path, old)| (path, old.replace("route: [{destination: {host: shop, subset: v1}, weight: 90}, {destination: {host: shop-v2}, weight: 10}]", text))).collect();
+            let state = FleetState::read(&tree);
+            let mut asks = plan(&state, overview::gateways(&state).next().unwrap());
+            by_routes(&state, &mut asks, weights);
+            asks.into_iter()
+                .find(|ask| ask.layer == Layer::Http && ask.port == 80 && ask.path == "/cart")
+                .unwrap()
+                .expect
+        };
+        let two =
+            "route: [{destination: {host: shop, subset: v1}, weight: 90}, {destination: {host: shop-v2}, weight: 10}]";
+        assert_eq!(expected(two, false), Expect::default());
+        let weights = vec![("v1".to_owned(), 9000), ("shop-v2".to_owned(), 1000)];
+        assert_eq!(expected(two, true), Expect { weights, ..Expect::default() });
+        assert_eq!(expected("redirect: {uri: /x, redirectCode: 308}", true).status, Some(308));
+        assert_eq!(expected("directResponse: {status: 418}", false).status, Some(418));
+        assert_eq!(expected("route: [{destination: {host: shop}}]", true), Expect::default());
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Kubelet {
 
     async fn register(&self, client: &Client) -> Result<()> {
         let api: Api<Node> = Api::all(client.clone());
+        let version = client.apiserver_version().await?.git_version;
         for n in 1..=NODES {
             let name = self.node(n);
             let zone = format!("cn-hangzhou-{}", char::from(b'h' + u8::try_from(n)?));
@@ -148,6 +149,11 @@ impl Kubelet {
             let room = json!({"cpu": "64", "memory": "256Gi", "pods": "5000"});
             let status = json!({"status": {
                 "addresses": [{"type": "InternalIP", "address": self.host(n)}, {"type": "Hostname", "address": name}],
+                "nodeInfo": {
+                    "architecture": "amd64", "operatingSystem": "linux", "osImage": "Alibaba Cloud Linux 3",
+                    "kernelVersion": "5.10.134", "containerRuntimeVersion": "containerd://2.1.0", "machineID": name,
+                    "systemUUID": name, "bootID": name, "kubeletVersion": version, "kubeProxyVersion": version,
+                },
                 "capacity": room, "allocatable": room,
                 "conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "",
                                 "lastHeartbeatTime": now, "lastTransitionTime": now}],

@@ -206,6 +206,25 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Args("--live"),
     },
     Verb {
+        path: "doctor gateway",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args("ingressgateway"),
+        // No Gateway selects its pods.
+        findings: Args("edge"),
+        input: Args("edg"),
+        unreachable: Args("edge --live"),
+    },
+    Verb {
+        path: "doctor route",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args("http://shop.example.com/cart --gateway ingressgateway"),
+        findings: Args("http://shop.example.com/cart --gateway edge"),
+        input: Args("ftp://shop.example.com/"),
+        unreachable: Args("http://shop.example.com/cart --gateway ingressgateway --live"),
+    },
+    Verb {
         path: "doctor clb-access",
         formats: &["json", "yaml"],
         repeatable: true,

@@ -5,6 +5,7 @@ use super::judge::{Case, Client, Judgement, Reach, Rule, judge};
 use super::remedy::{Remedy, remedies};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 /// What is wrong with the address of one load balancer for clients inside of its cluster, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -332,6 +333,11 @@ fn names(nodes: &[NodeVerdict], which: impl Fn(&NodeVerdict) -> bool) -> String 
     let all: Vec<&str> = nodes.iter().filter(|node| which(node)).map(|node| node.name.as_str()).collect();
     let shown = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     if all.len() > SHOWN { format!("{shown} and {} more nodes", all.len() - SHOWN) } else { shown }
+}
+
+/// What the cloud controller complains about now, by the events on a Service.
+pub fn complaints(events: &[Value], service: &Value) -> Vec<EventMeaning> {
+    current(&super::observe::events(events, service))
 }
 
 /// What is said after the last success: older complaints are settled.

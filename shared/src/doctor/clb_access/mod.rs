@@ -12,7 +12,9 @@ mod remedy;
 #[cfg(test)]
 mod tests;
 
-pub use diagnose::{CallerVerdict, ConditionalVerdict, Diagnosis, EventMeaning, NodeVerdict, Overall, diagnose};
+pub use diagnose::{
+    CallerVerdict, ConditionalVerdict, Diagnosis, EventMeaning, NodeVerdict, Overall, complaints, diagnose,
+};
 pub use facts::{Caller, CloudEvent, Facts, Mode, Network, Node, Policy, Proxy, ServiceFacts, Version};
 pub use judge::{Case, Client, Judgement, Reach, Rule, judge};
 pub use observe::{Objects, missing, observe, of_files};

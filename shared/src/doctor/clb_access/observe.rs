@@ -314,7 +314,7 @@ fn acceleration(config: &Value) -> Option<String> {
 }
 
 /// Those of this Service and not of one before it with the same name, newest first.
-fn events(values: &[Value], service: &Value) -> Vec<CloudEvent> {
+pub(super) fn events(values: &[Value], service: &Value) -> Vec<CloudEvent> {
     let (name, uid) = (text(service, "/metadata/name"), text(service, "/metadata/uid"));
     let ours = values.iter().filter(|event| {
         text(event, "/involvedObject/kind") == Some("Service")

@@ -1,5 +1,6 @@
 //! A page for each load balancer.
 
+use super::super::wrapped;
 use crate::ui::Table;
 use asm_shared::doctor::clb_access::{Diagnosis, NodeVerdict, Overall, Possible, Reach};
 use std::collections::BTreeSet;
@@ -59,25 +60,6 @@ fn section(text: &mut String, table: &Table) {
             let _ = writeln!(text, "  {line}");
         }
     }
-}
-
-/// Breaks a sentence into lines that fit a terminal, all but the first one indented.
-fn wrapped(text: &str, indent: &str) -> String {
-    const WIDTH: usize = 98;
-    let (mut result, mut column) = (String::with_capacity(text.len()), indent.len());
-    for word in text.split(' ') {
-        let length = word.chars().count();
-        if column > indent.len() && column + 1 + length > WIDTH {
-            let _ = write!(result, "\n{indent}");
-            column = indent.len();
-        } else if column > indent.len() {
-            result.push(' ');
-            column += 1;
-        }
-        result.push_str(word);
-        column += length;
-    }
-    result
 }
 
 fn word(reach: Reach) -> String {
