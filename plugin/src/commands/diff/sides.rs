@@ -1,6 +1,7 @@
 //! The two sides of a comparison: revisions of Git and the working tree.
 
 use super::compare::Right;
+use crate::commands::lint::Judged;
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, DirTree, resolve};
@@ -48,7 +49,7 @@ impl Range {
 }
 
 /// One side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Side {
     /// `main (4f1c2aa)`, `working tree`.
     pub(super) label: String,
@@ -58,7 +59,21 @@ pub(super) struct Side {
     pub(super) commit: Option<String>,
 }
 
+/// Where a comparison of two states of Git stands, as far as the next step depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// What `lint --base` takes to judge the same change; `None` when the right side is not what is checked out.
+    pub(super) base: Option<String>,
+    /// Is the right side a change that `pr create` would propose?
+    pub(super) is_proposable: bool,
+}
+
 impl Side {
+    /// What lint is to judge.
+    pub(super) fn judged(&self) -> Judged<'_> {
+        Judged { label: &self.label, commit: self.commit.as_deref(), state: &self.state }
+    }
+
     /// What it is on the right of a comparison.
     pub(super) fn right(&self) -> Right {
         self.commit.clone().map_or(Right::Files, Right::Commit)
@@ -93,6 +108,21 @@ pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), C
             (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
         }
     })
+}
+
+/// What can be done with a comparison.
+pub(super) fn standing(root: &Path, range: &Range, before: &Side, after: &Side) -> Standing {
+    let Ok(copy) = WorkingCopy::find(root) else { return Standing::default() };
+    let has_remote = copy.repository.remotes().is_ok_and(|remotes| !remotes.is_empty());
+    let head = || resolve(&copy.repository, "HEAD").ok().map(|head| head.to_string());
+    let is_here = after.commit.is_none() || after.commit == head();
+    let base = before.commit.as_ref().and_then(|_| match range {
+        Range::WorkingTree(from) | Range::Between(from, _) => Some(from.clone()),
+        Range::SinceParting(from, _) => Some(format!("{from}...")),
+        Range::Live(_) => None,
+    });
+    let is_change = matches!(range, Range::WorkingTree(_) | Range::SinceParting(..)) && before.commit.is_some();
+    Standing { base: base.filter(|_| is_here), is_proposable: has_remote && is_here && is_change }
 }
 
 /// One revision.

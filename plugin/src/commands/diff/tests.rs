@@ -62,6 +62,8 @@ fn comparison(diff: FleetDiff) -> Comparison {
         is_literal: false,
         diff,
         unreached: Vec::new(),
+        lint: None,
+        standing: Default::default(),
     }
 }
 

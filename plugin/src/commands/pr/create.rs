@@ -4,7 +4,6 @@ use super::publish::{self, Way};
 use super::report::{Action, Outcome};
 use super::survey::{self, Survey};
 use crate::commands::diff::Comparison;
-use crate::commands::lint;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -213,7 +212,7 @@ impl Run<'_> {
         let id = survey.set.id();
         let Some(mut budget) = page.budget(limit, &id) else { return Ok(None) };
         let comparison = Comparison::of_git(self.root, &survey.merge_base, Some(commit))?;
-        let lint = lint::introduced(self.root, &survey.merge_base, commit, budget / LINT_SHARE)?;
+        let lint = comparison.lint_markdown(budget / LINT_SHARE);
         loop {
             let diff = comparison.markdown(budget.saturating_sub(lint.len() + 1));
             let body = page.with(&self.redactor.clean(&format!("{diff}\n{lint}")), &id);
