@@ -63,7 +63,7 @@ const AUTHOR: &[&[&str]] = &[
         "shared",
         "--create-gateway",
         "--port",
-        "8080",
+        "80",
         "--host",
         "shared.example.com",
     ],
