@@ -19,6 +19,7 @@ pub mod lint;
 pub mod object;
 pub mod plan;
 pub mod pull_request;
+pub mod route;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod yaml;

@@ -13,6 +13,7 @@ mod own;
 mod parse;
 mod patch;
 mod paths;
+pub(crate) mod pods;
 mod problem;
 mod route_test;
 mod schema;

@@ -10,6 +10,7 @@ mod path;
 pub(crate) mod pattern;
 mod quantity;
 mod redact;
+mod regex;
 mod secret;
 pub mod server_owned;
 
@@ -19,5 +20,6 @@ pub use path::{FieldPath, Segment};
 pub use quantity::Quantity;
 pub(crate) use redact::is_credential;
 pub use redact::{redact, redact_text};
+pub use regex::{Regex, RegexFault};
 pub(crate) use secret::fold_in_place;
 pub use secret::fold_string_data;

@@ -7,7 +7,7 @@ mod exports;
 mod fronts;
 mod hosts;
 mod overlap;
-mod pods;
+
 mod ports;
 mod routing;
 mod selections;
@@ -16,19 +16,20 @@ mod shadows;
 #[cfg(feature = "schema")]
 mod verdicts;
 
+pub(super) use crate::fleet::pods::{Pod, PodIndex};
 pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
-pub(super) use pods::{Pod, PodIndex};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
 pub(super) use services::{Service, ServicePort};
 pub(super) use shadows::{Shadow, shadows};
 
 use super::Assumptions;
+use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};

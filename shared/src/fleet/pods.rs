@@ -1,9 +1,8 @@
 //! The pods that manifests make. Pods never stand in Git, so selectors are judged by pod templates; a gateway's pods are
 //! ASM's and follow from the IstioGateway.
 
-use super::namespace;
+use super::{FleetState, Manifest, Target};
 use crate::asm::gateway;
-use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -11,40 +10,40 @@ use std::collections::HashMap;
 
 /// The pods of one workload in one cluster.
 #[derive(Clone, Debug)]
-pub(in crate::lint) struct Pod<'a> {
+pub(crate) struct Pod<'a> {
     /// What makes them: a workload, a bare pod, or an IstioGateway.
-    pub(in crate::lint) manifest: &'a Manifest,
+    pub(crate) manifest: &'a Manifest,
     /// Where they run. The mesh itself for serverless gateways; `None` for a gateway in clusters that the fleet does not
     /// declare.
-    pub(in crate::lint) target: Option<Target>,
+    pub(crate) target: Option<Target>,
     /// Their namespace.
-    pub(in crate::lint) namespace: &'a str,
+    pub(crate) namespace: &'a str,
     /// Their labels.
-    pub(in crate::lint) labels: Cow<'a, Map<String, Value>>,
+    pub(crate) labels: Cow<'a, Map<String, Value>>,
     /// Their spec; `None` for a gateway's.
-    pub(in crate::lint) spec: Option<&'a Value>,
+    pub(crate) spec: Option<&'a Value>,
 }
 
 impl Pod<'_> {
     /// Do they have all these labels?
-    pub(in crate::lint) fn has(&self, selector: &Map<String, Value>) -> bool {
+    pub(crate) fn has(&self, selector: &Map<String, Value>) -> bool {
         selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }
 
     /// Are they the pods of an IstioGateway?
-    pub(in crate::lint) fn is_istio_gateway(&self) -> bool {
+    pub(crate) fn is_istio_gateway(&self) -> bool {
         self.spec.is_none()
     }
 }
 
 /// Pods by their labels, so that a selector need not be held against every pod of the fleet.
 #[derive(Debug, Default)]
-pub(in crate::lint) struct PodIndex {
+pub(crate) struct PodIndex {
     by_label: HashMap<String, HashMap<String, Vec<usize>>>,
 }
 
 impl PodIndex {
-    pub(super) fn of(pods: &[Pod<'_>]) -> Self {
+    pub(crate) fn of(pods: &[Pod<'_>]) -> Self {
         let mut index = Self::default();
         for (number, pod) in pods.iter().enumerate() {
             for (key, value) in pod.labels.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
@@ -56,7 +55,7 @@ impl PodIndex {
     }
 
     /// The pods with all these labels, in their order. None for a selector without labels.
-    pub(in crate::lint) fn with(&self, pods: &[Pod<'_>], selector: &Map<String, Value>) -> Vec<usize> {
+    pub(crate) fn with(&self, pods: &[Pod<'_>], selector: &Map<String, Value>) -> Vec<usize> {
         let with =
             |(key, value): (&String, &Value)| self.by_label.get(key).and_then(|values| values.get(value.as_str()?));
         // The rarest label leaves the fewest pods to look at.
@@ -66,8 +65,13 @@ impl PodIndex {
     }
 }
 
+/// The namespace of an object; what Git does not say is `default`, as for the API server.
+fn namespace(manifest: &Manifest) -> &str {
+    manifest.id.namespace.as_deref().unwrap_or("default")
+}
+
 /// The pod template of a workload (or a bare pod): metadata and spec.
-pub(super) fn template(manifest: &Manifest) -> Option<&Value> {
+pub(crate) fn template(manifest: &Manifest) -> Option<&Value> {
     let kind = manifest.group_kind();
     let pointer = match (&*kind.group, &*kind.kind) {
         ("", "Pod") => "",
@@ -79,7 +83,7 @@ pub(super) fn template(manifest: &Manifest) -> Option<&Value> {
 }
 
 /// All pods of a fleet.
-pub(super) fn all(state: &FleetState) -> Vec<Pod<'_>> {
+pub(crate) fn all(state: &FleetState) -> Vec<Pod<'_>> {
     state.manifests.iter().flat_map(|manifest| of(state, manifest)).collect()
 }
 
@@ -111,7 +115,7 @@ fn of<'a>(state: &'a FleetState, manifest: &'a Manifest) -> Vec<Pod<'a>> {
 }
 
 /// Where the pods of an IstioGateway run, as far as the fleet declares its clusters.
-pub(super) fn targets_of_gateway(state: &FleetState, manifest: &Manifest) -> Vec<Target> {
+pub(crate) fn targets_of_gateway(state: &FleetState, manifest: &Manifest) -> Vec<Target> {
     if gateway::is_serverless(&manifest.object) {
         return vec![Target::Mesh];
     }
