@@ -29,6 +29,7 @@ use format::Format;
 pub(crate) use format::WORDS as FORMATS;
 pub(crate) use introduced::{Introduced, Judged};
 use judgement::{Judge, Judgement};
+pub(crate) use junit::escaped;
 use std::path::PathBuf;
 
 /// Finds what is wrong with the fleet before anything is applied, without a cluster.

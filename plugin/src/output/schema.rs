@@ -15,6 +15,8 @@ use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
+use crate::commands::route::test::document::RouteTestReport;
+use crate::commands::route::test::log::AccessLogReport;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
 use crate::commands::version::Version;
@@ -45,6 +47,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<LintReport<'_>>(),
         schema::<Route>(),
         schema::<RouteList<'_>>(),
+        schema::<RouteTestReport<'_>>(),
+        schema::<AccessLogReport<'_>>(),
         schema::<RuleDetail>(),
         schema::<RuleList>(),
         schema::<StepList<'_>>(),

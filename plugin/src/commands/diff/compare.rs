@@ -3,6 +3,7 @@
 use super::sides::{self, Range, Standing};
 use super::{DiffArgs, loose, markdown, problems};
 use crate::commands::lint::Introduced;
+use crate::commands::route::test::Traffic;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::live::{self, LiveTargetName, objects};
@@ -49,6 +50,8 @@ pub(crate) struct Comparison {
     pub(super) unreached: Vec<Unreached>,
     /// What lint finds in the change; of two states of Git only, and where it is shown.
     pub(super) lint: Option<Introduced>,
+    /// What comes of the requests of route tests; where there are some.
+    pub(super) traffic: Option<Traffic>,
     /// What can be done with it.
     pub(super) standing: Standing,
 }
@@ -73,6 +76,7 @@ impl Comparison {
             diff: diff(&before.state, &after.state),
             unreached: Vec::new(),
             lint: Some(lint),
+            traffic: Traffic::between(&before.state, &after.state),
         })
     }
 }
@@ -115,10 +119,12 @@ pub(super) fn compare(context: &Context, args: &DiffArgs, judge: bool) -> Result
             let diff = if args.raw { diff_literally } else { diff }(&before.state, &after.state);
             let judged = || Introduced::between(&root, before.judged(), after.judged(), &args.targets);
             let lint = judge.then(judged).transpose()?;
+            let traffic = judge.then(|| Traffic::between(&before.state, &after.state)).flatten();
             let standing = sides::standing(&root, &range, &before, &after);
             let right = after.right();
             let mut compared = in_files(args, before.label, after.label, right, diff, after.state.problems);
-            (compared.comparison.lint, compared.comparison.standing) = (lint, standing);
+            (compared.comparison.lint, compared.comparison.traffic) = (lint, traffic);
+            compared.comparison.standing = standing;
             compared
         }
         None => against_live(context, args, &chosen, after.label.clone(), after.right(), after.state, |_| {})?,
@@ -144,9 +150,18 @@ pub(super) fn in_files(
     diff: FleetDiff,
     problems: Vec<Problem>,
 ) -> Compared {
-    let (unreached, lint, standing) = (Vec::new(), None, Standing::default());
-    let is_literal = args.raw;
-    let comparison = Comparison { before, after, right, is_live: false, is_literal, diff, unreached, lint, standing };
+    let comparison = Comparison {
+        before,
+        after,
+        right,
+        is_live: false,
+        is_literal: args.raw,
+        diff,
+        unreached: Vec::new(),
+        lint: None,
+        traffic: None,
+        standing: Standing::default(),
+    };
     Compared { comparison, problems, gaps: Vec::new() }
 }
 
@@ -178,6 +193,7 @@ pub(super) fn against_live(
         diff,
         unreached,
         lint: None,
+        traffic: None,
         standing: Standing::default(),
     };
     Ok(Compared { comparison, problems: wanted.problems, gaps })

@@ -2,6 +2,7 @@
 
 use super::Comparison;
 use crate::commands::lint::{Introduced, Item};
+use crate::commands::route::test::document::TrafficChanges;
 use crate::error::CommandError;
 use crate::output::{self, Document};
 use asm_shared::diff::{ObjectChange, TargetCounts, UnknownObject};
@@ -31,6 +32,9 @@ pub(crate) struct FleetDiff<'a> {
     /// What lint finds in the change, of warning and above; between two states of Git only.
     #[serde(skip_serializing_if = "Option::is_none")]
     lint: Option<Lint<'a>>,
+    /// What comes of the requests of both sides' route tests; between two states of Git only, and where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficChanges<'a>>,
 }
 
 impl Document for FleetDiff<'_> {
@@ -95,5 +99,6 @@ pub(super) fn of(comparison: &Comparison) -> Result<Value, CommandError> {
         unknown: &diff.unknown,
         unreachable: unreachable.collect(),
         lint: comparison.lint.as_ref().map(Lint::of),
+        traffic: comparison.traffic.as_ref().map(|traffic| TrafficChanges::of(traffic.changed())),
     })
 }

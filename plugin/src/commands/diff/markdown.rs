@@ -8,6 +8,7 @@ use super::compare::{Comparison, Right};
 use super::value::{self, Shown, printable};
 use super::{render, targets};
 use crate::commands::lint::Introduced;
+use crate::commands::route::test::difference;
 use asm_shared::diff::{FieldChange, ObjectChange, Op};
 use asm_shared::fleet::Target;
 use asm_shared::lint::{Finding, Severity};
@@ -90,6 +91,9 @@ fn head(comparison: &Comparison, with_table: bool, with_names: bool) -> String {
     } else if !diff.is_empty() {
         let _ = writeln!(text, "{}.\n", render::sums(comparison));
     }
+    if let Some(traffic) = comparison.traffic.as_ref().filter(|traffic| !diff.is_empty() || !traffic.is_quiet()) {
+        let _ = writeln!(text, "Routes: {}.\n", traffic.told());
+    }
     if let Some(lint) = comparison.lint.as_ref().filter(|lint| !diff.is_empty() || lint.counts().introduced() > 0) {
         let _ = writeln!(text, "Lint: {}.\n", lint.told());
     }
@@ -112,6 +116,7 @@ struct Part<'a> {
 enum Section {
     Human,
     Gap,
+    Traffic,
     Lint,
     Details,
 }
@@ -133,6 +138,11 @@ impl<'a> Parts<'a> {
         }
         for text in gaps(comparison) {
             parts.push(Part { section: Section::Gap, rank: 1, text, change: None, is_in: false });
+        }
+        for change in comparison.traffic.iter().flat_map(|traffic| &traffic.changed().changes) {
+            let request = code(&change.case.told());
+            let text = format!("- {request} at {}: {}\n", code(&change.gateway), code(&difference(change)));
+            parts.push(Part { section: Section::Traffic, rank: 1, text, change: None, is_in: false });
         }
         for finding in comparison.lint.iter().filter(|_| findings).flat_map(Introduced::findings) {
             parts.push(Part { section: Section::Lint, rank: 1, text: told(finding), change: None, is_in: false });
@@ -164,7 +174,7 @@ impl<'a> Parts<'a> {
         let whole: usize = self.0.iter().map(|part| part.text.len()).sum();
         // The note is longest when much is left out; what is too much after all is taken back below.
         let note = self.note(|_| true).len();
-        let titles = HUMAN.len() + GAPS.len() + LINT.len() + 3;
+        let titles = HUMAN.len() + GAPS.len() + TRAFFIC.len() + LINT.len() + 4;
         let mut left = if whole + titles <= room { usize::MAX } else { room.saturating_sub(note + titles) };
         for place in &order {
             let part = &mut self.0[*place];
@@ -183,9 +193,13 @@ impl<'a> Parts<'a> {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for (section, title) in
-            [(Section::Human, HUMAN), (Section::Gap, GAPS), (Section::Lint, LINT), (Section::Details, "")]
-        {
+        for (section, title) in [
+            (Section::Human, HUMAN),
+            (Section::Gap, GAPS),
+            (Section::Traffic, TRAFFIC),
+            (Section::Lint, LINT),
+            (Section::Details, ""),
+        ] {
             let mut parts = self.0.iter().filter(|part| part.section == section && part.is_in).peekable();
             if parts.peek().is_some() {
                 text.push_str(title);
@@ -230,6 +244,7 @@ impl<'a> Parts<'a> {
 
 const HUMAN: &str = "**Needs a human:**\n\n";
 const GAPS: &str = "**Not compared:**\n\n";
+const TRAFFIC: &str = "**Requests that come out differently:**\n\n";
 const LINT: &str = "**New in lint:**\n\n";
 
 /// One line for what cannot be undone.

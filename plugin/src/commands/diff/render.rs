@@ -14,7 +14,7 @@ const WIDTH: usize = 100;
 const LABEL: usize = 40;
 /// Column of the file and line.
 const SOURCE_COLUMN: usize = 60;
-/// Findings of lint that are told one by one.
+/// Findings of lint, and requests, that are told one by one.
 const FINDINGS: usize = 5;
 
 /// Styles of the page; none where colour is off.
@@ -265,6 +265,13 @@ fn footer(text: &mut String, comparison: &Comparison, styles: &Styles) {
         }
     } else {
         let _ = writeln!(text, "\n{}", sums(comparison));
+    }
+    if let Some(traffic) = comparison.traffic.as_ref().filter(|traffic| !diff.is_empty() || !traffic.is_quiet()) {
+        let warn = if traffic.is_quiet() { Style::new() } else { styles.warn };
+        let _ = writeln!(text, "{warn}Routes:{warn:#} {}", traffic.told());
+        traffic.lines(FINDINGS).iter().for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
     }
     if let Some(found) = &comparison.lint {
         // What was wrong before is no news where nothing differs.

@@ -103,7 +103,7 @@ pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), C
         Range::WorkingTree(revision) => (Some(before(&copy, revision)?), working_tree()),
         Range::Between(from, to) => (Some(commit(&copy, from, None)?), commit(&copy, to, None)?),
         Range::SinceParting(from, to) => {
-            let base = base(&copy, from, to)?;
+            let base = base_of(&copy, from, to)?;
             let label = format!("{from} at the common ancestor");
             (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
         }
@@ -125,6 +125,19 @@ pub(super) fn standing(root: &Path, range: &Range, before: &Side, after: &Side) 
     Standing { base: base.filter(|_| is_here), is_proposable: has_remote && is_here && is_change }
 }
 
+/// The fleet in a revision (`REV...`: in the commit where HEAD left it), and what that is called.
+pub(crate) fn base(root: &Path, revision: &str) -> Result<(String, FleetState), CommandError> {
+    let copy = find(root)?;
+    let side = match revision.strip_suffix("...") {
+        Some(from) => {
+            let base = base_of(&copy, from, "HEAD")?;
+            commit(&copy, &base, Some(&format!("{from} at the common ancestor")))?
+        }
+        None => before(&copy, revision)?,
+    };
+    Ok((side.label, side.state))
+}
+
 /// One revision.
 pub(super) fn revision(root: &Path, revision: &str) -> Result<Side, CommandError> {
     before(&find(root)?, revision)
@@ -135,7 +148,7 @@ fn find(root: &Path) -> Result<WorkingCopy, CommandError> {
 }
 
 /// The commit where two revisions parted.
-fn base(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
+fn base_of(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
     let (one, two) = (known(copy, from)?, known(copy, to)?);
     let base = copy.merge_base(one, two).map_err(|error| {
         let deeper = copy.repository.is_shallow().then_some(DEEPER);

@@ -63,6 +63,7 @@ fn comparison(diff: FleetDiff) -> Comparison {
         diff,
         unreached: Vec::new(),
         lint: None,
+        traffic: None,
         standing: Default::default(),
     }
 }

@@ -32,6 +32,7 @@ fn comparison(before: &FleetState, after: &FleetState) -> Comparison {
         diff: diff(before, after),
         unreached: Vec::new(),
         lint: None,
+        traffic: None,
         standing: Default::default(),
     }
 }
