@@ -5,6 +5,7 @@ mod bad_input;
 mod bytes;
 mod crash;
 mod create_gateway;
+mod differential;
 mod documents;
 mod drift_ways;
 mod every_kind;

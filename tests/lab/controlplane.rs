@@ -142,7 +142,7 @@ pub(crate) fn once(target: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Res
     make(work.path())
 }
 
-fn write_sources(dir: &Path, sources: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn write_sources(dir: &Path, sources: &[(&str, &str)]) -> Result<()> {
     for (name, text) in sources {
         fs::write(dir.join(name), text)?;
     }

@@ -19,10 +19,13 @@ mod controller_manager;
 pub mod controllers;
 mod controlplane;
 mod crds;
+mod envoy;
 mod etcd;
 mod forge;
 mod git_server;
+mod judge;
 pub mod kubectl;
+mod meshplane;
 mod pki;
 mod ports;
 mod processes;
@@ -56,8 +59,11 @@ pub use crate::{
     controlplane::{ControlPlane, Program, cache_dir},
     controlplane::{istio_crds, istio_version},
     crds::asm_crds,
+    envoy::envoy,
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
+    judge::Judge,
+    meshplane::meshplane,
     pki::{Pki, ServerCert},
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},
     product::{AgentProcess, PluginCommand, binaries, plugin},

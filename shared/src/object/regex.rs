@@ -70,7 +70,7 @@ impl Regex {
         self.0.is_match(text)
     }
 
-    /// The text with every part that it describes replaced, as RE2's `GlobalReplace` does: `\\1` is the first group, `\\0`
+    /// The text with every part that it describes replaced, as RE2's `GlobalReplace` does: `\1` is the first group, `\0`
     /// the whole part.
     pub fn replace_all(&self, text: &str, by: &str) -> String {
         let replaced = self.0.replace_all(text, |found: &regex::Captures<'_>| {

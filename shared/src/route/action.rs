@@ -1,6 +1,6 @@
 //! What a rule does: redirect, answer, or forward with everything that belongs to it (`TranslateRoute`).
 
-use super::compiled::{Action, Cors, ForwardAction, Matcher, Pattern, Redirect, Rewrite, Rival};
+use super::compiled::{Action, Cors, ForwardAction, Pattern, Redirect, Rewrite, Rival};
 use super::delegate::Source;
 use super::destination::{self, Resolver};
 use super::model::{VirtualService, items, namespace, port, text};
@@ -11,12 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// Compiles the action of a rule.
-pub(super) fn compile<'s>(
-    at: &At<'_, 's, '_>,
-    route: &VirtualService<'s>,
-    source: &Source<'s>,
-    _matcher: &Matcher,
-) -> Action<'s> {
+pub(super) fn compile<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<'s>) -> Action<'s> {
     let rule = &*source.rule;
     if let Some(redirect) = rule.get("redirect").filter(|it| it.is_object()) {
         return Action::Redirect(read_redirect(at, redirect));

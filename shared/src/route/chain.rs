@@ -262,12 +262,14 @@ impl<'s> Listener<'s> {
             twice = Some("every name".to_owned());
         }
         for name in &chain.names {
+            // Envoy compares server names in lower case; istiod hands them out as they are written.
+            let name = name.to_ascii_lowercase();
             let before = match name.strip_prefix('*') {
                 Some(suffix) => self.wild.insert(suffix.to_owned(), at),
                 None => self.exact.insert(name.clone(), at),
             };
             if before.is_some() {
-                twice = Some(name.clone());
+                twice = Some(name);
             }
         }
         if let Some(name) = twice {

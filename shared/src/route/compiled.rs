@@ -74,7 +74,6 @@ pub(super) struct TcpRoute<'s> {
 /// Virtual hosts behind a server or a port.
 #[derive(Debug, Default)]
 pub(super) struct RouteTable<'s> {
-    pub(super) tls: bool,
     pub(super) hosts: Vec<VirtualHost<'s>>,
     pub(super) exact: HashMap<String, usize>,
     /// By what follows the `*`.

@@ -107,11 +107,8 @@ fn finish<'s>(
     mut making: IndexMap<String, Making<'s>>,
 ) -> RouteTable<'s> {
     let port = servers.first().map_or(0, |server| server.number);
-    let mut table = RouteTable {
-        tls: servers.first().is_some_and(|server| server.ends_https()),
-        servers: servers.iter().map(|server| server.place()).collect(),
-        ..RouteTable::default()
-    };
+    let mut table =
+        RouteTable { servers: servers.iter().map(|server| server.place()).collect(), ..RouteTable::default() };
     if making.is_empty() {
         let name = names::virtual_host("blackhole", port);
         making.insert("*".to_owned(), Making { port, https_only: None, segments: Vec::new() });

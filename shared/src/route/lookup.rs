@@ -289,7 +289,7 @@ fn tcp_answer<'a>(action: &'a ForwardAction<'_>) -> Answer<'a> {
 }
 
 /// What a route does with a request, and what it would do, were another DestinationRule older.
-fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<Alternative<'a>>) {
+pub(super) fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<Alternative<'a>>) {
     match &route.action {
         Action::Redirect(redirect) => {
             let location = redirect.location(route, &view);

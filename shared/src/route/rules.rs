@@ -84,7 +84,7 @@ fn make<'s>(
     let matched = entry.and_then(|(index, _)| source.matches.get(index)).unwrap_or(inner);
     let matcher = entry.map(|(_, entry)| matcher(entry)).unwrap_or_default();
     Route {
-        action: action::compile(at, route, source, &matcher),
+        action: action::compile(at, route, source),
         matcher,
         rule: Rule {
             name,

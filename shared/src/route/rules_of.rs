@@ -26,7 +26,6 @@ pub(super) struct Subset<'s> {
     pub(super) labels: Option<&'s Map<String, Value>>,
     pub(super) policy: Option<&'s Value>,
     pub(super) manifest: &'s Manifest,
-    pub(super) pointer: String,
     /// Other DestinationRules that define it too; the order of creation decides.
     pub(super) rivals: Vec<(&'s Manifest, Option<&'s Map<String, Value>>)>,
 }
@@ -166,12 +165,11 @@ fn absorb<'s>(known: &mut Joined<'s>, new: &Joined<'s>, rule: &'s Manifest, ages
 }
 
 fn read<'s>(rule: &'s Manifest, exported: &BTreeSet<&'s str>) -> Joined<'s> {
-    let subsets = items(&rule.object, "/spec/subsets").iter().enumerate().map(|(index, subset)| Subset {
+    let subsets = items(&rule.object, "/spec/subsets").iter().map(|subset| Subset {
         name: text(subset, "/name"),
         labels: subset.get("labels").and_then(Value::as_object),
         policy: subset.get("trafficPolicy").filter(|policy| !policy.is_null()),
         manifest: rule,
-        pointer: format!("/spec/subsets/{index}"),
         rivals: Vec::new(),
     });
     Joined {

@@ -82,6 +82,13 @@ impl<'s> Services<'s> {
         found.filter_map(|index| self.all.get(*index))
     }
 
+    /// All host names.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        let mut hosts: Vec<String> = self.by_host.keys().cloned().collect();
+        hosts.sort_unstable();
+        hosts
+    }
+
     /// Hosts of ServiceEntries that select pods or name addresses.
     pub(super) fn entries(&self) -> impl Iterator<Item = &Service<'s>> {
         self.all.iter().filter(|service| service.kind == Kind::Entry)

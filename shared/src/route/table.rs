@@ -2,6 +2,7 @@
 
 use super::chain;
 use super::compiled::{Core, Way};
+use super::delegate;
 use super::front::{Front, Listener};
 use super::hosts::Build;
 use super::merge;
@@ -70,6 +71,10 @@ pub struct Table<'s> {
     pub(super) variants: Vec<Variant<'s>>,
     /// Ways into the pods by port.
     pub(super) ways: HashMap<u16, Vec<Way<'s>>>,
+    /// Rules that leave requests to a VirtualService that is not there.
+    pub(super) left_out: Vec<(Place<'s>, String)>,
+    /// Names of hosts, to tell near ones.
+    pub(super) hosts: Vec<String>,
     refused: Vec<Refusal<'s>>,
     beyond: Vec<&'s Manifest>,
 }
@@ -102,6 +107,8 @@ pub fn compile<'s>(state: &'s FleetState, front: &Front<'s>, options: &Options) 
         options: options.clone(),
         variants: Vec::new(),
         ways: HashMap::new(),
+        left_out: left_out(&model),
+        hosts: model.services.hosts(),
         refused: Vec::new(),
         beyond: beyond(&model, front),
     };
@@ -192,6 +199,20 @@ fn ways<'s>(found: &mut HashMap<u16, Vec<Way<'s>>>, front: &Front<'s>, cluster: 
             }
         }
     }
+}
+
+/// Rules that leave requests to nobody.
+fn left_out<'s>(model: &Model<'s, '_>) -> Vec<(Place<'s>, String)> {
+    let mut found = Vec::new();
+    for route in &model.routes {
+        for (index, rule) in super::model::items(&route.manifest.object, "/spec/http").iter().enumerate() {
+            let delegates = rule.get("delegate").is_some_and(|it| !it.is_null());
+            if let Some(why) = delegates.then(|| delegate::find(model, route.manifest, rule).err()).flatten() {
+                found.push((Place { manifest: route.manifest, pointer: format!("/spec/http/{index}") }, why));
+            }
+        }
+    }
+    found
 }
 
 /// Objects that change what comes of requests and are not simulated.

@@ -22,6 +22,8 @@ pub struct Step<'a> {
     pub text: String,
     /// What it was found in; resolved to file and line by [`Place::position`].
     pub places: Vec<Place<'a>>,
+    /// What else was looked at, and why it was not taken.
+    pub considered: Vec<(Place<'a>, String)>,
     /// What to change, when it failed.
     pub fix: Option<String>,
 }

@@ -25,6 +25,7 @@ pub(super) mod jwt_claim;
 pub(super) mod order_hazard;
 pub(super) mod port_name;
 pub(super) mod proxy_user;
+pub(super) mod regex;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
 pub(super) mod service_differs;

@@ -1,0 +1,83 @@
+//! The judge of routes: what Istio's compiler and a real Envoy make of a request, without any cluster.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{controlplane::cache_dir, envoy::envoy, meshplane};
+
+/// A running judge. It ends with this value, and when this process ends in any way: it reads cases from a pipe whose
+/// other end only we hold. The Envoys that it starts end with it.
+#[derive(Debug)]
+pub struct Judge {
+    child: Child,
+    cases: Option<ChildStdin>,
+    results: BufReader<ChildStdout>,
+}
+
+impl Judge {
+    /// Are Istio and Envoy in the cache already?
+    #[must_use]
+    pub fn is_built() -> bool {
+        cache_dir().is_ok_and(|cache| meshplane::place(&cache).exists())
+    }
+
+    /// Builds Istio and downloads Envoy if they are not in the cache (some minutes), and starts a judge. Blocks.
+    pub fn start() -> Result<Self> {
+        Self::start_in(&env::temp_dir(), &meshplane::meshplane()?, &envoy()?)
+    }
+
+    fn start_in(temp: &Path, program: &Path, envoy: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .args(["judge", "-serve", "-envoy"])
+            .arg(envoy)
+            .arg("-temp")
+            .arg(temp)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C goes to the harness alone.
+            .process_group(0)
+            .spawn()
+            .context("cannot start the judge")?;
+        let results = BufReader::new(child.stdout.take().context("the judge has no output")?);
+        Ok(Self { cases: child.stdin.take(), results, child })
+    }
+
+    /// The answers to a case; `meshplane/judge.go` says what is in both.
+    pub fn ask<R: DeserializeOwned>(&mut self, case: &impl Serialize) -> Result<R> {
+        let mut line = serde_json::to_vec(case)?;
+        line.push(b'\n');
+        let cases = self.cases.as_mut().context("the judge has ended")?;
+        cases.write_all(&line).and_then(|()| cases.flush()).context("the judge takes no more cases")?;
+        let mut answer = String::new();
+        self.results.read_line(&mut answer).context("the judge does not answer")?;
+        ensure!(!answer.is_empty(), "the judge has ended; its messages are above");
+        let value: Value = serde_json::from_str(&answer).context("the judge does not answer in JSON")?;
+        if let Some(error) = value["error"].as_str() {
+            anyhow::bail!("the judge cannot take the case: {error}");
+        }
+        serde_json::from_value(value).context("the judge's answer is not understood")
+    }
+
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        // It ends after the case that it works at, and takes its files along.
+        self.cases = None;
+        let _ = self.child.wait();
+    }
+}
