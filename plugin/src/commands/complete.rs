@@ -5,6 +5,7 @@
 
 use crate::cli;
 use crate::commands::lint::FORMATS as LINT_FORMATS;
+use crate::commands::route::test::FORMATS as ROUTE_TEST_FORMATS;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -203,6 +204,12 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
             return Some(lint::all().map(|rule| (rule.id.to_owned(), rule.summary.to_owned())).collect());
         }
         (["lint"], "output") => return Some(LINT_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
+        (["route", "test"], "gateway") => Names::IstioGateways,
+        (["route", "test"], "from") => Names::Clusters,
+        (["route", "test"], "clb") => Names::LoadBalancers,
+        (["route", "test"], "output") => {
+            return Some(ROUTE_TEST_FORMATS.map(|format| (format.to_owned(), String::new())).into());
+        }
         (["route", ..], "gateway" | "gateways") => Names::Gateways,
         (["route", "add"], "name") => return Some(Vec::new()),
         (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,

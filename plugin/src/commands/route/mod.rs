@@ -13,7 +13,7 @@ pub mod set;
 pub mod show;
 pub mod split;
 pub(crate) mod steps;
-pub(crate) mod test;
+pub mod test;
 pub(crate) mod view;
 pub mod weight;
 

@@ -145,6 +145,9 @@ pub fn run(context: &Context, args: TestArgs) -> Result<Exit, CommandError> {
     }
     let cases = scene.cases(&args)?;
     let report = Report::of(&scene, &cases, args.url.is_some());
+    if let Some(error) = report.refusal() {
+        return Err(sources::wrong(error));
+    }
     show(context, format, &report)?;
     Ok(if report.is_clean() { Exit::Clean } else { Exit::Findings })
 }

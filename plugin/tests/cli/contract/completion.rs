@@ -60,6 +60,8 @@ fn expected(path: &str, arg: &clap::Arg) -> Option<&'static str> {
         ("gateway", "gateway") => Some("bookinfo-gateway"),
         ("route", "name" | "route" | "routes") if !makes_it => Some("reviews"),
         ("route", "host") => Some("reviews"),
+        ("route", "gateway") if verb == "test" => Some("ingressgateway"),
+        ("route", "from") => Some("m1c1"),
         ("route", "gateways" | "gateway") => Some("bookinfo-gateway"),
         ("clb", "gateway" | "gateways") => Some("ingressgateway"),
         ("diff" | "lint" | "drift", "targets") => Some("m1c1"),

@@ -78,7 +78,7 @@ pub(super) fn run(context: &Context, format: Format, scene: &Scene, path: &Path)
         return Err(CommandError::usage("-o junit is for tests, and an access log holds none")
             .hinted("an access log has: json, yaml, name"));
     };
-    let (all, skipped, lines) = read(path)?;
+    let Log { requests: all, skipped, lines } = read(path)?;
     if all.is_empty() {
         return Err(CommandError::input(format!("{}: no line of it is an HTTP request", path.display()))
             .hinted("it should be the access log of a gateway: Istio's default text format, or JSON lines"));
@@ -103,8 +103,15 @@ pub(super) fn run(context: &Context, format: Format, scene: &Scene, path: &Path)
     Ok(if is_clean { Exit::Clean } else { Exit::Findings })
 }
 
-/// Requests with the number of their lines; lines that were skipped, and all.
-fn read(path: &Path) -> Result<(Vec<(Logged, usize)>, usize, usize), CommandError> {
+/// What stands in a log.
+struct Log {
+    /// Requests with the number of their lines.
+    requests: Vec<(Logged, usize)>,
+    skipped: usize,
+    lines: usize,
+}
+
+fn read(path: &Path) -> Result<Log, CommandError> {
     let failed =
         |error: &std::io::Error| CommandError::input(format!("cannot read {}", path.display())).caused_by(error);
     let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
@@ -124,7 +131,7 @@ fn read(path: &Path) -> Result<(Vec<(Logged, usize)>, usize, usize), CommandErro
             None => skipped += 1,
         }
     }
-    Ok((found.into_values().collect(), skipped, lines))
+    Ok(Log { requests: found.into_values().collect(), skipped, lines })
 }
 
 fn ask(scene: &Scene, cases: &[Case], all: &[(Logged, usize)]) -> Vec<Asked> {

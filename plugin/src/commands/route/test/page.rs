@@ -73,12 +73,7 @@ pub(super) fn summary(report: &Report) -> String {
 /// One request with all its steps.
 fn single(text: &mut String, item: &Item, styles: &Styles) {
     let _ = writeln!(text, "{}", printable(&item.case.told()));
-    match &item.answers {
-        Err(error) => {
-            let _ = writeln!(text, "  {}{}{:#}", styles.bad, printable(&error.message), styles.bad);
-        }
-        Ok(answers) => answers.iter().for_each(|(answered, _)| followed(text, answered, styles)),
-    }
+    item.answers.iter().flatten().for_each(|(answered, _)| followed(text, answered, styles));
 }
 
 /// What one gateway does, step by step.

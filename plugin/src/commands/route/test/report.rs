@@ -41,6 +41,12 @@ impl Report {
         Self { items, is_single, since }
     }
 
+    /// Why the one request that was asked for cannot be asked.
+    pub(super) fn refusal(&self) -> Option<CaseError> {
+        let first = self.items.first().filter(|_| self.is_single)?;
+        first.answers.as_ref().err().cloned()
+    }
+
     /// Is everything as it must be?
     pub(super) fn is_clean(&self) -> bool {
         self.items.iter().all(Item::is_ok) && self.since.as_ref().is_none_or(|(_, changed)| changed.changes.is_empty())
