@@ -13,6 +13,7 @@ mod targets;
 mod value;
 
 pub(crate) use compare::Comparison;
+pub(crate) use render::wrapped;
 pub(crate) use sides::base;
 pub(crate) use value::printable;
 

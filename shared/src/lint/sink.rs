@@ -127,7 +127,7 @@ impl<'a> Sink<'a> {
         self.rule = Some(rule);
     }
 
-    /// Takes what is found in a file that holds no object, for no target in particular.
+    /// Takes what is found in a file that holds no object, about the mesh as a whole.
     pub(super) fn push_at(&mut self, position: Position, message: String, hint: String, related: Vec<Related>) {
         let Some(rule) = self.rule else { return };
         self.findings.push(Finding {
@@ -138,7 +138,7 @@ impl<'a> Sink<'a> {
             hint: Some(hint),
             place: Place { position, object: None, path: String::new() },
             related,
-            targets: Vec::new(),
+            targets: vec![Target::Mesh],
             fixes: Vec::new(),
         });
     }

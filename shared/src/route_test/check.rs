@@ -103,12 +103,13 @@ fn shares(field: &str, expected: &BTreeMap<String, u32>, found: &[To], effect: &
         is_right &= (sum - f64::from(*percent)).abs() < 1.0 && (!ours.is_empty() || *percent == 0);
         left = rest;
     }
-    // A destination that does not exist is none.
-    let is_whole = is_right && left.is_empty() && (field == "mirrors" || effect.status.is_none());
+    // A destination that does not exist, or has no pod, is none.
+    let is_there = field == "mirrors" || effect.is_answered();
+    let is_whole = is_right && left.is_empty() && is_there;
     (!is_whole).then(|| {
         let wanted: Vec<String> = expected.iter().map(|(name, percent)| format!("{name} {percent} %")).collect();
         let told: Vec<String> = found.iter().map(|to| format!("{} {} %", to.name(), to.percent)).collect();
-        let told = if told.is_empty() || effect.status.is_some() { effect.told() } else { told.join(", ") };
+        let told = if told.is_empty() || !is_there { effect.told() } else { told.join(", ") };
         mismatch(field, &wanted.join(", "), &told)
     })
 }

@@ -237,6 +237,13 @@ impl Effect {
         self.removed_headers.extend(changes.remove.iter().chain(&changes.response_remove).cloned());
     }
 
+    /// Does somebody answer, whichever destination it goes to? A redirect, an answer of the gateway itself and an injected
+    /// error are answers that somebody wished for.
+    pub fn is_answered(&self) -> bool {
+        let is_wished = matches!(self.outcome.as_str(), "forward" | "tcp" | "redirect" | "direct" | "abort");
+        is_wished && self.destinations.iter().all(|to| to.problem.is_none())
+    }
+
     /// In a few words: `reviews:9080/v1 90 %, reviews:9080/v2 10 %`, `301 → https://…`, `404: no host …`.
     pub fn told(&self) -> String {
         let to: Vec<String> = self.destinations.iter().map(To::told).collect();
@@ -288,7 +295,8 @@ impl To {
 
     fn told(&self) -> String {
         let share = if self.percent < 100.0 { format!(" {} %", self.percent) } else { String::new() };
-        format!("{}{share}", self.name())
+        let problem = self.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
+        format!("{}{share}{problem}", self.name())
     }
 }
 

@@ -182,11 +182,18 @@ fn knows(answer: &Answer<'_>) -> bool {
 
 impl Step {
     fn of(step: &route::Step<'_>) -> Self {
+        // Clusters of a group have the same lines.
+        let mut places: Vec<Position> = Vec::new();
+        for place in step.places.iter().map(route::Place::position) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
         Self {
             stage: step.stage.name().to_owned(),
             passed: step.passed,
             text: step.text.clone(),
-            places: step.places.iter().map(route::Place::position).collect(),
+            places,
             fix: step.fix.clone(),
         }
     }

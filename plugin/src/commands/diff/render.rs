@@ -223,7 +223,7 @@ fn fields(text: &mut String, change: &ObjectChange, styles: &Styles) {
 }
 
 /// Words filled into lines.
-fn wrapped(sentence: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(sentence: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in sentence.split(' ') {
         match lines.last_mut() {

@@ -57,7 +57,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 fn judge(case: &Case, answered: &Answered, position: &Position, sink: &mut Sink<'_>) {
     let found = case.expect.as_ref().map(|expect| mismatches(expect, &answered.seen)).unwrap_or_default();
     let Some(first) = found.first() else { return };
-    let told = |it: &Mismatch| format!("{} should be {}, and is {}", it.field, it.expected, it.found);
+    let told = |it: &Mismatch| format!("{}: expected {}, found {}", it.field, it.expected, it.found);
     let more = match found.len() - 1 {
         0 => String::new(),
         more => format!(" (and {more} more)"),

@@ -1,7 +1,6 @@
 //! An access log: what would come of the requests that were really made.
 
 use super::document::TrafficChanges;
-use super::report::goes_somewhere;
 use super::sources::Scene;
 use super::{Format, changes};
 use crate::commands::diff::printable;
@@ -11,7 +10,7 @@ use crate::exit::Exit;
 use crate::output::{self, Document, OutputFormat};
 use asm_shared::fleet::RouteTestRequest;
 use asm_shared::route_test::access_log::{self, Logged};
-use asm_shared::route_test::{Case, Changed, Simulator, To, compare};
+use asm_shared::route_test::{Case, Changed, Effect, Simulator, To, compare};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,7 +33,7 @@ pub(crate) struct AccessLogReport<'a> {
     requests: usize,
     /// How many lines come to which outcome.
     outcomes: BTreeMap<&'a str, usize>,
-    /// Requests that nobody answers, the most frequent first.
+    /// Requests that nobody answers, or not always, the most frequent first.
     failing: Vec<LoggedRequest<'a>>,
     /// Requests that go elsewhere than they went then, the most frequent first.
     moved: Vec<LoggedRequest<'a>>,
@@ -69,6 +68,7 @@ struct Asked {
     then: Option<String>,
     outcome: String,
     told: String,
+    is_answered: bool,
     is_moved: bool,
 }
 
@@ -156,6 +156,7 @@ fn ask(scene: &Scene, cases: &[Case], all: &[(Logged, usize)]) -> Vec<Asked> {
                 then: logged.cluster.clone(),
                 outcome: effect.map_or("none", |effect| effect.outcome.as_str()).to_owned(),
                 told,
+                is_answered: effect.is_some_and(Effect::is_answered),
                 is_moved,
             }
         })
@@ -185,16 +186,18 @@ fn report<'a>(asked: &'a [Asked], lines: usize, skipped: usize, changed: Option<
         skipped,
         requests: asked.len(),
         outcomes,
-        failing: asked.iter().filter(|it| !goes_somewhere(&it.outcome)).map(told).collect(),
-        moved: asked.iter().filter(|it| it.is_moved).map(told).collect(),
+        failing: asked.iter().filter(|it| !it.is_answered).map(told).collect(),
+        moved: asked.iter().filter(|it| it.is_answered && it.is_moved).map(told).collect(),
         base: changed.map(TrafficChanges::of),
     }
 }
 
 fn page(report: &AccessLogReport<'_>) -> String {
     let mut text = format!("{} lines, {} different requests", report.lines, report.requests);
-    if report.skipped > 0 {
-        text.push_str(&format!("; {} lines are no HTTP requests", report.skipped));
+    match report.skipped {
+        0 => {}
+        1 => text.push_str("; 1 line is no HTTP request"),
+        more => text.push_str(&format!("; {more} lines are no HTTP requests")),
     }
     text.push('\n');
     for (outcome, lines) in &report.outcomes {

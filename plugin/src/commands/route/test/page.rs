@@ -1,13 +1,17 @@
 //! The answers for people.
 
 use super::changes;
-use super::report::{Item, Report, goes_somewhere};
-use crate::commands::diff::printable;
+use super::report::{Item, Report};
+use crate::commands::diff::{printable, wrapped};
 use crate::ui::Table;
 use anstyle::{AnsiColor, Style};
 use asm_shared::fleet::Position;
 use asm_shared::route_test::{Answered, Effect, Mismatch, Seen, To};
 use std::fmt::Write as _;
+
+const WIDTH: usize = 100;
+/// Where what is said of a step begins.
+const INDENT: usize = 19;
 
 /// Styles of the page; none where colour is off.
 pub(super) struct Styles {
@@ -81,13 +85,19 @@ fn followed(text: &mut String, answered: &Answered, styles: &Styles) {
     let _ = writeln!(text, "\nAt {}{}", printable(&answered.gateway), through(&answered.seen));
     for step in &answered.steps {
         let (mark, style) = if step.passed { ("ok", styles.good) } else { ("!!", styles.bad) };
-        let _ = writeln!(text, "  {style}{mark}{style:#} {:<13} {}", step.stage, printable(&step.text));
+        for (number, line) in wrapped(&printable(&step.text), WIDTH - INDENT).iter().enumerate() {
+            let _ = if number == 0 {
+                writeln!(text, "  {style}{mark}{style:#} {:<13} {line}", step.stage)
+            } else {
+                writeln!(text, "{:INDENT$}{line}", "")
+            };
+        }
         let quiet = styles.quiet;
         for place in &step.places {
-            let _ = writeln!(text, "     {quiet}{:<13} {}{quiet:#}", "", told(place));
+            let _ = writeln!(text, "{:INDENT$}{quiet}{}{quiet:#}", "", told(place));
         }
-        if let Some(fix) = &step.fix {
-            let _ = writeln!(text, "     {:<13} help: {}", "", printable(fix));
+        for line in step.fix.iter().flat_map(|fix| wrapped(&format!("help: {}", printable(fix)), WIDTH - INDENT)) {
+            let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
     }
     outcome(text, &answered.seen, styles);
@@ -116,7 +126,7 @@ fn through(seen: &Seen) -> String {
 }
 
 fn outcome(text: &mut String, seen: &Seen, styles: &Styles) {
-    let style = if goes_somewhere(&seen.effect.outcome) { styles.good } else { styles.bad };
+    let style = if seen.effect.is_answered() { styles.good } else { styles.bad };
     let _ = writeln!(text, "  {style}→{style:#} {}", printable(&seen.effect.told()));
     details(text, &seen.effect);
     if let Some(rule) = &seen.rule {

@@ -65,9 +65,9 @@ impl Item {
         let Ok(answers) = &self.answers else { return false };
         match &self.case.expect {
             Some(_) => answers.iter().all(|(_, found)| found.is_empty()),
-            None => answers.iter().all(|(answered, _)| {
-                goes_somewhere(&answered.seen.effect.outcome) && answered.seen.alternatives.is_empty()
-            }),
+            None => answers
+                .iter()
+                .all(|(answered, _)| answered.seen.effect.is_answered() && answered.seen.alternatives.is_empty()),
         }
     }
 
@@ -79,9 +79,4 @@ impl Item {
             (test, name) => format!("{test}/{name}"),
         }
     }
-}
-
-/// Is it an outcome that somebody wished for?
-pub(super) fn goes_somewhere(outcome: &str) -> bool {
-    matches!(outcome, "forward" | "tcp" | "redirect" | "direct" | "abort")
 }
