@@ -30,6 +30,10 @@ const LINT_SHARE: usize = 4;
 /// GH_TOKEN, GITLAB_TOKEN, GITEA_TOKEN, GITEE_TOKEN or YUNXIAO_TOKEN, or from Git's credential helpers. Without a token,
 /// GitLab (push options) and Gitea (AGit) open pull requests from the push alone.
 ///
+/// Branch and base are in one repository, that of the remote: a pull request from a fork to another repository is not made.
+/// Codeup can name reviewers only when it opens a change request, and documents updating and reopening for its central
+/// edition only.
+///
 /// The address of the pull request is all that goes to stdout. Running it again without a change does nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:

@@ -64,7 +64,7 @@ impl Scene {
                 "the files of --tests hold no case"
             })
             .hinted("ask for one request: kubectl asm route test http://HOST/PATH")
-            .hinted("a RouteTest is described in docs/schemas/RouteTest.json"));
+            .hinted("a RouteTest is described in docs/schemas/routetest.json"));
         }
         Ok(cases)
     }
