@@ -3,6 +3,8 @@
 
 use crate::commands::adopt::Adoption;
 use crate::commands::doctor::chain::ChainReport;
+use crate::commands::route::test::document::RouteTestReport;
+use crate::commands::route::test::log::AccessLogReport;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
@@ -53,6 +55,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<ClbAccess>(),
         schema::<VerifyReport>(),
         schema::<ChainReport>(),
+        schema::<RouteTestReport<'_>>(),
+        schema::<AccessLogReport<'_>>(),
         schema::<Version>(),
     ]
 }

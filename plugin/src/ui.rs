@@ -87,6 +87,13 @@ impl Ui {
         self.data(&table.render(self.no_headers));
     }
 
+    /// Columns of the terminal that stdout is; `None` when it is none.
+    pub fn width(&self) -> Option<usize> {
+        let stdout = io::stdout();
+        let size = if stdout.is_terminal() { terminal_size::terminal_size_of(&stdout) } else { None };
+        size.map(|(width, _)| usize::from(width.0))
+    }
+
     /// Says on stderr what is going on or what was done.
     pub fn status(&self, text: &str) {
         self.message(text);
@@ -174,6 +181,23 @@ impl Drop for Progress {
     }
 }
 
+/// Spaces between columns.
+const GUTTER: usize = 3;
+/// No column is made narrower than this.
+const SHORTEST: usize = 8;
+
+/// The beginning and the end of a text: of a path, the end says most.
+fn shortened(text: &str, room: usize) -> String {
+    let length = text.chars().count();
+    if length <= room {
+        return text.to_owned();
+    }
+    let (head, tail) = ((room - 1) / 3, room - 1 - (room - 1) / 3);
+    let head: String = text.chars().take(head).collect();
+    let tail: String = text.chars().skip(length - tail).collect();
+    format!("{head}…{tail}")
+}
+
 /// A table as kubectl prints it: upper-case headers, three spaces between columns, no borders, never wrapped.
 #[derive(Clone, Debug)]
 pub struct Table {
@@ -197,6 +221,42 @@ impl Table {
         self.rows.is_empty()
     }
 
+    /// Makes it fit into so many characters: leaves out the columns of `least` one after the other, then shortens the cells
+    /// of the widest of `long`. Gives the columns that are left out.
+    pub fn fit(&mut self, width: usize, least: &[&'static str], long: &[&'static str]) -> Vec<&'static str> {
+        let mut left_out = Vec::new();
+        for header in least {
+            if self.width() <= width {
+                return left_out;
+            }
+            if let Some(column) = self.headers.iter().position(|name| name == header) {
+                self.headers.remove(column);
+                self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+                left_out.push(*header);
+            }
+        }
+        while self.width() > width {
+            let columns = self.headers.iter().enumerate().filter(|(_, name)| long.contains(name));
+            let widest = columns.map(|(column, _)| (self.column_width(column), column)).max();
+            let Some((wide, column)) = widest.filter(|(wide, _)| *wide > SHORTEST) else { break };
+            let room = (wide.saturating_sub(self.width() - width)).max(SHORTEST);
+            // The next widest may give some of it too: no column is shortened to half of another.
+            let room = room.max(wide - wide.div_ceil(4).max(1));
+            self.rows.iter_mut().for_each(|row| row[column] = shortened(&row[column], room));
+        }
+        left_out
+    }
+
+    fn column_width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().map(|row| row[column].chars().count());
+        cells.chain([self.headers[column].chars().count()]).max().unwrap_or_default()
+    }
+
+    fn width(&self) -> usize {
+        let columns = 0..self.headers.len();
+        columns.map(|column| self.column_width(column) + GUTTER).sum::<usize>().saturating_sub(GUTTER)
+    }
+
     /// The text, with a line break after every line.
     pub fn render(&self, no_headers: bool) -> String {
         if self.rows.is_empty() {
@@ -211,12 +271,44 @@ impl Table {
             table.add_row(row.iter().map(Cell::new));
         }
         for column in table.column_iter_mut() {
-            column.set_padding((0, 3));
+            column.set_padding((0, GUTTER as u16));
         }
         table.lines().fold(String::new(), |mut text, line| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}", line.trim_end());
             text
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(["Object", "Field", "Operation", "Since"]);
+        for path in ["spec.http[0].route[1].destination.subset", "spec.replicas"] {
+            table.row(["VirtualService default/bookinfo", path, "Update", "10m ago"].map(str::to_owned));
+        }
+        table
+    }
+
+    #[test]
+    fn a_table_is_no_wider_than_the_terminal() {
+        let mut whole = table();
+        assert_eq!(whole.fit(120, &["Operation", "Since"], &["Object", "Field"]), Vec::<&str>::new());
+        assert_eq!(whole.render(false), table().render(false));
+        let widest = |table: &Table| table.render(false).lines().map(|line| line.chars().count()).max();
+        for width in [60, 74, 80, 85, 95] {
+            let mut table = table();
+            table.fit(width, &["Operation", "Since"], &["Object", "Field"]);
+            assert!(widest(&table) <= Some(width), "{width}:\n{}", table.render(false));
+        }
+        let mut narrow = table();
+        assert_eq!(narrow.fit(60, &["Operation", "Since"], &["Object", "Field"]), ["Operation", "Since"]);
+        insta::assert_snapshot!(narrow.render(false));
+        // It gives up rather than showing nothing.
+        narrow.fit(5, &[], &["Object", "Field"]);
+        assert!(narrow.render(false).contains("FIELD"));
     }
 }

@@ -22,6 +22,7 @@ pub mod object;
 pub mod plan;
 pub mod pull_request;
 pub mod route;
+pub mod route_test;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod verify;

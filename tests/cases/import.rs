@@ -63,7 +63,7 @@ const AUTHOR: &[&[&str]] = &[
         "shared",
         "--create-gateway",
         "--port",
-        "8080",
+        "80",
         "--host",
         "shared.example.com",
     ],
@@ -301,6 +301,8 @@ async fn a_running_fleet_comes_into_git_and_is_taken_over_without_a_change() -> 
         ensure!(!verbs.is_empty() && verbs.iter().all(|verb| verb == "list" || verb == "get"), "{context}: {verbs:?}");
     }
     as_expected(&story, &report)?;
+    let lint = story.plugin(&["lint", "--severity", "warning"])?;
+    ensure!(lint.status.success(), "what was imported is not clean:\n{}", String::from_utf8_lossy(&lint.stdout));
     only_these_namespaces(&lab)?;
     let again = story.plugin_ok(&["import", "--workloads", "app", "--config-maps", "-o", "json"])?;
     let again: Value = serde_json::from_str(&again)?;

@@ -103,12 +103,62 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn plugin(program: &Path, runs: u32) -> Result<String> {
     let fleet = fleet(program)?;
     let mut table = String::from("| what | goal | minimum | median | maximum |\n|---|---|---|---|---|\n");
+    let mut add = |what: &str, goal: &str, times: &[Duration]| -> Result<()> {
+        let [minimum, median, maximum] = spread(times);
+        writeln!(table, "| {what} | {goal} | {minimum} | {median} | {maximum} |")?;
+        anstream::println!("{what}: {minimum} / {median} / {maximum}");
+        Ok(())
+    };
     for case in CASES {
-        let [minimum, median, maximum] = spread(&measure(program, fleet.path(), case, runs)?);
-        writeln!(table, "| {} | {} | {minimum} | {median} | {maximum} |", case.what, case.goal)?;
-        anstream::println!("{}: {minimum} / {median} / {maximum}", case.what);
+        add(case.what, case.goal, &measure(program, fleet.path(), case, runs)?)?;
+    }
+    for clusters in [3, 5, 20] {
+        let fleet = wide_fleet(program, clusters)?;
+        let case = Case { what: "diff", goal: "", args: &["diff"], code: 1 };
+        let times = measure(program, fleet.path(), &case, runs)?;
+        let lines = Command::new(program).arg("diff").current_dir(fleet.path()).output()?.stdout;
+        let lines = lines.iter().filter(|byte| **byte == b'\n').count();
+        add(&format!("`diff` of {SHARED} changed Services over {clusters} clusters: {lines} lines"), "", &times)?;
     }
     Ok(table)
+}
+
+/// Services that every cluster of the wide fleet has.
+const SHARED: usize = 50;
+
+/// A fleet whose clusters share their Services, every one of them changed since the last commit in the same way.
+fn wide_fleet(plugin: &Path, clusters: usize) -> Result<tempfile::TempDir> {
+    let dir = tempfile::tempdir()?;
+    quiet(Command::new(plugin).args(["init", "bench"]).current_dir(dir.path()))?;
+    for n in 1..=clusters {
+        quiet(
+            Command::new(plugin).args(["cluster", "add", &format!("m1c{n}"), "--group", "all"]).current_dir(dir.path()),
+        )?;
+    }
+    let write = |port: u16| -> Result<()> {
+        std::fs::create_dir_all(dir.path().join("groups/all"))?;
+        for n in 0..SHARED {
+            let text = format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: service-{n}, namespace: shop}}\nspec:\n  selector: {{app: \
+                 service-{n}}}\n  ports: [{{name: http, port: {port}}}]\n"
+            );
+            std::fs::write(dir.path().join(format!("groups/all/service-{n}.yaml")), text)?;
+        }
+        Ok(())
+    };
+    write(80)?;
+    commit_all(dir.path())?;
+    write(81)?;
+    Ok(dir)
+}
+
+fn commit_all(dir: &Path) -> Result<()> {
+    for args in
+        [&["add", "--all"][..], &["-c", "user.name=bench", "-c", "user.email=b@example.com", "commit", "-qm", "one"]]
+    {
+        quiet(Command::new("git").args(args).current_dir(dir))?;
+    }
+    Ok(())
 }
 
 /// Minimum, median, maximum of times in order.
@@ -144,11 +194,7 @@ fn fleet(plugin: &Path) -> Result<tempfile::TempDir> {
         quiet(Command::new(plugin).args(["cluster", "add", name]).current_dir(dir.path()))?;
     }
     write_files(dir.path(), 90)?;
-    for args in
-        [&["add", "--all"][..], &["-c", "user.name=bench", "-c", "user.email=b@example.com", "commit", "-qm", "one"]]
-    {
-        quiet(Command::new("git").args(args).current_dir(dir.path()))?;
-    }
+    commit_all(dir.path())?;
     write_files(dir.path(), 80)?;
     Ok(dir)
 }

@@ -6,13 +6,14 @@
 use crate::cli;
 use crate::commands::graph::FORMATS as GRAPH_FORMATS;
 use crate::commands::lint::FORMATS as LINT_FORMATS;
+use crate::commands::route::test::FORMATS as ROUTE_TEST_FORMATS;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::kubeconfig;
 use asm_io::tree::DirTree;
 use asm_shared::authoring::LoadBalancerService;
-use asm_shared::fleet::{FleetState, Part, Target};
+use asm_shared::fleet::{FleetState, Manifest, Part, Target};
 use asm_shared::lint;
 use asm_shared::object::kinds::{ASM, ISTIO_NETWORKING};
 use clap::{Arg, Command};
@@ -61,6 +62,8 @@ enum Names {
     Namespaces,
     Contexts,
     LoadBalancers,
+    /// `kind/name` of whatever stands in the files.
+    Objects,
 }
 
 impl Names {
@@ -70,7 +73,7 @@ impl Names {
             Self::Contexts => &[],
             Self::Clusters | Self::Targets | Self::Groups => &["fleet.yaml"],
             Self::Gateways | Self::IstioGateways | Self::Routes => &["fleet.yaml", "mesh/"],
-            Self::Services | Self::Namespaces | Self::LoadBalancers => &[""],
+            Self::Services | Self::Namespaces | Self::LoadBalancers | Self::Objects => &[""],
         }
     }
 }
@@ -98,6 +101,10 @@ fn names(context: &Context, what: Names) -> Vec<String> {
             state.manifests.iter().filter_map(|manifest| manifest.id.namespace.as_deref()).map(str::to_owned).collect()
         }
         Names::LoadBalancers => LoadBalancerService::all(state).into_iter().map(|service| service.name).collect(),
+        Names::Objects => {
+            let kind = |manifest: &Manifest| manifest.group_kind().kind.to_lowercase();
+            state.manifests.iter().map(|manifest| format!("{}/{}", kind(manifest), manifest.id.name)).collect()
+        }
         Names::Contexts => Vec::new(),
     }
 }
@@ -192,14 +199,21 @@ fn values(path: &[&str], arg: &Arg, names: &dyn Fn(Names) -> Vec<String>) -> Opt
         (_, "namespace") => Names::Namespaces,
         (_, "cluster" | "clusters") | (["cluster", "remove"], "name") => Names::Clusters,
         (["cluster", ..], "group" | "groups") => Names::Groups,
-        (["diff" | "lint"], "targets") => Names::Targets,
         (["graph"], "targets") => Names::Clusters,
         (["graph"], "gateways") => Names::IstioGateways,
+        (["diff" | "lint" | "drift"], "targets") => Names::Targets,
+        (["adopt" | "revert" | "freeze" | "unfreeze"], "object" | "objects") => Names::Objects,
         (["lint"], "rules" | "ignored") | (["explain"], "rule") => {
             return Some(lint::all().map(|rule| (rule.id.to_owned(), rule.summary.to_owned())).collect());
         }
         (["lint"], "output") => return Some(LINT_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
         (["graph"], "output") => return Some(GRAPH_FORMATS.map(|format| (format.to_owned(), String::new())).into()),
+        (["route", "test"], "gateway") => Names::IstioGateways,
+        (["route", "test"], "from") => Names::Clusters,
+        (["route", "test"], "clb") => Names::LoadBalancers,
+        (["route", "test"], "output") => {
+            return Some(ROUTE_TEST_FORMATS.map(|format| (format.to_owned(), String::new())).into());
+        }
         (["route", ..], "gateway" | "gateways") => Names::Gateways,
         (["route", "add"], "name") => return Some(Vec::new()),
         (["route", ..], "name" | "names" | "route" | "routes") => Names::Routes,

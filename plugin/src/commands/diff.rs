@@ -13,7 +13,8 @@ mod targets;
 mod value;
 
 pub(crate) use compare::Comparison;
-pub(crate) use sides::wrong as value_error;
+pub(crate) use render::wrapped;
+pub(crate) use sides::{base, wrong as value_error};
 pub(crate) use value::printable;
 
 use crate::context::Context;
@@ -54,6 +55,8 @@ impl Format {
 ///
 /// Without a revision the working tree is compared with HEAD. What means the same is no difference (quantities,
 /// durations, defaults, order of hosts). Values of Secrets are never shown.
+///
+/// Between two states of Git, the line `Lint:` says what the change brings in of what `kubectl asm lint` finds.
 ///
 /// With --live the API servers of the fleet are read through the kubeconfig contexts that fleet.yaml names (default:
 /// `mesh`, and each cluster's name), and the output is what bringing Git to them would change.
@@ -146,12 +149,14 @@ pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
     if args.watch {
         return watching(context, format, &args);
     }
-    let compared = compare::compare(context, &args)?;
+    // Where only objects are told, what lint says has no place.
+    let judge = !matches!(format, Format::Patch | Format::Common(OutputFormat::Name));
+    let compared = compare::compare(context, &args, judge)?;
     let comparison = &compared.comparison;
     let ui = context.ui();
     let text = |text: String| if args.ascii { render::ascii(&text) } else { text };
     match format {
-        Format::Markdown => ui.data(&comparison.markdown(args.budget)),
+        Format::Markdown => ui.data(&markdown::page(comparison, args.budget, true)),
         Format::Patch => ui.data(&patch::page(comparison, ui.stdout_has_color())),
         Format::Common(format) if format.is_document() => output::print(ui, format, &document::of(comparison)?)?,
         Format::Common(OutputFormat::Name) => ui.data(&render::names(comparison)),
@@ -189,7 +194,7 @@ fn watching(context: &Context, format: Format, args: &DiffArgs) -> Result<Exit, 
     }
     let roots = if is_loose { loose::folders(args)? } else { vec![context.repo_root()?] };
     watch::run(context, &roots, || {
-        let page = match compare::compare(context, args) {
+        let page = match compare::compare(context, args, true) {
             Ok(compared) => {
                 let page = render::page(&compared.comparison, args.summary, context.ui().stdout_has_color());
                 let wrong = outcome(&compared).err().map(|error| format!("\n{}", watch::told(&error)));

@@ -65,8 +65,15 @@ pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
         }
         OutputFormat::Name => context.ui().data(&rows::names(&reports)),
         OutputFormat::Human | OutputFormat::Wide => {
-            context.ui().table(&rows::table(&reports, jiff::Timestamp::now(), format == OutputFormat::Wide));
             let now = jiff::Timestamp::now();
+            let mut table = rows::table(&reports, now, format == OutputFormat::Wide);
+            let width = context.ui().width().filter(|_| format == OutputFormat::Human);
+            let left_out = width.map(|width| table.fit(width, rows::LEAST, rows::LONG)).unwrap_or_default();
+            context.ui().table(&table);
+            if !left_out.is_empty() {
+                let names: Vec<String> = left_out.iter().map(|name| name.to_uppercase()).collect();
+                context.ui().status(&format!("left out for lack of room: {} (-o wide has all)", names.join(", ")));
+            }
             rows::notes(&reports).iter().chain(&rows::frozen(&reports, now)).for_each(|note| context.ui().status(note));
         }
     }

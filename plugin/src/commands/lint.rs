@@ -6,6 +6,7 @@ mod format;
 mod github;
 mod gitlab;
 mod human;
+mod introduced;
 mod judgement;
 mod junit;
 mod markdown;
@@ -24,10 +25,13 @@ use crate::watch;
 use crate::write::WriteArgs;
 use asm_shared::lint::{Rule, Selection, Severity, rules_of};
 use clap::ValueEnum;
+pub(crate) use document::Item;
 use format::Format;
 pub(crate) use format::WORDS as FORMATS;
+pub(crate) use introduced::{Introduced, Judged};
 use judgement::{Judge, Judgement};
-use std::path::{Path, PathBuf};
+pub(crate) use junit::escaped;
+use std::path::PathBuf;
 use subject::Subject;
 
 /// Finds what is wrong with the fleet before anything is applied, without a cluster.
@@ -194,15 +198,6 @@ fn watching(context: &Context, format: Format, args: &LintArgs) -> Result<Exit, 
         });
         page.unwrap_or_else(|error| watch::told(&error))
     })
-}
-
-/// What a commit brings in over a base, as Markdown of at most `budget` characters.
-pub(crate) fn introduced(root: &Path, base: &str, commit: &str, budget: usize) -> Result<String, CommandError> {
-    let rules = rules_of(&[], &[]).map_err(|error| unknown_rule(&error.id))?;
-    let mut judge = Judge::new(rules, Selection { severity: Some(Severity::Warning), ..Selection::default() });
-    let base = judge.since(root, Some(base))?;
-    let judgement = base::judge(root, commit, &judge)?.compared(base, true);
-    Ok(markdown::page(&judgement, budget))
 }
 
 fn rules(args: &LintArgs) -> Result<Vec<&'static Rule>, CommandError> {

@@ -1,4 +1,6 @@
 //! Alibaba Cloud Codeup: <https://help.aliyun.com/zh/yunxiao/developer-reference/>, "change requests" of code management.
+//! CreateChangeRequest, ListChangeRequests and GetChangeRequest are documented for both editions, UpdateChangeRequest and
+//! ReopenChangeRequest for the central one only: the region edition may refuse an update, and then says so.
 
 use super::http::{ApiError, Request, Transport};
 use super::secret::encoded;
@@ -41,6 +43,16 @@ impl Codeup<'_> {
 /// Numbers come as numbers or as text.
 fn number(value: &Value) -> u64 {
     value.as_u64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_default()
+}
+
+/// What changes a change request answers with 200 also when it did not: `{"result": false}`.
+fn done(answer: &Value) -> Result<(), ApiError> {
+    if answer["result"] == false {
+        let told =
+            "it was not carried out; perhaps the source branch is gone, or somebody changed it meanwhile".to_owned();
+        return Err(ApiError::Status { code: 409, told, retry_after: None });
+    }
+    Ok(())
 }
 
 fn read(answer: &Value) -> PullRequest {
@@ -105,11 +117,11 @@ impl Forge for Codeup<'_> {
     fn edit(&self, number: u64, edit: Edit<'_>) -> Result<(), ApiError> {
         let path = format!("{}/{number}", self.requests());
         if edit.reopen {
-            self.transport.send(&Request::with("POST", format!("{path}/reopen"), json!({})))?;
+            done(&self.transport.send(&Request::with("POST", format!("{path}/reopen"), json!({})))?)?;
         }
         if edit.title.is_some() || edit.body.is_some() {
             let edit = Edit { reopen: false, ..edit };
-            self.transport.send(&Request::with("PUT", path, fields(edit, "description", ("", ""))))?;
+            done(&self.transport.send(&Request::with("PUT", path, fields(edit, "description", ("", ""))))?)?;
         }
         Ok(())
     }
@@ -124,5 +136,16 @@ impl Forge for Codeup<'_> {
 
     fn asks_when_created(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_carried_out_is_an_error() {
+        assert!(done(&json!({"result": true})).is_ok());
+        assert!(matches!(done(&json!({"result": false})), Err(ApiError::Status { code: 409, .. })));
     }
 }

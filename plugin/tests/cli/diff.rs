@@ -103,6 +103,7 @@ fn the_working_tree_against_head() {
         ! port 9080 is closed: its clients are cut off
 
     3 to change on 3 targets
+    Lint: nothing new, 2 unchanged
     ! Next: git add --all && git commit   (then kubectl asm diff --live)
     [1]
     ");

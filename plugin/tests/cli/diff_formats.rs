@@ -68,7 +68,63 @@ fn the_next_step_comes_last_and_dangers_first() {
     let next: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(next.len(), 2, "{run}");
     assert!(next[0].starts_with("Next: kubectl asm clb replace clb-2"), "{run}");
-    assert!(next[1].starts_with("Next: git add --all && git commit"), "{run}");
+    assert_eq!(next[1], "Next: kubectl asm lint --base HEAD --new-only");
+}
+
+/// A VirtualService at a gateway that is nowhere.
+fn unbound(name: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  \
+         hosts: [{name}.example.com]\n  gateways: [nowhere]\n  http:\n  - redirect: {{uri: /}}\n"
+    )
+}
+
+#[test]
+fn what_lint_finds_in_the_change_and_nothing_of_what_was_there() {
+    let world = World::with_fleet();
+    world.write("mesh/old.yaml", &unbound("old"));
+    world.write("mesh/mended.yaml", &unbound("mended"));
+    git(&world, "init --quiet -b main");
+    commit(&world);
+    git(&world, "remote add origin https://git.example.com/shop/fleet.git");
+    world.write("mesh/mended.yaml", &unbound("mended").replace("  gateways: [nowhere]\n", ""));
+    let run = world.run(&["diff", "--summary"]);
+    assert!(run.stdout.contains("\nLint: nothing new, 1 fixed, 1 unchanged\n"), "{run}");
+    assert_eq!(run.stderr, "Next: kubectl asm pr create\n");
+
+    git(&world, "switch --quiet -c feature");
+    world.write("mesh/new.yaml", &unbound("new"));
+    commit(&world);
+    let run = world.run(&["diff", "main...feature", "--summary"]);
+    assert!(run.stdout.contains("\nLint: 1 new error, 1 fixed, 1 unchanged\n"), "{run}");
+    assert!(run.stdout.contains("\n  error    virtual-service-gateway   mesh/new.yaml:6:"), "{run}");
+    // The hint finds the same.
+    let hint = run.stderr.trim_end().strip_prefix("Next: kubectl asm ").unwrap_or_else(|| panic!("{run}"));
+    assert_eq!(hint, "lint --base main... --new-only");
+    let names = world.run(&[&hint.split(' ').collect::<Vec<_>>()[..], &["-o", "name"]].concat());
+    assert_eq!((names.code, names.stdout.as_str()), (Some(1), "virtualservice.networking.istio.io/new\n"), "{names}");
+
+    let json: Value = serde_json::from_str(&world.run(&["diff", "main...feature", "-o", "json"]).stdout).unwrap();
+    let lint = &json["lint"];
+    assert_eq!([&lint["newErrors"], &lint["newWarnings"], &lint["fixed"], &lint["unchanged"]], [1, 0, 1, 1]);
+    assert_eq!(
+        (&lint["findings"][0]["rule"], &lint["findings"][0]["file"]),
+        (&"virtual-service-gateway".into(), &"mesh/new.yaml".into())
+    );
+    let page = world.run(&["diff", "main...feature", "-o", "markdown"]).stdout;
+    assert!(page.contains("Lint: 1 new error, 1 fixed, 1 unchanged.\n"), "{page}");
+    assert!(
+        page.contains("**New in lint:**\n\n- error <code>virtual-service-gateway</code> at <code>mesh/new.yaml"),
+        "{page}"
+    );
+    // Only of the targets that are asked for.
+    let run = world.run(&["diff", "main...feature", "--target", "m1c1"]);
+    assert!(!run.stdout.contains("Lint:"), "{run}");
+
+    // Another branch than the one that is checked out: lint looks at files.
+    git(&world, "switch --quiet main");
+    let run = world.run(&["diff", "main...feature", "--summary"]);
+    assert!(run.stderr.starts_with("Next: kubectl asm diff --live"), "{run}");
 }
 
 /// Whatever the format, no secret; whatever the format, the same exit code.

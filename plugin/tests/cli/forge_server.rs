@@ -433,11 +433,12 @@ fn change(flavor: &Flavor, method: &str, rest: &[&str], body: &Value, request: &
             if reopens && flavor.word != "codeup" {
                 request.is_open = true;
             }
-            None
+            // Codeup says whether it did, and nothing more.
+            (flavor.word == "codeup").then(|| (200, json!({"result": true})))
         }
         ("POST", ["reopen"]) if flavor.word == "codeup" => {
             request.is_open = true;
-            None
+            Some((200, json!({"result": true})))
         }
         ("POST", ["requested_reviewers"]) if matches!(flavor.word, "github" | "gitea") => {
             let names = body["reviewers"].as_array().unwrap();

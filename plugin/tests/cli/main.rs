@@ -29,6 +29,7 @@ mod pull_requests;
 mod pull_requests_git;
 mod route_rules;
 mod route_steps;
+mod route_test;
 mod routes;
 #[cfg(unix)]
 mod terminal;

@@ -79,6 +79,11 @@ fn the_page_follows_the_files() {
     watching.until("1 to add, 1 to change");
     world.write("clusters/m1c1/deep/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: b}\n");
     watching.until("2 to add, 1 to change");
+    // Lint is kept up to date too.
+    world.write("mesh/route.yaml", &ROUTE.replace("http:", "gateways: [nowhere]\n  http:"));
+    watching.until("Lint: 1 new error");
+    world.write("mesh/route.yaml", &ROUTE.replace("1s", "4s"));
+    watching.until("Lint: nothing new");
     assert_eq!(watching.end(), Some(0));
 }
 

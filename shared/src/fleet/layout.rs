@@ -108,7 +108,9 @@ impl Reading<'_> {
                     self.approvals(read);
                 }
                 Area::Tests => {
-                    let read = self.own(path, &area, |document| own::read::<RouteTest>(&document, "RouteTest"));
+                    let read = self.own(path, &area, |document| {
+                        own::read::<RouteTest>(&document, "RouteTest").map(|test| placed(test, path, &document))
+                    });
                     self.state.route_tests.extend(read);
                 }
             }
@@ -327,6 +329,15 @@ impl Reading<'_> {
     fn whole(&mut self, message: String, hint: Option<String>) {
         self.state.problems.push(Problem { position: None, message, hint, targets: Vec::new() });
     }
+}
+
+/// A route test whose cases know where they stand.
+fn placed(mut test: RouteTest, path: &Arc<str>, document: &Document) -> RouteTest {
+    for (index, case) in test.spec.cases.iter_mut().enumerate() {
+        let at = document.position_of(&format!("/spec/cases/{index}"));
+        case.position = at.map(|(line, column)| Position { file: path.clone(), line, column });
+    }
+    test
 }
 
 #[cfg(test)]

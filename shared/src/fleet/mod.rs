@@ -33,7 +33,7 @@ pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};
-pub use route_test::{RouteTest, RouteTestCase, RouteTestExpectation, RouteTestRequest, RouteTestSpec};
+pub use route_test::{OUTCOMES, RouteTest, RouteTestCase, RouteTestExpectation, RouteTestRequest, RouteTestSpec};
 pub use schema::json_schemas;
 pub use state::{FleetState, HeldManifest, Manifest, Target};
 pub use tree::{MemoryTree, Part, Tree, TreeError};

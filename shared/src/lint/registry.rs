@@ -35,6 +35,7 @@ pub const RULES: &[&Rule] = &[
     &rules::tls_verification::RULE,
     &rules::ingress_subset::RULE,
     &rules::weights::RULE,
+    &rules::route_test::RULE,
     &rules::regex::RULE,
     &rules::jwt_claim::RULE,
     &rules::service_entry_addresses::RULE,

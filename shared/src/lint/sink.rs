@@ -2,7 +2,7 @@
 
 use super::finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 use super::rule::Rule;
-use crate::fleet::{Manifest, Target};
+use crate::fleet::{Manifest, Position, Target};
 use std::collections::HashMap;
 
 /// A finding as a rule tells it.
@@ -125,6 +125,22 @@ impl<'a> Sink<'a> {
     /// The rule that speaks from now on.
     pub(super) fn rule(&mut self, rule: &'static Rule) {
         self.rule = Some(rule);
+    }
+
+    /// Takes what is found in a file that holds no object, about the mesh as a whole.
+    pub(super) fn push_at(&mut self, position: Position, message: String, hint: String, related: Vec<Related>) {
+        let Some(rule) = self.rule else { return };
+        self.findings.push(Finding {
+            rule: rule.id,
+            severity: rule.severity,
+            code: None,
+            message,
+            hint: Some(hint),
+            place: Place { position, object: None, path: String::new() },
+            related,
+            targets: vec![Target::Mesh],
+            fixes: Vec::new(),
+        });
     }
 
     /// Takes a report.

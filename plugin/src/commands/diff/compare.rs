@@ -1,7 +1,9 @@
 //! Both sides are read and compared.
 
-use super::sides::{self, Range};
+use super::sides::{self, Range, Standing};
 use super::{DiffArgs, loose, markdown, problems};
+use crate::commands::lint::Introduced;
+use crate::commands::route::test::Traffic;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::live::{self, LiveTargetName, objects};
@@ -46,6 +48,12 @@ pub(crate) struct Comparison {
     pub(super) is_literal: bool,
     pub(super) diff: FleetDiff,
     pub(super) unreached: Vec<Unreached>,
+    /// What lint finds in the change; of two states of Git only, and where it is shown.
+    pub(super) lint: Option<Introduced>,
+    /// What comes of the requests of route tests; where there are some.
+    pub(super) traffic: Option<Traffic>,
+    /// What can be done with it.
+    pub(super) standing: Standing,
 }
 
 impl Comparison {
@@ -56,23 +64,33 @@ impl Comparison {
             None => Range::WorkingTree(from.to_owned()),
         };
         let (before, after) = sides::read(root, &range)?;
-        let (before, before_label) = before.map(|side| (side.state, side.label)).unwrap_or_default();
+        let before = before.unwrap_or_default();
+        let lint = Introduced::between(root, before.judged(), after.judged(), &[])?;
         Ok(Self {
-            before: before_label,
+            standing: sides::standing(root, &range, &before, &after),
+            before: before.label,
             right: after.right(),
             after: after.label,
             is_live: false,
             is_literal: false,
-            diff: diff(&before, &after.state),
+            diff: diff(&before.state, &after.state),
             unreached: Vec::new(),
+            lint: Some(lint),
+            traffic: Traffic::between(&before.state, &after.state),
         })
     }
 }
 
 impl Comparison {
-    /// As Markdown for a pull request, of at most `budget` bytes (and so of at most as many characters).
+    /// As Markdown for a pull request, of at most `budget` bytes (and so of at most as many characters), without the
+    /// findings of lint: they have a page of their own.
     pub(crate) fn markdown(&self, budget: usize) -> String {
-        markdown::page(self, budget)
+        markdown::page(self, budget, false)
+    }
+
+    /// What lint finds in the change, as Markdown of at most `budget` characters.
+    pub(crate) fn lint_markdown(&self, budget: usize) -> String {
+        self.lint.as_ref().map(|lint| lint.markdown(budget)).unwrap_or_default()
     }
 }
 
@@ -85,8 +103,8 @@ pub(super) struct Compared {
     pub(super) gaps: Vec<String>,
 }
 
-/// Reads both sides and compares them.
-pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, CommandError> {
+/// Reads both sides and compares them. `judge`: say too what lint finds in the change.
+pub(super) fn compare(context: &Context, args: &DiffArgs, judge: bool) -> Result<Compared, CommandError> {
     if !args.manifests.is_empty() || !args.cluster.is_empty() {
         return loose::compare(context, args);
     }
@@ -99,7 +117,15 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
         Some(before) => {
             warn_before(context, &before.state.problems);
             let diff = if args.raw { diff_literally } else { diff }(&before.state, &after.state);
-            in_files(args, before.label, after.label.clone(), after.right(), diff, after.state.problems)
+            let judged = || Introduced::between(&root, before.judged(), after.judged(), &args.targets);
+            let lint = judge.then(judged).transpose()?;
+            let traffic = judge.then(|| Traffic::between(&before.state, &after.state)).flatten();
+            let standing = sides::standing(&root, &range, &before, &after);
+            let right = after.right();
+            let mut compared = in_files(args, before.label, after.label, right, diff, after.state.problems);
+            (compared.comparison.lint, compared.comparison.traffic) = (lint, traffic);
+            compared.comparison.standing = standing;
+            compared
         }
         None => against_live(context, args, &chosen, after.label.clone(), after.right(), after.state, |_| {})?,
     };
@@ -124,8 +150,18 @@ pub(super) fn in_files(
     diff: FleetDiff,
     problems: Vec<Problem>,
 ) -> Compared {
-    let unreached = Vec::new();
-    let comparison = Comparison { before, after, right, is_live: false, is_literal: args.raw, diff, unreached };
+    let comparison = Comparison {
+        before,
+        after,
+        right,
+        is_live: false,
+        is_literal: args.raw,
+        diff,
+        unreached: Vec::new(),
+        lint: None,
+        traffic: None,
+        standing: Standing::default(),
+    };
     Compared { comparison, problems, gaps: Vec::new() }
 }
 
@@ -148,8 +184,18 @@ pub(super) fn against_live(
     let mut live: Vec<_> = seen.into_iter().map(|seen| seen.live).collect();
     live::frozen::leave_out(&mut live, &wanted, jiff::Timestamp::now());
     let diff = if args.raw { diff_live_literally } else { diff_live }(&live, &wanted);
-    let before = "live".to_owned();
-    let comparison = Comparison { before, after: label, right, is_live: true, is_literal: args.raw, diff, unreached };
+    let comparison = Comparison {
+        before: "live".to_owned(),
+        after: label,
+        right,
+        is_live: true,
+        is_literal: args.raw,
+        diff,
+        unreached,
+        lint: None,
+        traffic: None,
+        standing: Standing::default(),
+    };
     Ok(Compared { comparison, problems: wanted.problems, gaps })
 }
 

@@ -1,6 +1,8 @@
 //! The comparison as one document for machines.
 
 use super::Comparison;
+use crate::commands::lint::{Introduced, Item};
+use crate::commands::route::test::document::TrafficChanges;
 use crate::error::CommandError;
 use crate::output::{self, Document};
 use asm_shared::diff::{ObjectChange, TargetCounts, UnknownObject};
@@ -27,6 +29,12 @@ pub(crate) struct FleetDiff<'a> {
     unknown: &'a [UnknownObject],
     /// Targets that could not be read, with --live.
     unreachable: Vec<Unreachable<'a>>,
+    /// What lint finds in the change, of warning and above; between two states of Git only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lint: Option<Lint<'a>>,
+    /// What comes of the requests of both sides' route tests; between two states of Git only, and where there are some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traffic: Option<TrafficChanges<'a>>,
 }
 
 impl Document for FleetDiff<'_> {
@@ -45,6 +53,35 @@ struct Unreachable<'a> {
     error: String,
 }
 
+/// What a change brings in of what lint finds.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Lint<'a> {
+    /// Errors that the left side does not have.
+    new_errors: usize,
+    /// Warnings that the left side does not have.
+    new_warnings: usize,
+    /// Findings that only the left side has.
+    fixed: usize,
+    /// Findings that both sides have.
+    unchanged: usize,
+    /// Those that are new, as `kubectl asm lint -o json` has them.
+    findings: Vec<Item<'a>>,
+}
+
+impl<'a> Lint<'a> {
+    fn of(lint: &'a Introduced) -> Self {
+        let counts = lint.counts();
+        Self {
+            new_errors: counts.errors,
+            new_warnings: counts.warnings,
+            fixed: counts.fixed,
+            unchanged: counts.unchanged,
+            findings: lint.items(),
+        }
+    }
+}
+
 /// The document.
 pub(super) fn of(comparison: &Comparison) -> Result<Value, CommandError> {
     let unreachable = comparison.unreached.iter().map(|unreached| Unreachable {
@@ -61,5 +98,7 @@ pub(super) fn of(comparison: &Comparison) -> Result<Value, CommandError> {
         left: diff.left.iter().map(Target::name).collect(),
         unknown: &diff.unknown,
         unreachable: unreachable.collect(),
+        lint: comparison.lint.as_ref().map(Lint::of),
+        traffic: comparison.traffic.as_ref().map(|traffic| TrafficChanges::of(traffic.changed())),
     })
 }

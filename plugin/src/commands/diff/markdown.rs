@@ -7,8 +7,11 @@
 use super::compare::{Comparison, Right};
 use super::value::{self, Shown, printable};
 use super::{render, targets};
+use crate::commands::lint::Introduced;
+use crate::commands::route::test::difference;
 use asm_shared::diff::{FieldChange, ObjectChange, Op};
 use asm_shared::fleet::Target;
+use asm_shared::lint::{Finding, Severity};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -21,10 +24,11 @@ const ZERO_WIDTH: char = '\u{200b}';
 /// Targets that are named where something is left out.
 const LEFT_OUT: usize = 10;
 
-/// At most `budget` bytes. What does not fit is left out whole, the least important first, and is named.
-pub(super) fn page(comparison: &Comparison, budget: usize) -> String {
+/// At most `budget` bytes. What does not fit is left out whole, the least important first, and is named. `findings`: list
+/// what lint finds in the change too, and not only how many they are.
+pub(super) fn page(comparison: &Comparison, budget: usize, findings: bool) -> String {
     let marker = marker(comparison);
-    let mut parts = Parts::of(comparison);
+    let mut parts = Parts::of(comparison, findings);
     for (with_table, with_names) in [(true, true), (false, true), (false, false)] {
         let head = head(comparison, with_table, with_names);
         parts.fill(budget.saturating_sub(head.len() + marker.len()));
@@ -52,8 +56,13 @@ fn head(comparison: &Comparison, with_table: bool, with_names: bool) -> String {
     let mut text = format!("### asm diff · {}", targets::described(all));
     let count = |op: Op| diff.changes.iter().filter(|change| change.op == op).map(|c| c.targets.len()).sum::<usize>();
     let dangers = [(count(Op::Replace), "to replace"), (count(Op::Destroy), "to destroy")];
-    let dangers: Vec<String> =
+    let mut dangers: Vec<String> =
         dangers.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    match comparison.lint.as_ref().map_or(0, |lint| lint.counts().errors) {
+        0 => {}
+        1 => dangers.push("1 new lint error".to_owned()),
+        errors => dangers.push(format!("{errors} new lint errors")),
+    }
     if !dangers.is_empty() {
         let _ = write!(text, " · ⚠ {}", dangers.join(", "));
     }
@@ -82,6 +91,12 @@ fn head(comparison: &Comparison, with_table: bool, with_names: bool) -> String {
     } else if !diff.is_empty() {
         let _ = writeln!(text, "{}.\n", render::sums(comparison));
     }
+    if let Some(traffic) = comparison.traffic.as_ref().filter(|traffic| !diff.is_empty() || !traffic.is_quiet()) {
+        let _ = writeln!(text, "Routes: {}.\n", traffic.told());
+    }
+    if let Some(lint) = comparison.lint.as_ref().filter(|lint| !diff.is_empty() || lint.counts().introduced() > 0) {
+        let _ = writeln!(text, "Lint: {}.\n", lint.told());
+    }
     text
 }
 
@@ -101,13 +116,15 @@ struct Part<'a> {
 enum Section {
     Human,
     Gap,
+    Traffic,
+    Lint,
     Details,
 }
 
 struct Parts<'a>(Vec<Part<'a>>);
 
 impl<'a> Parts<'a> {
-    fn of(comparison: &'a Comparison) -> Self {
+    fn of(comparison: &'a Comparison, findings: bool) -> Self {
         let mut parts = Vec::new();
         let of = |op: Op| comparison.diff.changes.iter().filter(move |change| change.op == op);
         for change in of(Op::Replace).chain(of(Op::Destroy)) {
@@ -121,6 +138,14 @@ impl<'a> Parts<'a> {
         }
         for text in gaps(comparison) {
             parts.push(Part { section: Section::Gap, rank: 1, text, change: None, is_in: false });
+        }
+        for change in comparison.traffic.iter().flat_map(|traffic| &traffic.changed().changes) {
+            let request = code(&change.case.told());
+            let text = format!("- {request} at {}: {}\n", code(&change.gateway), code(&difference(change)));
+            parts.push(Part { section: Section::Traffic, rank: 1, text, change: None, is_in: false });
+        }
+        for finding in comparison.lint.iter().filter(|_| findings).flat_map(Introduced::findings) {
+            parts.push(Part { section: Section::Lint, rank: 1, text: told(finding), change: None, is_in: false });
         }
         for change in &comparison.diff.changes {
             let rank = match change.op {
@@ -149,7 +174,7 @@ impl<'a> Parts<'a> {
         let whole: usize = self.0.iter().map(|part| part.text.len()).sum();
         // The note is longest when much is left out; what is too much after all is taken back below.
         let note = self.note(|_| true).len();
-        let titles = HUMAN.len() + GAPS.len() + 2;
+        let titles = HUMAN.len() + GAPS.len() + TRAFFIC.len() + LINT.len() + 4;
         let mut left = if whole + titles <= room { usize::MAX } else { room.saturating_sub(note + titles) };
         for place in &order {
             let part = &mut self.0[*place];
@@ -168,7 +193,13 @@ impl<'a> Parts<'a> {
 
     fn text(&self) -> String {
         let mut text = String::new();
-        for (section, title) in [(Section::Human, HUMAN), (Section::Gap, GAPS), (Section::Details, "")] {
+        for (section, title) in [
+            (Section::Human, HUMAN),
+            (Section::Gap, GAPS),
+            (Section::Traffic, TRAFFIC),
+            (Section::Lint, LINT),
+            (Section::Details, ""),
+        ] {
             let mut parts = self.0.iter().filter(|part| part.section == section && part.is_in).peekable();
             if parts.peek().is_some() {
                 text.push_str(title);
@@ -213,12 +244,21 @@ impl<'a> Parts<'a> {
 
 const HUMAN: &str = "**Needs a human:**\n\n";
 const GAPS: &str = "**Not compared:**\n\n";
+const TRAFFIC: &str = "**Requests that come out differently:**\n\n";
+const LINT: &str = "**New in lint:**\n\n";
 
 /// One line for what cannot be undone.
 fn human(change: &ObjectChange) -> String {
     let what = if change.op == Op::Replace { "replaces" } else { "destroys" };
     let why = prose(&change.consequences.join("; "));
     format!("- {what} {} on {}: {why}\n", code(&change.id.to_string()), code(&targets::few(&change.targets, NAMES)))
+}
+
+/// One line for a finding of lint.
+fn told(finding: &Finding) -> String {
+    let severity = if finding.severity == Severity::Error { "error" } else { "warning" };
+    let (place, rule) = (code(&finding.place.position.to_string()), code(finding.rule));
+    format!("- {severity} {rule} at {place}: {}\n", prose(&finding.message))
 }
 
 /// What the comparison does not cover.

@@ -2,9 +2,11 @@
 
 use super::value::{self, Shown, printable};
 use super::{Comparison, targets};
+use crate::commands::lint::Introduced;
 use anstyle::{AnsiColor, Style};
 use asm_shared::diff::{FieldChange, ObjectChange, Op, TargetCounts};
 use asm_shared::fleet::Target;
+use asm_shared::lint::Severity;
 use std::fmt::Write as _;
 
 const WIDTH: usize = 100;
@@ -12,6 +14,8 @@ const WIDTH: usize = 100;
 const LABEL: usize = 40;
 /// Column of the file and line.
 const SOURCE_COLUMN: usize = 60;
+/// Findings of lint, and requests, that are told one by one.
+const FINDINGS: usize = 5;
 
 /// Styles of the page; none where colour is off.
 struct Styles {
@@ -219,7 +223,7 @@ fn fields(text: &mut String, change: &ObjectChange, styles: &Styles) {
 }
 
 /// Words filled into lines.
-fn wrapped(sentence: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrapped(sentence: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in sentence.split(' ') {
         match lines.last_mut() {
@@ -259,9 +263,42 @@ fn footer(text: &mut String, comparison: &Comparison, styles: &Styles) {
         if comparison.unreached.is_empty() && diff.unknown.is_empty() {
             let _ = writeln!(text, "\nNo differences.");
         }
-        return;
+    } else {
+        let _ = writeln!(text, "\n{}", sums(comparison));
     }
-    let _ = writeln!(text, "\n{}", sums(comparison));
+    if let Some(traffic) = comparison.traffic.as_ref().filter(|traffic| !diff.is_empty() || !traffic.is_quiet()) {
+        let warn = if traffic.is_quiet() { Style::new() } else { styles.warn };
+        let _ = writeln!(text, "{warn}Routes:{warn:#} {}", traffic.told());
+        traffic.lines(FINDINGS).iter().for_each(|line| {
+            let _ = writeln!(text, "{line}");
+        });
+    }
+    if let Some(found) = &comparison.lint {
+        // What was wrong before is no news where nothing differs.
+        let counts = found.counts();
+        if !diff.is_empty() || counts.introduced() + counts.fixed > 0 {
+            lint(text, found, styles);
+        }
+    }
+}
+
+/// What lint finds in the change: the counts, and the first of what is new.
+fn lint(text: &mut String, found: &Introduced, styles: &Styles) {
+    let warn = if found.counts().introduced() > 0 { styles.warn } else { Style::new() };
+    let _ = writeln!(text, "{warn}Lint:{warn:#} {}", found.told());
+    let findings = found.findings();
+    for finding in findings.iter().take(FINDINGS) {
+        let (severity, style) = match finding.severity {
+            Severity::Error => ("error", styles.destroy),
+            _ => ("warning", styles.warn),
+        };
+        let (rule, place) = (finding.rule, printable(&finding.place.position.to_string()));
+        let _ = writeln!(text, "  {style}{severity:7}{style:#}  {rule}   {place}");
+    }
+    let more = findings.len().saturating_sub(FINDINGS);
+    if more > 0 {
+        let _ = writeln!(text, "  and {more} more");
+    }
 }
 
 /// `2 to change, 1 to replace on 3 targets`.

@@ -1,6 +1,7 @@
 //! The two sides of a comparison: revisions of Git and the working tree.
 
 use super::compare::Right;
+use crate::commands::lint::Judged;
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, DirTree, resolve};
@@ -48,7 +49,7 @@ impl Range {
 }
 
 /// One side.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Side {
     /// `main (4f1c2aa)`, `working tree`.
     pub(super) label: String,
@@ -58,7 +59,21 @@ pub(super) struct Side {
     pub(super) commit: Option<String>,
 }
 
+/// Where a comparison of two states of Git stands, as far as the next step depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// What `lint --base` takes to judge the same change; `None` when the right side is not what is checked out.
+    pub(super) base: Option<String>,
+    /// Is the right side a change that `pr create` would propose?
+    pub(super) is_proposable: bool,
+}
+
 impl Side {
+    /// What lint is to judge.
+    pub(super) fn judged(&self) -> Judged<'_> {
+        Judged { label: &self.label, commit: self.commit.as_deref(), state: &self.state }
+    }
+
     /// What it is on the right of a comparison.
     pub(super) fn right(&self) -> Right {
         self.commit.clone().map_or(Right::Files, Right::Commit)
@@ -88,11 +103,39 @@ pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), C
         Range::WorkingTree(revision) => (Some(before(&copy, revision)?), working_tree()),
         Range::Between(from, to) => (Some(commit(&copy, from, None)?), commit(&copy, to, None)?),
         Range::SinceParting(from, to) => {
-            let base = base(&copy, from, to)?;
+            let base = base_of(&copy, from, to)?;
             let label = format!("{from} at the common ancestor");
             (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
         }
     })
+}
+
+/// What can be done with a comparison.
+pub(super) fn standing(root: &Path, range: &Range, before: &Side, after: &Side) -> Standing {
+    let Ok(copy) = WorkingCopy::find(root) else { return Standing::default() };
+    let has_remote = copy.repository.remotes().is_ok_and(|remotes| !remotes.is_empty());
+    let head = || resolve(&copy.repository, "HEAD").ok().map(|head| head.to_string());
+    let is_here = after.commit.is_none() || after.commit == head();
+    let base = before.commit.as_ref().and_then(|_| match range {
+        Range::WorkingTree(from) | Range::Between(from, _) => Some(from.clone()),
+        Range::SinceParting(from, _) => Some(format!("{from}...")),
+        Range::Live(_) => None,
+    });
+    let is_change = matches!(range, Range::WorkingTree(_) | Range::SinceParting(..)) && before.commit.is_some();
+    Standing { base: base.filter(|_| is_here), is_proposable: has_remote && is_here && is_change }
+}
+
+/// The fleet in a revision (`REV...`: in the commit where HEAD left it), and what that is called.
+pub(crate) fn base(root: &Path, revision: &str) -> Result<(String, FleetState), CommandError> {
+    let copy = find(root)?;
+    let side = match revision.strip_suffix("...") {
+        Some(from) => {
+            let base = base_of(&copy, from, "HEAD")?;
+            commit(&copy, &base, Some(&format!("{from} at the common ancestor")))?
+        }
+        None => before(&copy, revision)?,
+    };
+    Ok((side.label, side.state))
 }
 
 /// One revision.
@@ -105,7 +148,7 @@ fn find(root: &Path) -> Result<WorkingCopy, CommandError> {
 }
 
 /// The commit where two revisions parted.
-fn base(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
+fn base_of(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
     let (one, two) = (known(copy, from)?, known(copy, to)?);
     let base = copy.merge_base(one, two).map_err(|error| {
         let deeper = copy.repository.is_shallow().then_some(DEEPER);

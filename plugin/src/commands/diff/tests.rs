@@ -62,6 +62,9 @@ fn comparison(diff: FleetDiff) -> Comparison {
         is_literal: false,
         diff,
         unreached: Vec::new(),
+        lint: None,
+        traffic: None,
+        standing: Default::default(),
     }
 }
 

@@ -12,6 +12,10 @@ use std::fmt::Write as _;
 const VALUE: usize = 32;
 /// Characters of a path in the narrow table.
 const PATH: usize = 56;
+/// Columns that a narrow terminal does without, the least important first.
+pub(super) const LEAST: &[&str] = &["Operation", "Since", "Change", "Time"];
+/// Columns whose cells a narrow terminal shortens.
+pub(super) const LONG: &[&str] = &["Object", "Field", "Wanted", "Found", "Manager"];
 const NOT_RECORDED: &str = "author not recorded";
 
 /// One row per drifted field; an object that is gone has one row.

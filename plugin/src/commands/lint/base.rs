@@ -3,7 +3,7 @@
 use super::judgement::{Judge, Judgement};
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
-use asm_io::tree::{CommitTree, resolve};
+use asm_io::tree::{CommitTree, DirTree, resolve};
 use asm_shared::fleet::{FleetState, Tree as _, TreeError};
 use asm_shared::lint::Finding;
 use std::path::Path;
@@ -35,11 +35,18 @@ pub(super) fn read(root: &Path, revision: &str, judge: &Judge) -> Result<(Base, 
     Ok((Base { label, findings: judgement.map(|judgement| judgement.findings).unwrap_or_default() }, state))
 }
 
-/// Judges the fleet in a commit.
-pub(super) fn judge(root: &Path, commit: &str, judge: &Judge) -> Result<Judgement, CommandError> {
+/// Judges a fleet whose files have been read already: those of a commit, or of the working tree.
+pub(super) fn judge_state(
+    root: &Path,
+    (commit, state): (Option<&str>, &FleetState),
+    before: Option<&FleetState>,
+    judge: &Judge,
+) -> Result<Judgement, CommandError> {
+    let Some(commit) = commit else { return Ok(judge.judge_since(&DirTree::new(root), state, before)) };
     let copy = WorkingCopy::find(root).map_err(|error| wrong(&error))?;
     let commit = resolve(&copy.repository, commit).map_err(|error| wrong(&error))?;
-    Ok(in_commit(&copy, commit, judge)?.map(|(judgement, _)| judgement).unwrap_or_default())
+    let tree = CommitTree::of(&copy.repository, commit, &copy.folder).map_err(|error| wrong(&error))?;
+    Ok(judge.judge_since(&tree, state, before))
 }
 
 /// `None` when the commit has no fleet.

@@ -131,7 +131,7 @@ impl<'a> At<'a> {
 /// A finding.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Item<'a> {
+pub(crate) struct Item<'a> {
     /// ID of the rule.
     rule: &'a str,
     /// How bad it is.
@@ -217,7 +217,7 @@ fn mended(mending: &Mending) -> Mended<'_> {
     Mended { dry_run: mending.dry_run, settled: mending.settled, fixes: fixes.collect(), files: files.collect() }
 }
 
-fn item(finding: &Finding, new: Option<bool>) -> Item<'_> {
+pub(super) fn item(finding: &Finding, new: Option<bool>) -> Item<'_> {
     let related = finding.related.iter();
     Item {
         rule: finding.rule,

@@ -83,8 +83,13 @@ impl Judge {
     pub(super) fn judge(&self, tree: &dyn Tree, state: Option<&FleetState>) -> Judgement {
         let read = state.is_none().then(|| FleetState::read(tree));
         let Some(state) = state.or(read.as_ref()) else { return Judgement::default() };
+        self.judge_since(tree, state, self.before.as_ref())
+    }
+
+    /// Judges a tree and what it says. `before`: the fleet before the change, for rules about changes.
+    pub(super) fn judge_since(&self, tree: &dyn Tree, state: &FleetState, before: Option<&FleetState>) -> Judgement {
         let assumptions = Assumptions { now: Some(self.now), ..Assumptions::default() };
-        let judged = lint(tree, state, self.before.as_ref(), &self.rules, assumptions);
+        let judged = lint(tree, state, before, &self.rules, assumptions);
         let mut findings = judged.found;
         findings.retain(|finding| self.selection.wants(finding));
         let ignored = judged.ignored.iter().filter(|finding| self.selection.wants(finding)).count();

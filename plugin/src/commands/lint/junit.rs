@@ -55,7 +55,7 @@ fn case(text: &mut String, finding: &Finding) {
 }
 
 /// Text for an attribute or an element. XML has no way to write most control characters.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

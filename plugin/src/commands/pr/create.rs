@@ -4,7 +4,6 @@ use super::publish::{self, Way};
 use super::report::{Action, Outcome};
 use super::survey::{self, Survey};
 use crate::commands::diff::Comparison;
-use crate::commands::lint;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -30,6 +29,10 @@ const LINT_SHARE: usize = 4;
 /// Git is yours: identity, signing, hooks and credentials. The forge is told by the remote's address; its token comes from
 /// GH_TOKEN, GITLAB_TOKEN, GITEA_TOKEN, GITEE_TOKEN or YUNXIAO_TOKEN, or from Git's credential helpers. Without a token,
 /// GitLab (push options) and Gitea (AGit) open pull requests from the push alone.
+///
+/// Branch and base are in one repository, that of the remote: a pull request from a fork to another repository is not made.
+/// Codeup can name reviewers only when it opens a change request, and documents updating and reopening for its central
+/// edition only.
 ///
 /// The address of the pull request is all that goes to stdout. Running it again without a change does nothing.
 #[derive(Debug, clap::Args)]
@@ -213,7 +216,7 @@ impl Run<'_> {
         let id = survey.set.id();
         let Some(mut budget) = page.budget(limit, &id) else { return Ok(None) };
         let comparison = Comparison::of_git(self.root, &survey.merge_base, Some(commit))?;
-        let lint = lint::introduced(self.root, &survey.merge_base, commit, budget / LINT_SHARE)?;
+        let lint = comparison.lint_markdown(budget / LINT_SHARE);
         loop {
             let diff = comparison.markdown(budget.saturating_sub(lint.len() + 1));
             let body = page.with(&self.redactor.clean(&format!("{diff}\n{lint}")), &id);

@@ -13,6 +13,7 @@ pub mod set;
 pub mod show;
 pub mod split;
 pub(crate) mod steps;
+pub mod test;
 pub(crate) mod view;
 pub mod weight;
 
@@ -37,6 +38,7 @@ pub enum RouteCommand {
     Add(add::AddArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
+    Test(Box<test::TestArgs>),
     Set(set::SetArgs),
     Weight(weight::WeightArgs),
     Split(split::SplitArgs),
@@ -54,6 +56,7 @@ pub fn run(context: &Context, command: RouteCommand) -> Result<Exit, CommandErro
         RouteCommand::Add(args) => add::run(context, args),
         RouteCommand::List(args) => list::run(context, args),
         RouteCommand::Show(args) => show::run(context, args),
+        RouteCommand::Test(args) => test::run(context, *args),
         RouteCommand::Mirror(args) => mirror::run(context, args),
         RouteCommand::Fault(args) => fault::run(context, args),
         RouteCommand::Redirect(args) => redirect::run(context, args),

@@ -179,6 +179,15 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: NO_SERVER,
     },
     Verb {
+        path: "route test",
+        formats: &["wide", "json", "yaml", "name", "junit"],
+        repeatable: true,
+        clean: Args("http://shop.example.com/productpage --gateway ingressgateway"),
+        findings: Args("http://shop.example.com/nowhere --gateway ingressgateway"),
+        input: Args("shop.example.com/productpage"),
+        unreachable: NO_SERVER,
+    },
+    Verb {
         path: "explain",
         formats: LISTS,
         repeatable: true,

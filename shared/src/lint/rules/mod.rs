@@ -72,6 +72,7 @@ pub(super) mod nlb_port_range;
 pub(super) mod nlb_zone_maps;
 pub(super) mod node_port;
 pub(super) mod reserved_pod_label;
+pub(super) mod route_test;
 pub(super) mod serverless_gateway_field;
 pub(super) mod service_ports;
 pub(super) mod shared_label_missing;

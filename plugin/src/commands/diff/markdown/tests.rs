@@ -31,6 +31,9 @@ fn comparison(before: &FleetState, after: &FleetState) -> Comparison {
         is_literal: false,
         diff: diff(before, after),
         unreached: Vec::new(),
+        lint: None,
+        traffic: None,
+        standing: Default::default(),
     }
 }
 
