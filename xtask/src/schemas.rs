@@ -1,5 +1,5 @@
-//! Writes the schemas that `asm_shared::schema` embeds, from their sources: Istio's CRDs (the module that the lab serves
-//! them from), the types of k8s-openapi, the lab's IstioGateway.
+//! Writes the schemas that `asm_shared::schema` embeds, from their sources: the modules of Istio's and the Gateway API's CRDs,
+//! the types of k8s-openapi, the lab's IstioGateway.
 
 use crate::generate::root;
 use anyhow::{Context as _, Result};
@@ -7,29 +7,73 @@ use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, rbac}
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 const FOLDER: &str = "shared/src/schema/data";
 
+/// Versions of Istio's CRDs: what meshes run, every other one, and the lab's.
+const ISTIO: &[&str] = &["v1.20.8", "v1.22.0", "v1.24.0", "v1.26.4", "v1.28.0"];
+/// The version of the Gateway API.
+const GATEWAY_API: &str = "v1.4.0";
+
 pub(crate) fn run() -> Result<()> {
     let version = asm_lab::istio_version().context("the lab's go.mod names no version of Istio")?;
-    let istio = of_crds(&asm_lab::istio_crds()?)?;
-    write("istio.json", &format!("Istio {version}, Apache-2.0"), istio, Map::new())?;
+    write_istio(version, &asm_lab::istio_crds()?)?;
+    for version in ISTIO {
+        let dir = module(&format!("istio.io/api@{version}"))?;
+        write_istio(version, &read(&dir.join("kubernetes/customresourcedefinitions.gen.yaml"))?)?;
+    }
+    let mut crds = Vec::new();
+    let dir = module(&format!("sigs.k8s.io/gateway-api@{GATEWAY_API}"))?.join("config/crd/experimental");
+    for entry in std::fs::read_dir(&dir)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name != "kustomization.yaml") {
+            crds.extend(read(&path)?);
+        }
+    }
+    write("gateway-api.json", &format!("Gateway API {GATEWAY_API}, Apache-2.0"), of_crds(&crds)?, Map::new())?;
     write("istiogateway.json", "public sources on ASM", of_crds(&asm_lab::asm_crds()?)?, Map::new())?;
     let (kubernetes, definitions) = kubernetes();
     write("kubernetes.json", "Kubernetes 1.33, Apache-2.0", kubernetes, definitions)
 }
 
-/// One schema per line: a change of Istio shows as lines of the kinds it concerns.
+fn write_istio(version: &str, crds: &[Value]) -> Result<()> {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    write(&format!("istio-{major}.{minor}.json"), &format!("Istio {version}, Apache-2.0"), of_crds(crds)?, Map::new())
+}
+
+/// The folder of a Go module, downloaded if it is not there.
+fn module(name: &str) -> Result<PathBuf> {
+    let output =
+        Command::new("go").args(["mod", "download", "-json", name]).current_dir(std::env::temp_dir()).output()?;
+    let answer: Value =
+        serde_json::from_slice(&output.stdout).context("`go mod download -json` does not answer in JSON")?;
+    let dir = answer["Dir"].as_str().with_context(|| format!("cannot download {name}: {}", answer["Error"]))?;
+    Ok(PathBuf::from(dir))
+}
+
+/// The objects of a file.
+fn read(path: &Path) -> Result<Vec<Value>> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let documents = asm_shared::yaml::read(&text, &asm_shared::yaml::Limits::default());
+    let documents = documents.map_err(|error| anyhow::anyhow!("{}: {error:?}", path.display()))?;
+    let objects = documents.into_iter().map(|document| Value::clone(&document.value));
+    Ok(objects.filter(|object| object["kind"] == "CustomResourceDefinition").collect())
+}
+
+/// Compressed, always to the same bytes.
 fn write(name: &str, source: &str, schemas: Vec<Value>, definitions: Map<String, Value>) -> Result<()> {
-    let lines = |values: Vec<String>| values.join(",\n");
-    let schemas = lines(schemas.iter().map(Value::to_string).collect());
-    let definitions = lines(definitions.iter().map(|(key, value)| format!("{}:{value}", json!(key))).collect());
-    let text = format!(
-        "{{\"source\":{},\n\"schemas\":[\n{schemas}\n],\n\"definitions\":{{\n{definitions}\n}}}}\n",
-        json!(source)
-    );
-    let path = root().join(FOLDER).join(name);
-    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    let text = json!({"source": source, "schemas": schemas, "definitions": definitions}).to_string();
+    let path = root().join(FOLDER).join(format!("{name}.gz"));
+    let file = std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut packer = flate2::GzBuilder::new().write(file, flate2::Compression::best());
+    packer.write_all(text.as_bytes())?;
+    packer.finish()?;
+    anstream::println!("{}: {} KB of text", path.display(), text.len() / 1024);
+    Ok(())
 }
 
 /// The schemas of CRDs; versions with the same schema share one.
@@ -40,7 +84,7 @@ fn of_crds(crds: &[Value]) -> Result<Vec<Value>> {
         let mut schemas: Vec<(Value, Vec<String>)> = Vec::new();
         for version in crd.pointer("/spec/versions").and_then(Value::as_array).context("a CRD has versions")? {
             let mut schema = version.pointer("/schema/openAPIV3Schema").context("a version has a schema")?.clone();
-            strip(&mut schema);
+            strip(&mut schema, &["description", "title", "example"]);
             let name = version["name"].as_str().unwrap_or_default().to_owned();
             match schemas.iter_mut().find(|(known, _)| *known == schema) {
                 Some((_, versions)) => versions.push(name),
@@ -55,19 +99,19 @@ fn of_crds(crds: &[Value]) -> Result<Vec<Value>> {
     Ok(found)
 }
 
-/// Takes prose away.
-fn strip(schema: &mut Value) {
+/// Takes prose away. Defaults of CRDs stay: their rules are about objects that have them.
+fn strip(schema: &mut Value, names: &[&str]) {
     match schema {
         Value::Object(map) => {
-            for name in ["description", "title", "default", "example"] {
+            for name in names {
                 // A field may have such a name: then its value is a schema, not a text.
-                if map.get(name).is_some_and(|value| !value.is_object()) {
-                    map.remove(name);
+                if map.get(*name).is_some_and(|value| !value.is_object()) {
+                    map.remove(*name);
                 }
             }
-            map.values_mut().for_each(strip);
+            map.values_mut().for_each(|value| strip(value, names));
         }
-        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Array(items) => items.iter_mut().for_each(|value| strip(value, names)),
         _ => {}
     }
 }
@@ -80,7 +124,7 @@ fn kubernetes() -> (Vec<Value>, Map<String, Value>) {
         ($($group:literal $version:literal $kind:ty),* $(,)?) => {$(
             let schema = generator.subschema_for::<$kind>();
             let mut schema = serde_json::to_value(schema).unwrap_or_default();
-            strip(&mut schema);
+            strip(&mut schema, &["description", "title", "default", "example"]);
             let kind = <$kind as JsonSchema>::schema_name();
             let kind = kind.rsplit('.').next().unwrap_or_default();
             found.push(json!({"group": $group, "kind": kind, "versions": [$version], "schema": schema}));
@@ -98,7 +142,7 @@ fn kubernetes() -> (Vec<Value>, Map<String, Value>) {
         "rbac.authorization.k8s.io" "v1" rbac::v1::RoleBinding,
     );
     let mut definitions = generator.take_definitions(true);
-    definitions.values_mut().for_each(strip);
+    definitions.values_mut().for_each(|value| strip(value, &["description", "title", "default", "example"]));
     for (name, definition) in &mut definitions {
         quirks(name, definition);
     }

@@ -1,7 +1,7 @@
 //! The CEL rules of a schema (`x-kubernetes-validations`).
 
 use super::{Violation, ViolationKind};
-use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use kube_cel::{CompiledSchema, ErrorKind, Validator, apply_defaults, compile_schema};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -10,18 +10,23 @@ pub(super) struct Rules {
     schema: Option<CompiledSchema>,
     /// What a rule says when it fails, also where it could not even be computed.
     messages: HashMap<String, String>,
+    /// The API server fills in defaults before it judges.
+    has_defaults: bool,
 }
 
 impl Rules {
     pub(super) fn compile(raw: &Value) -> Self {
         let mut messages = HashMap::new();
         collect(raw, &mut messages);
-        Self { schema: (!messages.is_empty()).then(|| compile_schema(raw)), messages }
+        let schema = (!messages.is_empty()).then(|| compile_schema(raw));
+        Self { schema, messages, has_defaults: has_defaults(raw) }
     }
 
-    pub(super) fn judge(&self, object: &Value, violations: &mut Vec<Violation>) {
+    pub(super) fn judge(&self, raw: &Value, object: &Value, violations: &mut Vec<Violation>) {
         let Some(schema) = &self.schema else { return };
-        let Err(errors) = Validator::new().validate_compiled(schema, object, None) else { return };
+        let filled = self.has_defaults.then(|| apply_defaults(raw, object));
+        let judged = filled.as_ref().unwrap_or(object);
+        let Err(errors) = Validator::new().validate_compiled(schema, judged, None) else { return };
         for error in errors.into_vec() {
             // A rule that fails to be computed (a field it needs is missing, a duration is none) refuses the object, too; one
             // that this evaluator does not understand says nothing.
@@ -31,6 +36,18 @@ impl Rules {
                 violations.push(Violation { pointer, message, meant: None, kind: ViolationKind::Rule });
             }
         }
+    }
+}
+
+fn has_defaults(schema: &Value) -> bool {
+    match schema {
+        // A field may be called so: then it stands among the properties.
+        Value::Object(map) => map.iter().any(|(key, value)| match value {
+            Value::Object(fields) if key == "properties" => fields.values().any(has_defaults),
+            value => key == "default" || has_defaults(value),
+        }),
+        Value::Array(items) => items.iter().any(has_defaults),
+        _ => false,
     }
 }
 

@@ -1,45 +1,62 @@
 //! Schemas of the kinds of a fleet: what an API server would say of an object, without one.
 //!
-//! * `data/istio.json` – Istio's CRDs: structure and CEL rules, without prose. Written by `cargo xtask schemas` from the
-//!   module that the lab's API servers serve them from; Apache-2.0, © Istio Authors.
-//! * `data/kubernetes.json` – the kinds of Kubernetes that a fleet is made of, from the types of the k8s-openapi crate.
-//! * `data/istiogateway.json` – ASM's IstioGateway, from the lab's CRD, which is written from public sources.
+//! * `data/istio-VERSION.json.gz` – Istio's CRDs: structure and CEL rules, without prose. Apache-2.0, © Istio Authors. A fleet
+//!   that names the version of its mesh is judged by the nearest one.
+//! * `data/gateway-api.json.gz` – the CRDs of the Gateway API (experimental channel). Apache-2.0, © Kubernetes Authors.
+//! * `data/kubernetes.json.gz` – the kinds of Kubernetes that a fleet is made of, from the types of the k8s-openapi crate.
+//! * `data/istiogateway.json.gz` – ASM's IstioGateway, from the lab's CRD, which is written from public sources.
 //!
-//! A kind that is in none of them is not judged.
+//! All of them are written by `cargo xtask schemas`; each file says where it comes from. A kind that is in none of them is not
+//! judged. Files are unpacked, and schemas read and compiled, when the first object asks for them.
 
 mod cel;
+mod data;
 mod structure;
 
-use serde::Deserialize;
+use data::{File, SETS, Set};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::{LazyLock, OnceLock};
-
-/// One file of schemas.
-#[derive(Deserialize)]
-struct File {
-    /// Where they come from.
-    source: String,
-    schemas: Vec<Entry>,
-    /// What `$ref` may name.
-    #[serde(default)]
-    definitions: serde_json::Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    group: String,
-    kind: String,
-    versions: Vec<String>,
-    schema: Value,
-}
+use std::sync::OnceLock;
 
 /// The schema of one kind.
 struct Schema {
-    source: String,
-    raw: Value,
+    text: Box<serde_json::value::RawValue>,
+    raw: OnceLock<Value>,
     structure: OnceLock<Option<structure::Structure>>,
     rules: OnceLock<cel::Rules>,
+}
+
+impl Schema {
+    /// It, with the definitions that it refers to.
+    fn raw(&self, definitions: &Definitions) -> &Value {
+        self.raw
+            .get_or_init(|| with_definitions(serde_json::from_str(self.text.get()).unwrap_or_default(), definitions))
+    }
+}
+
+/// What `$ref` may name.
+type Definitions = HashMap<String, Box<serde_json::value::RawValue>>;
+
+/// A file of schemas, read.
+struct Known {
+    source: String,
+    kinds: HashMap<(String, String), OfKind>,
+    definitions: Definitions,
+}
+
+/// The schemas of a kind, each with the versions that share it.
+type OfKind = Vec<(Vec<String>, Schema)>;
+
+impl Known {
+    fn of(file: File) -> Self {
+        let mut kinds: HashMap<_, OfKind> = HashMap::new();
+        for entry in file.schemas {
+            let schema =
+                Schema { text: entry.schema, raw: OnceLock::new(), structure: OnceLock::new(), rules: OnceLock::new() };
+            kinds.entry((entry.group, entry.kind)).or_default().push((entry.versions, schema));
+        }
+        Self { source: file.source, kinds, definitions: file.definitions }
+    }
 }
 
 /// What is wrong with an object.
@@ -77,29 +94,8 @@ pub enum Verdict {
     Judged(Vec<Violation>),
 }
 
-const FILES: &[&str] =
-    &[include_str!("data/istio.json"), include_str!("data/istiogateway.json"), include_str!("data/kubernetes.json")];
-
-/// The schemas of a kind, each with the versions that share it.
-type OfKind = Vec<(Vec<String>, Schema)>;
-
-/// By group and kind.
-static SCHEMAS: LazyLock<HashMap<(String, String), OfKind>> = LazyLock::new(|| {
-    let mut all: HashMap<_, OfKind> = HashMap::new();
-    // A test reads every file, so none of them is broken here.
-    for file in FILES.iter().filter_map(|text| serde_json::from_str::<File>(text).ok()) {
-        for entry in file.schemas {
-            let raw = with_definitions(entry.schema, &file.definitions);
-            let schema =
-                Schema { source: file.source.clone(), raw, structure: OnceLock::new(), rules: OnceLock::new() };
-            all.entry((entry.group, entry.kind)).or_default().push((entry.versions, schema));
-        }
-    }
-    all
-});
-
 /// A schema with the definitions that it refers to, and only those.
-fn with_definitions(mut schema: Value, all: &serde_json::Map<String, Value>) -> Value {
+fn with_definitions(mut schema: Value, all: &Definitions) -> Value {
     let mut needed = serde_json::Map::new();
     let mut open = vec![schema.clone()];
     while let Some(value) = open.pop() {
@@ -109,8 +105,9 @@ fn with_definitions(mut schema: Value, all: &serde_json::Map<String, Value>) -> 
                 if let Some((name, found)) = name.and_then(|name| Some((name, all.get(name)?)))
                     && !needed.contains_key(name)
                 {
+                    let found: Value = serde_json::from_str(found.get()).unwrap_or_default();
                     needed.insert(name.to_owned(), found.clone());
-                    open.push(found.clone());
+                    open.push(found);
                 }
                 open.extend(map.into_iter().map(|(_, value)| value));
             }
@@ -124,33 +121,54 @@ fn with_definitions(mut schema: Value, all: &serde_json::Map<String, Value>) -> 
     schema
 }
 
-/// Judges an object by the schema of its kind. What the patches and defaults of an API server would add is not needed.
+/// Judges an object by the schema of its kind, Istio's of the newest version that is known.
 pub fn judge(object: &Value) -> Verdict {
+    judge_at(object, None)
+}
+
+/// Judges an object by the schema of its kind, Istio's of the version nearest to this one, as an API server judges it: with
+/// the defaults of its kind.
+pub fn judge_at(object: &Value, istio: Option<&str>) -> Verdict {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let Some(found) = SCHEMAS.get(&(group.to_owned(), kind.to_owned())) else { return Verdict::UnknownKind };
+    let Some(known) = set_of(group, istio).map(Set::known) else { return Verdict::UnknownKind };
+    let Some(found) = known.kinds.get(&(group.to_owned(), kind.to_owned())) else { return Verdict::UnknownKind };
     let Some((_, schema)) = found.iter().find(|(versions, _)| versions.iter().any(|known| known == version)) else {
         let versions = found.iter().flat_map(|(versions, _)| versions.iter().cloned());
         return Verdict::UnknownVersion(versions.collect());
     };
     let mut violations = Vec::new();
-    if let Some(structure) = schema.structure.get_or_init(|| structure::Structure::compile(&schema.raw)) {
+    let raw = schema.raw(&known.definitions);
+    if let Some(structure) = schema.structure.get_or_init(|| structure::Structure::compile(raw)) {
         structure.judge(object, &mut violations);
     }
     // Rules assume the right types.
     if violations.iter().all(|violation| violation.kind == ViolationKind::UnknownField) {
-        schema.rules.get_or_init(|| cel::Rules::compile(&schema.raw)).judge(object, &mut violations);
+        schema.rules.get_or_init(|| cel::Rules::compile(raw)).judge(raw, object, &mut violations);
     }
     violations.sort();
     violations.dedup();
     Verdict::Judged(violations)
 }
 
-/// Where the schema of a kind comes from: project and version.
-pub fn source(group: &str, kind: &str) -> Option<&'static str> {
-    let found = SCHEMAS.get(&(group.to_owned(), kind.to_owned()))?;
-    found.first().map(|(_, schema)| schema.source.as_str())
+/// The file that has a group, of Istio's the nearest.
+fn set_of(group: &str, istio: Option<&str>) -> Option<&'static Set> {
+    let of_group = SETS.iter().filter(|set| set.has(group));
+    match istio.and_then(data::numbers) {
+        // Of two that are as near, the older one: it has what both have.
+        Some(wanted) => of_group.min_by_key(|set| set.version.map(|version| version.abs_diff(wanted))),
+        None => of_group.max_by_key(|set| set.version),
+    }
+}
+
+/// Where the schema of a kind comes from, project and version, in a fleet whose mesh has this version; whether that is another
+/// one than the schema's.
+pub fn source(group: &str, istio: Option<&str>) -> Option<(&'static str, bool)> {
+    let set = set_of(group, istio)?;
+    let other =
+        set.version.is_some_and(|version| istio.and_then(data::numbers).is_some_and(|wanted| wanted != version));
+    Some((set.known().source.as_str(), other))
 }
 
 #[cfg(test)]

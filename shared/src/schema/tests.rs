@@ -12,17 +12,46 @@ fn violations(object: Value) -> Vec<String> {
 
 #[test]
 fn every_schema_is_taken_by_both_judges() {
-    for text in FILES {
-        serde_json::from_str::<File>(text).unwrap();
-    }
-    assert!(SCHEMAS.len() > 30, "{}", SCHEMAS.len());
-    for ((group, kind), versions) in SCHEMAS.iter() {
-        for (versions, schema) in versions {
-            assert!(structure::Structure::compile(&schema.raw).is_some(), "{group} {kind} {versions:?}");
-            let compiled = kube_cel::compile_schema(&schema.raw);
-            assert!(!compiled.has_errors(), "{group} {kind}: {:?}", compiled.compilation_errors());
+    let mut kinds = 0;
+    for set in &SETS {
+        assert!(set.file().is_some(), "{:?}", set.version);
+        let known = set.known();
+        for ((group, kind), versions) in &known.kinds {
+            assert!(set.has(group), "{group}");
+            kinds += 1;
+            for (versions, schema) in versions {
+                let raw = schema.raw(&known.definitions);
+                assert!(structure::Structure::compile(raw).is_some(), "{group} {kind} {versions:?}");
+                let compiled = kube_cel::compile_schema(raw);
+                assert!(!compiled.has_errors(), "{group} {kind}: {:?}", compiled.compilation_errors());
+            }
         }
     }
+    assert!(kinds > 100, "{kinds}");
+}
+
+#[test]
+fn the_version_of_the_mesh_chooses_the_schema() {
+    let source = |version| source("networking.istio.io", version).unwrap();
+    assert!(source(Some("1.22")).0.starts_with("Istio v1.22") && !source(Some("v1.22.6.71-g0a")).1);
+    assert!(source(Some("1.23")).0.starts_with("Istio v1.22") && source(Some("1.23")).1);
+    assert!(source(Some("1.2")).0.starts_with("Istio v1.20") && source(Some("1.99")).0.starts_with("Istio v1.31"));
+    assert!(source(None).0.starts_with("Istio v1.31") && source(Some("latest")).0.starts_with("Istio v1.31"));
+    let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "a"},
+        "spec": {"hosts": ["a"]}});
+    // v1 came with 1.22.
+    assert!(matches!(judge_at(&route, Some("1.20")), Verdict::UnknownVersion(_)));
+    assert!(matches!(judge_at(&route, Some("1.22")), Verdict::Judged(_)));
+}
+
+#[test]
+fn routes_of_the_gateway_api_are_judged() {
+    let route = |field: &str| {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "a"},
+            "spec": {field: [{"name": "edge"}], "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}})
+    };
+    assert_eq!(violations(route("parentRefs")), Vec::<String>::new());
+    assert!(!violations(route("parentRef")).is_empty());
 }
 
 #[test]

@@ -39,12 +39,16 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             Verdict::UnknownKind => {}
             Verdict::UnknownVersion(known) => {
                 let message = format!("{} {} is not known", manifest.api_version, manifest.id.group_kind.kind);
-                let hint = format!("Known versions: {}", known.join(", "));
+                let other = world.other_schema(manifest).map(|note| format!("; {note}")).unwrap_or_default();
+                let hint = format!("Known versions: {}{other}", known.join(", "));
                 sink.push(Report::at(manifest, "/apiVersion", message).hint(hint));
             }
             Verdict::Judged(violations) => {
                 let refused = violations.iter().filter(|found| found.kind != ViolationKind::UnknownField);
-                refused.for_each(|found| sink.push(Report::at(manifest, found.pointer.clone(), found.message.clone())));
+                for found in refused {
+                    let report = Report::at(manifest, found.pointer.clone(), found.message.clone());
+                    sink.push(report.hints(world.other_schema(manifest)));
+                }
             }
         }
     }

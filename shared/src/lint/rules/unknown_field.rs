@@ -54,7 +54,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                     let report = report.hint(format!("Did you mean `{meant}`?"));
                     report.fix(format!("name the field `{meant}`"), false, edits)
                 }
-                None => report.hint("Is it indented as it should be? The reference: kubectl explain KIND.FIELD"),
+                None => {
+                    let report =
+                        report.hint("Is it indented as it should be? The reference: kubectl explain KIND.FIELD");
+                    report.hints(world.other_schema(manifest))
+                }
             });
         }
     }

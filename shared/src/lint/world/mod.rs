@@ -183,6 +183,14 @@ impl<'a> World<'a> {
         self.verdicts.of(self.state, manifest)
     }
 
+    /// By which schema a manifest of Istio's was judged, when it is of another version than the mesh.
+    #[cfg(feature = "schema")]
+    pub(super) fn other_schema(&self, manifest: &Manifest) -> Option<String> {
+        let version = verdicts::version(self.state)?;
+        let (source, is_other) = crate::schema::source(&manifest.id.group_kind.group, Some(version))?;
+        is_other.then(|| format!("this is the schema of {source}, the nearest to {version} that lint knows"))
+    }
+
     /// The member cluster of a target.
     #[allow(dead_code, reason = "rules of load balancers ask for it")]
     pub(super) fn cluster(&self, target: &Target) -> Option<&'a Cluster> {
