@@ -98,6 +98,8 @@ pub enum FetchOutcome {
     Timeout,
     /// The branch was rewritten or went back.
     NotFastForward,
+    /// The commit or tag is not signed as it should be.
+    BadSignature,
     /// Anything else: wrong URL, no such branch, too large, broken objects.
     Refused,
 }

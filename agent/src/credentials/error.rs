@@ -70,6 +70,13 @@ pub enum CredentialsError {
         /// Why not.
         reason: String,
     },
+    /// The public keys for signatures cannot be used.
+    KeysUnusable {
+        /// Which Secret.
+        place: Place,
+        /// Why not.
+        reason: String,
+    },
     /// The host cluster did not give the Secret.
     Api {
         /// Which Secret.
@@ -103,6 +110,7 @@ impl fmt::Display for CredentialsError {
             }
             Self::Expired { place, key, at } => write!(f, "{place}, key {key}: the token expired at {at}")?,
             Self::Unusable { place, key, reason } => write!(f, "{place}, key {key}: {reason}")?,
+            Self::KeysUnusable { place, reason } => write!(f, "{place}: {reason}")?,
             Self::Api { place, reason } => write!(f, "{place} could not be read: {reason}")?,
             Self::Host { reason } => write!(f, "the host cluster cannot be used: {reason}")?,
         }
@@ -127,6 +135,9 @@ impl CredentialsError {
                 "put a new kubeconfig in the Secret; kubectl create token --duration asks for a longer time".to_owned()
             }
             Self::Unusable { .. } => "put the file in again: kubectl create secret generic … --from-file".to_owned(),
+            Self::KeysUnusable { .. } => {
+                "put public keys there: gpg --armor --export ID, or lines of SSH allowed signers".to_owned()
+            }
             Self::Api { .. } => {
                 "see whether the agent's Role lets it get Secrets in its namespace (manifests/install)".to_owned()
             }
@@ -144,6 +155,7 @@ impl CredentialsError {
             Self::Refused { .. } => "KubeconfigRefused",
             Self::Expired { .. } => "CredentialsExpired",
             Self::Unusable { .. } => "SecretUnusable",
+            Self::KeysUnusable { .. } => "KeysUnusable",
             Self::Api { .. } => "SecretUnreadable",
             Self::Host { .. } => "HostUnreachable",
         }

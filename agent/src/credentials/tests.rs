@@ -32,6 +32,9 @@ fn git_secrets_may_hold_a_token_or_only_an_authority() {
     assert_eq!(login(&[("username", b"alice"), ("password", b"token\n")]), pair("alice", "token"));
     assert_eq!(login(&[("password", b"token")]), pair("git", "token"));
     assert_eq!(login(&[("ca.crt", b"PEM")]), None);
+    assert_eq!(login(&[("identity", b"KEY"), ("known_hosts", b"x"), ("password", b"passphrase")]), None);
+    let error = git_from(&place(), data(&[("tls.crt", b"PEM")])).unwrap_err();
+    assert!(error.to_string().contains("has no key tls.key"), "{error}");
     let error = git_from(&place(), data(&[("username", b"alice")])).unwrap_err();
     assert!(matches!(error, CredentialsError::KeyMissing { .. }));
 }

@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) source: Option<SourceStatus>,
     /// Why the source cannot be read: reason and message.
     pub(super) source_error: Option<(&'static str, String)>,
+    /// Places of the repository that could not be asked, and why; the source comes from a mirror then.
+    pub(super) passed_over: Vec<String>,
     /// Problems of the commit's files.
     pub(super) problems: Vec<SyncProblem>,
     /// Is there a fleet to sync at all?
@@ -134,8 +136,14 @@ fn source(known: &Known) -> Verdict {
     match (&known.source_error, &known.source) {
         (Some((reason, message)), _) => verdict(labels::SOURCE_READY, false, reason, message.clone()),
         (None, Some(source)) => {
-            let revision = source.revision.as_deref().unwrap_or_default();
-            verdict(labels::SOURCE_READY, true, "Fetched", format!("read {}", short(revision)))
+            let revision = short(source.revision.as_deref().unwrap_or_default());
+            let signed = source.signed_by.as_ref().map_or_else(String::new, |by| format!(", signed by {by}"));
+            if known.passed_over.is_empty() {
+                return verdict(labels::SOURCE_READY, true, "Fetched", format!("read {revision}{signed}"));
+            }
+            let (url, why) = (source.url.as_deref().unwrap_or_default(), known.passed_over.join("; "));
+            let message = format!("read {revision}{signed} from the mirror {url}; {why}");
+            verdict(labels::SOURCE_READY, true, "FetchedFromMirror", message)
         }
         (None, None) => verdict(labels::SOURCE_READY, None, "NotFetched", "the repository has not been read yet"),
     }
@@ -342,6 +350,7 @@ fn target_status(
         unhealthy: count(report.unhealthy.len()),
         held: report.held.iter().take(share.entries).map(held).collect(),
         held_back: count(report.held.len()),
+        credentials_expire: report.expires.map(Time),
         problems: report.problems.iter().take(share.entries).map(problem).collect(),
         problem_count: count(report.problems.len()),
     }

@@ -180,18 +180,13 @@ impl Supervisor {
     async fn poll(&mut self) {
         let spec = self.sync.spec.source.clone();
         let started = Instant::now();
-        let credentials = match &spec.secret_ref {
-            None => None,
-            Some(secret) => {
-                match crate::credentials::git(&self.context.client, &self.context.namespace, secret).await {
-                    Ok(credentials) => Some(credentials),
-                    Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
-                }
-            }
+        let secrets = match crate::credentials::source(&self.context.client, &self.context.namespace, &spec).await {
+            Ok(secrets) => secrets,
+            Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
         };
         let last = self.last_revision();
         let accept = self.sync.annotations().get(source::ACCEPT_REVISION).cloned();
-        let result = self.source.fetch(&spec, credentials.as_ref(), last.as_deref(), accept.as_deref()).await;
+        let result = self.source.fetch(&spec, secrets, last.as_deref(), accept.as_deref()).await;
         self.context.metrics.fetched(source::outcome(&result), started.elapsed());
         match result {
             Err(error) => {
@@ -200,6 +195,11 @@ impl Supervisor {
             }
             Ok(fetched) => {
                 self.known.source_error = None;
+                self.known.passed_over.clone_from(&fetched.passed_over);
+                if let Some(source) = &mut self.known.source {
+                    source.url = Some(fetched.url.clone());
+                    source.signed_by.clone_from(&fetched.signed_by);
+                }
                 let known = self.state.as_ref().is_some_and(|(revision, _)| **revision == fetched.revision);
                 if !known || self.path != spec.path {
                     self.read(fetched, &spec.path).await;
@@ -258,6 +258,8 @@ impl Supervisor {
             subject: Some(fetched.subject),
             author: Some(fetched.author),
             seen_at: Some(Time(Timestamp::now())),
+            url: Some(fetched.url),
+            signed_by: fetched.signed_by,
         });
         self.known.problems = state.problems.iter().map(sync_problem).collect();
         self.known.has_fleet = state.fleet.is_some();

@@ -11,7 +11,8 @@ pub use drift_report::{
     Change, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject, FrozenReport,
 };
 pub use fleet_sync::{
-    ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, KeyReference, PruneSpec,
-    SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
+    ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, KeyReference, MirrorSpec,
+    PruneSpec, SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec, VerifyMode,
+    VerifySpec, WebhookKind, WebhookSpec,
 };
 pub use revert::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};

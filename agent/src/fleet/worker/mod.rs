@@ -200,7 +200,8 @@ impl Worker {
         let (host, namespace) = (&setting.context.client, &setting.context.namespace);
         let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
         let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
-        let report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        report.expires = access.expires;
         let state = TargetState::with(inventory);
         Ok(Self {
             context: setting.context.clone(),
