@@ -1,6 +1,7 @@
 //! Secrets of the host cluster turned into clients and Git credentials. Read when needed, never cached, never shown.
 
 mod error;
+mod renewal;
 mod token;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,14 @@ use asm_shared::kubeconfig::{self, SafeKubeconfig};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 pub use error::CredentialsError;
+pub use renewal::changed;
 
 use crate::context::FleetContext;
 use crate::log;
@@ -34,6 +37,8 @@ const WRITE: Duration = Duration::from_secs(60);
 const READ: Duration = Duration::from_secs(300);
 /// After how long a Secret that is not answered counts as an error.
 const GET: Duration = Duration::from_secs(15);
+/// A webhook's secret that is shorter is none.
+const SHORTEST_TOKEN: usize = 8;
 
 /// How to reach one target.
 pub struct TargetAccess {
@@ -41,7 +46,7 @@ pub struct TargetAccess {
     pub client: Client,
     /// `https://…` of the API server, for messages.
     pub server: String,
-    /// When the token ends, if it says so.
+    /// When the token or the client certificate ends, if it says so.
     pub expires: Option<Timestamp>,
     /// Changes whenever the Secret does: compare with [`secret_version`] to know whether to build the client anew.
     pub version: String,
@@ -81,7 +86,7 @@ pub async fn target(
         key: reference.key.clone(),
         problems,
     })?;
-    let expires = safe.token.as_ref().and_then(|token| token::expiry(token.expose()));
+    let expires = renewal::end(&safe);
     if let Some(at) = expires.filter(|at| *at <= Timestamp::now()) {
         return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
     }
@@ -155,6 +160,22 @@ pub async fn keyring(host: &Client, namespace: &str, reference: &SecretReference
     let data = read(host, &place).await?.data.unwrap_or_default();
     let files = data.iter().map(|(name, content)| (name.as_str(), content.0.as_slice()));
     Keyring::read(&reference.name, files).map_err(|reason| CredentialsError::KeysUnusable { place, reason })
+}
+
+/// Reads the secret that a Git server and the agent share, under key `token`.
+///
+/// # Errors
+/// The Secret or key is missing or empty, or the host cluster does not answer.
+pub async fn webhook(host: &Client, namespace: &str, reference: &SecretReference) -> Result<String, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let data = read(host, &place).await?.data.unwrap_or_default();
+    let token = text(&place, data, "token")?;
+    let token = token.trim_end_matches(['\r', '\n']);
+    if token.len() < SHORTEST_TOKEN {
+        let reason = format!("it is shorter than {SHORTEST_TOKEN} characters, and could be guessed");
+        return Err(CredentialsError::Unusable { place, key: "token".to_owned(), reason });
+    }
+    Ok(token.to_owned())
 }
 
 /// Everything that a FleetSync's source needs.
@@ -277,7 +298,10 @@ fn text(place: &error::Place, mut data: BTreeMap<String, ByteString>, key: &str)
 }
 
 fn version(secret: &Secret) -> String {
-    let metadata = &secret.metadata;
+    version_of(&secret.metadata)
+}
+
+fn version_of(metadata: &ObjectMeta) -> String {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     format!("{}/{}", part(&metadata.uid), part(&metadata.resource_version))
 }

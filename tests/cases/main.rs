@@ -18,4 +18,5 @@ mod order;
 mod pull_request;
 mod several_clbs;
 mod shared_gateway;
+mod source;
 mod story;

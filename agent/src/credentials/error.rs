@@ -52,7 +52,7 @@ pub enum CredentialsError {
         /// Everything that is refused.
         problems: Vec<KubeconfigProblem>,
     },
-    /// The kubeconfig's token has expired.
+    /// The kubeconfig's token or client certificate has expired.
     Expired {
         /// Which Secret.
         place: Place,
@@ -108,7 +108,9 @@ impl fmt::Display for CredentialsError {
                 // Each problem says what to do about it.
                 return write!(f, "{place}, key {key}: {}", problems.join(". "));
             }
-            Self::Expired { place, key, at } => write!(f, "{place}, key {key}: the token expired at {at}")?,
+            Self::Expired { place, key, at } => {
+                write!(f, "{place}, key {key}: its token or client certificate expired at {at}")?
+            }
             Self::Unusable { place, key, reason } => write!(f, "{place}, key {key}: {reason}")?,
             Self::KeysUnusable { place, reason } => write!(f, "{place}: {reason}")?,
             Self::Api { place, reason } => write!(f, "{place} could not be read: {reason}")?,

@@ -1,5 +1,6 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
+use super::expiry::{self, Credentials};
 use super::worker::TargetReport;
 use asm_shared::api::{FleetSyncStatus, HeldChange, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -27,6 +28,10 @@ pub(super) struct Known {
     pub(super) has_fleet: bool,
     /// Reports by position: mesh first, clusters as in the fleet file. `None`: nothing heard yet.
     pub(super) targets: Vec<(String, Option<TargetReport>)>,
+    /// Credentials of targets that say when they end.
+    pub(super) expiring: Vec<Credentials>,
+    /// Namespace of the FleetSync.
+    pub(super) namespace: String,
     /// Targets that have left the fleet file.
     pub(super) left: Vec<String>,
     /// Applying is suspended.
@@ -67,7 +72,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
     let held_back = targets.iter().map(|target| target.held_back).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
-    let verdicts = std::iter::once(ready).chain(verdicts);
+    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now));
     FleetSyncStatus {
         observed_generation: known.generation,
         conditions: conditions(verdicts, &previous.conditions, known.generation, now),
@@ -130,6 +135,15 @@ fn shown(problems: &[SyncProblem]) -> Vec<SyncProblem> {
     let cut =
         |problem: &SyncProblem| SyncProblem { at: cut(problem.at.clone()), message: cut(problem.message.clone()) };
     problems.iter().take(SHOWN).map(cut).collect()
+}
+
+/// Only while there is something to do about it.
+fn expiring(known: &Known, now: &Time) -> Option<Verdict> {
+    let near: Vec<&Credentials> = known.expiring.iter().filter(|one| expiry::is_near(one.end, now.0)).collect();
+    let first = near.iter().min_by_key(|one| one.end)?;
+    let more = if near.len() > 1 { format!(" (and {} more targets)", near.len() - 1) } else { String::new() };
+    let message = format!("{}{more}", expiry::word(first, &known.namespace, now.0));
+    Some(verdict(labels::CREDENTIALS_VALID, false, "ExpireSoon", message))
 }
 
 fn source(known: &Known) -> Verdict {

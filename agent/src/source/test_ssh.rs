@@ -138,11 +138,8 @@ async fn serve(channel: Channel<Msg>, repository: PathBuf) {
     let question = tokio::spawn(async move {
         while let Some(message) = read.wait().await {
             match message {
-                russh::ChannelMsg::Data { data } => {
-                    if input.write_all(&data).await.is_err() {
-                        return;
-                    }
-                }
+                // It ends when it has what it wants; the rest is not missed.
+                russh::ChannelMsg::Data { data } => drop(input.write_all(&data).await),
                 russh::ChannelMsg::Eof | russh::ChannelMsg::Close => return,
                 _ => {}
             }

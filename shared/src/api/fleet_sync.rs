@@ -276,7 +276,8 @@ pub struct FleetSyncStatus {
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`.
+    /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`; and `CredentialsValid`, while the
+    /// kubeconfig of a target is about to end.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -28,6 +28,8 @@ pub const HEALTHY: &str = "Healthy";
 pub const DRIFTED: &str = "Drifted";
 /// Condition: a destructive step waits for an approval.
 pub const HELD_BACK: &str = "HeldBack";
+/// Condition, only while it is false: the kubeconfig of a target is about to end.
+pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 /// Condition: all of the above as they should be.
 pub const READY: &str = "Ready";
 

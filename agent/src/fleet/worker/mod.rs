@@ -182,6 +182,8 @@ struct Worker {
     words: mpsc::Sender<Word>,
     order: Order,
     resources: Resources,
+    /// Which content of the Secret the client was made of.
+    version: String,
     watches: Watches,
     kinds: BTreeSet<WatchedKind>,
     state: TargetState,
@@ -210,6 +212,7 @@ impl Worker {
             progress: setting.progress.clone(),
             words: setting.words.clone(),
             resources: Resources::new(access.client),
+            version: access.version,
             watches: Watches::new(&setting.set),
             kinds: BTreeSet::new(),
             state,
@@ -249,11 +252,19 @@ impl Worker {
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
         let mut thaw_at = self.thaw_at();
+        let (host, namespace) = (self.context.client.clone(), self.context.namespace.clone());
+        let secret = self.order.kubeconfig.name.clone();
+        let renewed = crate::credentials::changed(host, namespace, secret, self.version.clone());
+        tokio::pin!(renewed);
         loop {
             let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
             tokio::select! {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
+                () = &mut renewed => {
+                    tracing::info!(target = %self.target(), secret = self.order.kubeconfig.name, "the Secret has changed");
+                    return Ended::NewCredentials;
+                }
                 changed = orders.changed() => {
                     if changed.is_err() {
                         return Ended::Over;

@@ -170,7 +170,7 @@ fn bound(certificate: &Certificate, subkey: &SignedPublicSubKey, key: &str, now:
     }
     // Or anybody could adopt somebody else's key as his own subkey.
     let back = newest.embedded_signature();
-    if !back.is_some_and(|back| back.verify_primary_key_binding(&subkey.key, primary).is_ok()) {
+    if back.is_none_or(|back| back.verify_primary_key_binding(&subkey.key, primary).is_err()) {
         return Err(not("which does not confirm its primary key"));
     }
     alive(newest, &subkey.key, key, now)
