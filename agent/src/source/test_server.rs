@@ -28,6 +28,8 @@ pub(super) enum Mood {
     Bearer(&'static str),
     /// Sends whoever asks for the first repository to the second.
     Renamed(&'static str, &'static str),
+    /// Lists branches without end.
+    EndlessList,
     /// Says nothing for this long, then what it should.
     Silent(Duration),
     /// Sends them elsewhere.
@@ -198,6 +200,14 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
             if asked.starts_with(from) {
                 return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, asked.replace(from, to))]).into_response();
             }
+        }
+        Mood::EndlessList => {
+            let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")];
+            let line = format!("0043{} refs/heads/abcdefghij\n", "1".repeat(40));
+            let first = "001e# service=git-upload-pack\n0000".to_owned();
+            let piece = axum::body::Bytes::from(line.repeat(10_000));
+            let pieces = std::iter::once(first.into()).chain(std::iter::repeat(piece)).map(Ok::<_, std::io::Error>);
+            return (kind, Body::from_stream(futures::stream::iter(pieces))).into_response();
         }
         Mood::Silent(time) => tokio::time::sleep(time).await,
         Mood::Redirect(to) => {

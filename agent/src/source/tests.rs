@@ -288,6 +288,14 @@ async fn a_source_that_goes_takes_its_thread_along() {
 }
 
 #[tokio::test]
+async fn attack_a_list_of_branches_without_end_is_cut() {
+    let setup = Setup::new().await;
+    setup.server.set(Mood::EndlessList);
+    let error = setup.fetch().await.unwrap_err();
+    assert!(matches!(&error, SourceError::TooLarge { reason, .. } if reason.contains("16 MiB")), "{error:?}");
+}
+
+#[tokio::test]
 async fn attack_a_pack_bomb_is_refused_before_it_is_unpacked() {
     let setup = Setup::with(Limits { object: 1 << 20, ..Limits::default() }).await;
     // A few kilobytes on the way.

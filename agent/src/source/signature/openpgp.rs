@@ -46,26 +46,41 @@ pub(super) fn judge(
     if !matches!(signature.typ(), Some(SignatureType::Binary | SignatureType::Text)) {
         return Err(Flaw::Unreadable("it is a signature of something else than a document".to_owned()));
     }
-    let candidate = certificates.iter().find_map(|certificate| {
-        if is_by(signature, &certificate.primary_key) {
-            return Some((certificate, None));
-        }
-        let subkey = certificate.public_subkeys.iter().find(|subkey| is_by(signature, &subkey.key))?;
-        Some((certificate, Some(subkey)))
+    // The same key may be there twice, as it was and extended; but a revocation counts wherever it stands.
+    let verdicts = certificates.iter().filter_map(|certificate| {
+        let verdict = judge_by(certificate, signature, content, now)?;
+        Some(verdict.map(|key| format!("{} (OpenPGP {key})", owner(certificate))))
     });
-    let Some((certificate, subkey)) = candidate else { return Err(Flaw::UnknownKey(issuer(signature))) };
-    let verdict = match subkey {
-        None => {
-            by(signature, content, &certificate.primary_key, now).and_then(|key| primary(certificate, &key, true, now))
-        }
-        Some(subkey) => by(signature, content, &subkey.key, now)
-            .and_then(|key| bound(certificate, subkey, &key, now).map(|()| key))
-            .and_then(|key| primary(certificate, &key, false, now)),
+    let rank = |verdict: &Result<String, Flaw>| match verdict {
+        Err(Flaw::Revoked(_)) => 0,
+        Ok(_) => 1,
+        Err(_) => 2,
     };
-    let owner = certificate.details.users.first();
-    let owner = owner.map_or_else(|| "somebody".to_owned(), |user| String::from_utf8_lossy(user.id.id()).into_owned());
-    let owner = super::super::remote::clean(&owner, 100);
-    verdict.map(|key| format!("{owner} (OpenPGP {key})"))
+    verdicts.min_by_key(rank).unwrap_or_else(|| Err(Flaw::UnknownKey(issuer(signature))))
+}
+
+/// Judges a signature by one certificate; none if it is not by a key of it.
+fn judge_by(
+    certificate: &Certificate,
+    signature: &Signature,
+    content: &[u8],
+    now: Timestamp,
+) -> Option<Result<String, Flaw>> {
+    if is_by(signature, &certificate.primary_key) {
+        let key = by(signature, content, &certificate.primary_key, now);
+        return Some(key.and_then(|key| primary(certificate, &key, true, now)));
+    }
+    let subkey = certificate.public_subkeys.iter().find(|subkey| is_by(signature, &subkey.key))?;
+    let key = by(signature, content, &subkey.key, now);
+    let key = key.and_then(|key| bound(certificate, subkey, &key, now).map(|()| key));
+    Some(key.and_then(|key| primary(certificate, &key, false, now)))
+}
+
+/// Who it is, for people.
+fn owner(certificate: &Certificate) -> String {
+    let user = certificate.details.users.first();
+    let name = user.map_or_else(|| "somebody".to_owned(), |user| String::from_utf8_lossy(user.id.id()).into_owned());
+    super::super::remote::clean(&name, 100)
 }
 
 fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {

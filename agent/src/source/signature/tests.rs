@@ -134,6 +134,16 @@ fn attack_revoked_keys_are_refused() {
 }
 
 #[test]
+fn a_key_that_was_extended_counts_beside_its_older_self() {
+    // But a revocation counts wherever it stands.
+    for keys in [[fixture!("rex-revoked.pub"), fixture!("rex.pub")], [fixture!("rex.pub"), fixture!("rex-revoked.pub")]]
+    {
+        assert!(matches!(judge(&keys, fixture!("rex.sig")), Err(Flaw::Revoked(_))));
+    }
+    assert!(judge(&[fixture!("old.pub"), fixture!("old-extended.pub")], fixture!("old.sig")).is_ok());
+}
+
+#[test]
 fn attack_weak_keys_and_hashes_are_refused() {
     assert!(matches!(judge(&[fixture!("weak.pub")], fixture!("weak.sig")), Err(Flaw::Weak { .. })));
     assert!(matches!(judge(&[fixture!("rex.pub")], fixture!("rex-sha1.sig")), Err(Flaw::Weak { .. })));

@@ -23,7 +23,7 @@ const AGENT: &str = concat!("git/2.0 (asm-agent ", env!("CARGO_PKG_VERSION"), ")
 /// Redirects of the first question that are followed: repositories that were renamed, or a missing `.git`.
 const MOST_REDIRECTS: usize = 3;
 /// Longest list of branches and tags.
-const LONGEST_LIST: u64 = 64 << 20;
+const LONGEST_LIST: u64 = 16 << 20;
 const LIST: &str = "/info/refs?service=git-upload-pack";
 
 type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
