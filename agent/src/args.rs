@@ -45,6 +45,10 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_HTTP_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     http_address: SocketAddr,
 
+    /// Address for hints of Git servers, POST /hooks/FLEETSYNC (spec.source.webhook); none are taken without it
+    #[arg(long, env = "ASM_AGENT_WEBHOOK_ADDRESS", value_name = "ADDRESS")]
+    webhook_address: Option<SocketAddr>,
+
     /// Write without asking whether another replica does; only when there is no other
     #[arg(long, env = "ASM_AGENT_NO_LEADER_ELECTION")]
     no_leader_election: bool,
@@ -99,6 +103,7 @@ impl Args {
             once,
             timeout,
             http_address,
+            webhook_address,
             no_leader_election,
             lease_duration,
             lease_renew,
@@ -118,6 +123,7 @@ impl Args {
             namespace,
             once: once.map(|name| (name, timeout)),
             http_address,
+            webhook_address,
             lease: (!no_leader_election).then_some((lease_duration, lease_renew)),
             log_level,
             log_format,

@@ -1,28 +1,32 @@
 //! Secrets of the host cluster turned into clients and Git credentials. Read when needed, never cached, never shown.
 
 mod error;
+mod renewal;
 mod token;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asm_io::cluster::ClusterError;
-use asm_shared::api::{KeyReference, SecretReference};
+use asm_shared::api::{KeyReference, SecretReference, SourceSpec};
 use asm_shared::kubeconfig::{self, SafeKubeconfig};
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::ObjectMeta;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 pub use error::CredentialsError;
+pub use renewal::changed;
 
 use crate::context::FleetContext;
 use crate::log;
-use crate::source::GitCredentials;
+use crate::source::{GitCredentials, Keyring, Secrets};
 
 /// What API servers see in their audit log.
 const USER_AGENT: &str = concat!("asm-agent/", env!("CARGO_PKG_VERSION"));
@@ -33,6 +37,8 @@ const WRITE: Duration = Duration::from_secs(60);
 const READ: Duration = Duration::from_secs(300);
 /// After how long a Secret that is not answered counts as an error.
 const GET: Duration = Duration::from_secs(15);
+/// A webhook's secret that is shorter is none.
+const SHORTEST_TOKEN: usize = 8;
 
 /// How to reach one target.
 pub struct TargetAccess {
@@ -40,7 +46,7 @@ pub struct TargetAccess {
     pub client: Client,
     /// `https://…` of the API server, for messages.
     pub server: String,
-    /// When the token ends, if it says so.
+    /// When the token or the client certificate ends, if it says so.
     pub expires: Option<Timestamp>,
     /// Changes whenever the Secret does: compare with [`secret_version`] to know whether to build the client anew.
     pub version: String,
@@ -80,7 +86,7 @@ pub async fn target(
         key: reference.key.clone(),
         problems,
     })?;
-    let expires = safe.token.as_ref().and_then(|token| token::expiry(token.expose()));
+    let expires = renewal::end(&safe);
     if let Some(at) = expires.filter(|at| *at <= Timestamp::now()) {
         return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
     }
@@ -97,7 +103,7 @@ pub async fn secret_version(host: &Client, namespace: &str, name: &str) -> Resul
     read(host, &error::Place::new(namespace, name)).await.map(|secret| version(&secret))
 }
 
-/// Reads the Secret of `source.secretRef`: `username` and `password`, and optionally `ca.crt`.
+/// Reads the Secret of `source.secretRef` or of a mirror; see [`GitCredentials`] for what it may hold.
 ///
 /// # Errors
 /// The Secret or its keys are missing, or the host cluster does not answer.
@@ -112,17 +118,85 @@ pub async fn git(
 }
 
 fn git_from(place: &error::Place, mut data: BTreeMap<String, ByteString>) -> Result<GitCredentials, CredentialsError> {
-    let ca = data.remove("ca.crt").map(|ca| ca.0);
-    if ca.is_some() && !data.contains_key("username") && !data.contains_key("password") {
-        return Ok(GitCredentials::new("", None, ca));
+    const USABLE: [&str; 5] = ["password", "bearerToken", "ca.crt", "tls.crt", "identity"];
+    if !USABLE.iter().any(|key| data.contains_key(*key)) {
+        return Err(CredentialsError::KeyMissing {
+            place: place.clone(),
+            key: "password (nor bearerToken, ca.crt, tls.crt, identity)".to_owned(),
+            keys: data.into_keys().collect(),
+        });
     }
-    // A token is enough for most servers: they take any user name, and `git` is what most of them document.
-    let username =
-        if data.contains_key("username") { text(place, data.clone(), "username")? } else { "git".to_owned() };
-    let password = text(place, data, "password")?;
-    // `echo token | base64` brings a line feed along, which no server takes.
-    let trimmed = |text: String| text.trim_end_matches(['\r', '\n']).to_owned();
-    Ok(GitCredentials::new(trimmed(username), Some(trimmed(password)), ca))
+    let take = |key: &str| -> Result<Option<String>, CredentialsError> {
+        if !data.contains_key(key) {
+            return Ok(None);
+        }
+        // `echo token | base64` brings a line feed along, which no server takes.
+        text(place, data.clone(), key).map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+    };
+    let (username, password) = (take("username")?, take("password")?);
+    let (bearer_token, known_hosts) = (take("bearerToken")?, take("known_hosts")?);
+    // A private key needs its last line feed.
+    let identity = take("identity")?.map(|key| key + "\n");
+    let mut bytes = |key: &str| data.remove(key).map(|value| value.0);
+    let (ca, certificate, key) = (bytes("ca.crt"), bytes("tls.crt"), bytes("tls.key"));
+    let client_certificate = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (certificate, _) => {
+            let missing = if certificate.is_some() { "tls.key" } else { "tls.crt" };
+            let keys = data.into_keys().collect();
+            return Err(CredentialsError::KeyMissing { place: place.clone(), key: missing.to_owned(), keys });
+        }
+    };
+    Ok(GitCredentials { username, password, bearer_token, ca, client_certificate, identity, known_hosts })
+}
+
+/// Reads the public keys of the Secret of `source.verify.secretRef`.
+///
+/// # Errors
+/// The Secret is missing or holds something else than public keys, or the host cluster does not answer.
+pub async fn keyring(host: &Client, namespace: &str, reference: &SecretReference) -> Result<Keyring, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let data = read(host, &place).await?.data.unwrap_or_default();
+    let files = data.iter().map(|(name, content)| (name.as_str(), content.0.as_slice()));
+    Keyring::read(&reference.name, files).map_err(|reason| CredentialsError::KeysUnusable { place, reason })
+}
+
+/// Reads the secret that a Git server and the agent share, under key `token`.
+///
+/// # Errors
+/// The Secret or key is missing or empty, or the host cluster does not answer.
+pub async fn webhook(host: &Client, namespace: &str, reference: &SecretReference) -> Result<String, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let data = read(host, &place).await?.data.unwrap_or_default();
+    let token = text(&place, data, "token")?;
+    let token = token.trim_end_matches(['\r', '\n']);
+    if token.len() < SHORTEST_TOKEN {
+        let reason = format!("it is shorter than {SHORTEST_TOKEN} characters, and could be guessed");
+        return Err(CredentialsError::Unusable { place, key: "token".to_owned(), reason });
+    }
+    Ok(token.to_owned())
+}
+
+/// Everything that a FleetSync's source needs.
+///
+/// # Errors
+/// A Secret of the source itself cannot be used. What is wrong with a mirror's is said when the mirror is needed.
+pub async fn source(host: &Client, namespace: &str, spec: &SourceSpec) -> Result<Secrets, CredentialsError> {
+    let mut secrets = Secrets::default();
+    if let Some(reference) = &spec.secret_ref {
+        secrets.source = Some(git(host, namespace, reference).await?);
+    }
+    if let Some(wanted) = &spec.verify {
+        secrets.keyring = Some(Arc::new(keyring(host, namespace, &wanted.secret_ref).await?));
+    }
+    for mirror in &spec.mirrors {
+        secrets.mirrors.push(match &mirror.secret_ref {
+            None => Ok(None),
+            Some(reference) => git(host, namespace, reference).await.map(Some).map_err(|error| error.to_string()),
+        });
+    }
+    Ok(secrets)
 }
 
 /// A client of exactly this server with exactly these credentials: no environment, no proxy, no file, no program.
@@ -224,7 +298,10 @@ fn text(place: &error::Place, mut data: BTreeMap<String, ByteString>, key: &str)
 }
 
 fn version(secret: &Secret) -> String {
-    let metadata = &secret.metadata;
+    version_of(&secret.metadata)
+}
+
+fn version_of(metadata: &ObjectMeta) -> String {
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     format!("{}/{}", part(&metadata.uid), part(&metadata.resource_version))
 }

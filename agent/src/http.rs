@@ -1,6 +1,9 @@
 //! `/healthz`, `/readyz`, `/metrics`: read only, small, and hard to keep busy.
 
+mod hooks;
 mod listener;
+
+pub use hooks::Hooks;
 
 use std::fmt::Write as _;
 use std::io;

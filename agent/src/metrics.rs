@@ -98,8 +98,27 @@ pub enum FetchOutcome {
     Timeout,
     /// The branch was rewritten or went back.
     NotFastForward,
+    /// The commit or tag is not signed as it should be.
+    BadSignature,
     /// Anything else: wrong URL, no such branch, too large, broken objects.
     Refused,
+}
+
+/// What became of a hint (webhook).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum HintOutcome {
+    /// It leads to a look at the branch.
+    Taken,
+    /// No FleetSync of that name takes hints.
+    Unknown,
+    /// Its secret or signature is missing or wrong.
+    Refused,
+    /// It is larger than any sender's.
+    TooLarge,
+    /// There were too many.
+    Throttled,
+    /// The Secret could not be read.
+    Unavailable,
 }
 
 /// How a sync ended.
@@ -163,6 +182,10 @@ struct FetchLabels {
     outcome: FetchOutcome,
 }
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HintLabels {
+    outcome: HintOutcome,
+}
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SyncLabels {
     outcome: SyncOutcome,
 }
@@ -195,6 +218,8 @@ pub struct Metrics {
     api_errors: Family<ApiErrorLabels, Counter>,
     watch_restarts: Family<KindLabels, Counter>,
     leader: Gauge,
+    hints: Family<HintLabels, Counter>,
+    expires: Family<NameLabels, Gauge>,
     last_sync: Family<NameLabels, Gauge<f64, AtomicU64>>,
 }
 
@@ -223,6 +248,8 @@ impl Default for Metrics {
             api_errors: Family::default(),
             watch_restarts: Family::default(),
             leader: Gauge::default(),
+            hints: Family::default(),
+            expires: Family::default(),
             last_sync: Family::default(),
             registry: Registry::default(),
         };
@@ -247,6 +274,13 @@ impl Default for Metrics {
         registry.register("api_errors", "Failed API requests, by kind of failure", metrics.api_errors.clone());
         registry.register("watch_restarts", "Watches that had to be opened anew", metrics.watch_restarts.clone());
         registry.register("leader", "1 while this replica may write", metrics.leader.clone());
+        registry.register("webhooks", "Hints from Git servers, by outcome", metrics.hints.clone());
+        registry.register_with_unit(
+            "credentials_expire_timestamp",
+            "When the credentials of the target's kubeconfig end (Unix time)",
+            Unit::Seconds,
+            metrics.expires.clone(),
+        );
         registry.register_with_unit(
             "last_synced_timestamp",
             "When the target was last seen at its commit (Unix time)",
@@ -306,6 +340,24 @@ impl Metrics {
         self.last_sync.get_or_create(&names(fleetsync, target)).set(at.as_duration().as_secs_f64());
     }
 
+    /// A hint came in.
+    pub fn hinted(&self, outcome: HintOutcome) {
+        self.hints.get_or_create(&HintLabels { outcome }).inc();
+    }
+
+    /// When the credentials of a target end; none: they do not say.
+    pub fn credentials_expire(&self, fleetsync: &str, target: &str, at: Option<jiff::Timestamp>) {
+        let names = names(fleetsync, target);
+        match at {
+            Some(at) => {
+                self.expires.get_or_create(&names).set(at.as_second());
+            }
+            None => {
+                self.expires.remove(&names);
+            }
+        }
+    }
+
     /// A target has left `fleet.yaml`, or its FleetSync is gone: its numbers go too.
     pub fn forget_target(&self, fleetsync: &str, target: &str) {
         let names = names(fleetsync, target);
@@ -313,6 +365,7 @@ impl Metrics {
         self.held.remove(&names);
         self.held_by_lint.remove(&names);
         self.last_sync.remove(&names);
+        self.expires.remove(&names);
     }
 
     /// A request to an API server failed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Server;
+use crate::http::{Hooks, Server};
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub once: Option<(String, Duration)>,
     /// Where to answer probes and scrapes.
     pub http_address: SocketAddr,
+    /// Where to take hints of Git servers.
+    pub webhook_address: Option<SocketAddr>,
     /// Duration and renewal of the Lease; none: without leader election.
     pub lease: Option<(Duration, Duration)>,
     /// Log filter.
@@ -126,6 +128,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         namespace,
         once,
         http_address,
+        webhook_address,
         lease,
         log_level: _,
         log_format: _,
@@ -153,6 +156,15 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         let address = server.address().map_or_else(|_| http_address.to_string(), |address| address.to_string());
         tracing::info!(address, "answering /healthz, /readyz and /metrics");
         tokio::spawn(server.serve(http.clone()));
+        if let Some(wanted) = webhook_address {
+            let hooks =
+                Hooks::bind(wanted, client.clone(), &namespace, Arc::clone(&metrics)).await.map_err(|error| {
+                    failure(Ending::Usage, format!("--webhook-address {wanted}: {error}; choose a free port"))
+                })?;
+            let address = hooks.address().map_or_else(|_| wanted.to_string(), |address| address.to_string());
+            tracing::info!(address, "taking hints of Git servers at /hooks/FLEETSYNC");
+            tokio::spawn(hooks.serve(http.clone()));
+        }
     }
     let parts = agent::Parts { client, namespace, data_dir, metrics, readiness, shutdown, lease, grace_period };
     let ending = match once {

@@ -2,12 +2,10 @@
 //! `docs/schemas/output/`.
 
 use crate::commands::adopt::Adoption;
-use crate::commands::doctor::chain::ChainReport;
-use crate::commands::route::test::document::RouteTestReport;
-use crate::commands::route::test::log::AccessLogReport;
 use crate::commands::clb::list::LoadBalancerList;
 use crate::commands::cluster::list::ClusterList;
 use crate::commands::diff::document::FleetDiff;
+use crate::commands::doctor::chain::ChainReport;
 use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
 use crate::commands::explain::{RuleDetail, RuleList};
@@ -18,6 +16,8 @@ use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
+use crate::commands::route::test::document::RouteTestReport;
+use crate::commands::route::test::log::AccessLogReport;
 use crate::commands::route::view::{Route, RouteList};
 use crate::commands::status::FleetSyncList;
 use crate::commands::verify::VerifyReport;

@@ -63,6 +63,13 @@ pub struct KubeconfigProblem {
     pub hint: String,
 }
 
+/// When the first certificate of a PEM text ends. None when there is none that can be read: the API server will say so.
+pub fn certificate_end(pem: &str) -> Option<jiff::Timestamp> {
+    let found = x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes()).next()?.ok()?;
+    let end = found.parse_x509().ok()?.validity().not_after.timestamp();
+    jiff::Timestamp::from_second(end).ok()
+}
+
 /// Where a kubeconfig that the agent can use comes from.
 const HOW: &str = "use the kubeconfig that the ACK or ASM console shows for this cluster, or one with the token of a \
                    service account";

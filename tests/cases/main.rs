@@ -21,5 +21,6 @@ mod order;
 mod pull_request;
 mod several_clbs;
 mod shared_gateway;
+mod source;
 mod story;
 mod traffic;

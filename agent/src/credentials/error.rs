@@ -52,7 +52,7 @@ pub enum CredentialsError {
         /// Everything that is refused.
         problems: Vec<KubeconfigProblem>,
     },
-    /// The kubeconfig's token has expired.
+    /// The kubeconfig's token or client certificate has expired.
     Expired {
         /// Which Secret.
         place: Place,
@@ -67,6 +67,13 @@ pub enum CredentialsError {
         place: Place,
         /// Which key.
         key: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The public keys for signatures cannot be used.
+    KeysUnusable {
+        /// Which Secret.
+        place: Place,
         /// Why not.
         reason: String,
     },
@@ -101,8 +108,11 @@ impl fmt::Display for CredentialsError {
                 // Each problem says what to do about it.
                 return write!(f, "{place}, key {key}: {}", problems.join(". "));
             }
-            Self::Expired { place, key, at } => write!(f, "{place}, key {key}: the token expired at {at}")?,
+            Self::Expired { place, key, at } => {
+                write!(f, "{place}, key {key}: its token or client certificate expired at {at}")?
+            }
             Self::Unusable { place, key, reason } => write!(f, "{place}, key {key}: {reason}")?,
+            Self::KeysUnusable { place, reason } => write!(f, "{place}: {reason}")?,
             Self::Api { place, reason } => write!(f, "{place} could not be read: {reason}")?,
             Self::Host { reason } => write!(f, "the host cluster cannot be used: {reason}")?,
         }
@@ -127,6 +137,9 @@ impl CredentialsError {
                 "put a new kubeconfig in the Secret; kubectl create token --duration asks for a longer time".to_owned()
             }
             Self::Unusable { .. } => "put the file in again: kubectl create secret generic … --from-file".to_owned(),
+            Self::KeysUnusable { .. } => {
+                "put public keys there: gpg --armor --export ID, or lines of SSH allowed signers".to_owned()
+            }
             Self::Api { .. } => {
                 "see whether the agent's Role lets it get Secrets in its namespace (manifests/install)".to_owned()
             }
@@ -144,6 +157,7 @@ impl CredentialsError {
             Self::Refused { .. } => "KubeconfigRefused",
             Self::Expired { .. } => "CredentialsExpired",
             Self::Unusable { .. } => "SecretUnusable",
+            Self::KeysUnusable { .. } => "KeysUnusable",
             Self::Api { .. } => "SecretUnreadable",
             Self::Host { .. } => "HostUnreachable",
         }

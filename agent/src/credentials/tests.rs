@@ -32,6 +32,9 @@ fn git_secrets_may_hold_a_token_or_only_an_authority() {
     assert_eq!(login(&[("username", b"alice"), ("password", b"token\n")]), pair("alice", "token"));
     assert_eq!(login(&[("password", b"token")]), pair("git", "token"));
     assert_eq!(login(&[("ca.crt", b"PEM")]), None);
+    assert_eq!(login(&[("identity", b"KEY"), ("known_hosts", b"x"), ("password", b"passphrase")]), None);
+    let error = git_from(&place(), data(&[("tls.crt", b"PEM")])).unwrap_err();
+    assert!(error.to_string().contains("has no key tls.key"), "{error}");
     let error = git_from(&place(), data(&[("username", b"alice")])).unwrap_err();
     assert!(matches!(error, CredentialsError::KeyMissing { .. }));
 }
@@ -54,4 +57,86 @@ async fn a_client_is_made_of_what_is_left_of_a_kubeconfig() {
     };
     let error = client(&broken).err().unwrap();
     assert!(!error.contains("c4n4ry"), "{error}");
+}
+
+/// A server with one Secret, which changes after the first look at it.
+async fn api_with_a_changing_secret() -> kube::Client {
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    let answer = |request: Request| async move {
+        let metadata = |version: &str| {
+            serde_json::json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": "m1c1-kubeconfig", "namespace": "n", "uid": "u", "resourceVersion": version},
+            })
+        };
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let wanted = query.contains("fieldSelector=metadata.name%3Dm1c1-kubeconfig");
+        let accept = request.headers().get("accept").and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        assert!(
+            wanted && accept.contains("PartialObjectMetadata"),
+            "only the metadata of one Secret: {query} {accept}"
+        );
+        let body = if query.contains("watch=") {
+            serde_json::json!({"type": "MODIFIED", "object": metadata("8")}).to_string() + "\n"
+        } else {
+            let list = serde_json::json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                "metadata": {"resourceVersion": "7"}, "items": [metadata("7")],
+            });
+            list.to_string()
+        };
+        ([("content-type", "application/json")], body).into_response()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_that_changes_is_noticed() {
+    let changed = |version: &str| {
+        let version = version.to_owned();
+        async move {
+            let host = api_with_a_changing_secret().await;
+            super::changed(host, "n".to_owned(), "m1c1-kubeconfig".to_owned(), version).await;
+        }
+    };
+    // While nobody looked, and while somebody looks.
+    changed("u/6").await;
+    changed("u/7").await;
+}
+
+#[test]
+fn the_end_of_a_client_certificate_is_known() {
+    let mut params = rcgen::CertificateParams::new(vec!["agent".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2027, 3, 4);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let safe = |token: Option<&str>, certificate: Option<&str>| {
+        let mut user = serde_json::Map::new();
+        use base64::Engine as _;
+        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        if let Some(token) = token {
+            user.insert("token".to_owned(), token.into());
+        }
+        if let Some(certificate) = certificate {
+            user.insert("client-certificate-data".to_owned(), encode(certificate).into());
+            user.insert("client-key-data".to_owned(), encode(&key.serialize_pem()).into());
+        }
+        let config = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+            "users": [{"name": "u", "user": user}],
+        });
+        asm_shared::kubeconfig::sanitize(&config.to_string()).unwrap()
+    };
+    let at = |time: &str| time.parse().ok();
+    assert_eq!(super::renewal::end(&safe(None, Some(&certificate))), at("2027-03-04T00:00:00Z"));
+    assert_eq!(super::renewal::end(&safe(Some("opaque"), None)), None);
+    // exp 1700000000
+    let jwt = "e30.eyJleHAiOiAxNzAwMDAwMDAwfQ.c2ln";
+    assert_eq!(super::renewal::end(&safe(Some(jwt), Some(&certificate))), at("2023-11-14T22:13:20Z"));
 }

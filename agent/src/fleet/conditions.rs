@@ -1,5 +1,6 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
+use super::expiry::{self, Credentials};
 use super::worker::TargetReport;
 use asm_shared::api::{
     FleetSyncStatus, HeldChange, HeldObject, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels,
@@ -21,12 +22,18 @@ pub(super) struct Known {
     pub(super) source: Option<SourceStatus>,
     /// Why the source cannot be read: reason and message.
     pub(super) source_error: Option<(&'static str, String)>,
+    /// Places of the repository that could not be asked, and why; the source comes from a mirror then.
+    pub(super) passed_over: Vec<String>,
     /// Problems of the commit's files.
     pub(super) problems: Vec<SyncProblem>,
     /// Is there a fleet to sync at all?
     pub(super) has_fleet: bool,
     /// Reports by position: mesh first, clusters as in the fleet file. `None`: nothing heard yet.
     pub(super) targets: Vec<(String, Option<TargetReport>)>,
+    /// Credentials of targets that say when they end.
+    pub(super) expiring: Vec<Credentials>,
+    /// Namespace of the FleetSync.
+    pub(super) namespace: String,
     /// Targets that have left the fleet file.
     pub(super) left: Vec<String>,
     /// Applying is suspended.
@@ -68,7 +75,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
     let held_by_lint = targets.iter().map(|target| target.held_by_lint).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
-    let verdicts = std::iter::once(ready).chain(verdicts);
+    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now));
     FleetSyncStatus {
         observed_generation: known.generation,
         conditions: conditions(verdicts, &previous.conditions, known.generation, now),
@@ -134,12 +141,27 @@ fn shown(problems: &[SyncProblem]) -> Vec<SyncProblem> {
     problems.iter().take(SHOWN).map(cut).collect()
 }
 
+/// Only while there is something to do about it.
+fn expiring(known: &Known, now: &Time) -> Option<Verdict> {
+    let near: Vec<&Credentials> = known.expiring.iter().filter(|one| expiry::is_near(one.end, now.0)).collect();
+    let first = near.iter().min_by_key(|one| one.end)?;
+    let more = if near.len() > 1 { format!(" (and {} more targets)", near.len() - 1) } else { String::new() };
+    let message = format!("{}{more}", expiry::word(first, &known.namespace, now.0));
+    Some(verdict(labels::CREDENTIALS_VALID, false, "ExpireSoon", message))
+}
+
 fn source(known: &Known) -> Verdict {
     match (&known.source_error, &known.source) {
         (Some((reason, message)), _) => verdict(labels::SOURCE_READY, false, reason, message.clone()),
         (None, Some(source)) => {
-            let revision = source.revision.as_deref().unwrap_or_default();
-            verdict(labels::SOURCE_READY, true, "Fetched", format!("read {}", short(revision)))
+            let revision = short(source.revision.as_deref().unwrap_or_default());
+            let signed = source.signed_by.as_ref().map_or_else(String::new, |by| format!(", signed by {by}"));
+            if known.passed_over.is_empty() {
+                return verdict(labels::SOURCE_READY, true, "Fetched", format!("read {revision}{signed}"));
+            }
+            let (url, why) = (source.url.as_deref().unwrap_or_default(), known.passed_over.join("; "));
+            let message = format!("read {revision}{signed} from the mirror {url}; {why}");
+            verdict(labels::SOURCE_READY, true, "FetchedFromMirror", message)
         }
         (None, None) => verdict(labels::SOURCE_READY, None, "NotFetched", "the repository has not been read yet"),
     }
@@ -382,6 +404,7 @@ fn target_status(
         held_back: count(report.held.len()),
         lint: report.lint.iter().take(share.entries).map(lint).collect(),
         held_by_lint: count(report.lint.len()),
+        credentials_expire: report.expires.map(Time),
         problems: report.problems.iter().take(share.entries).map(problem).collect(),
         problem_count: count(report.problems.len()),
     }

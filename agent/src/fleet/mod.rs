@@ -4,6 +4,7 @@
 
 mod conditions;
 mod events;
+mod expiry;
 mod inventory;
 mod lint;
 mod once;

@@ -67,11 +67,23 @@ fn is_true(status: &FleetSyncStatus, kind: &str) -> bool {
     condition(status, kind).is_some_and(|condition| condition.status == "True")
 }
 
+/// Reasons of `SourceReady` that mean that the commit is here.
+const FETCHED: &[&str] = &["Fetched", "FetchedFromMirror"];
 /// Reasons of `SourceReady` that pass by themselves, so that waiting makes sense.
 const PASSING: &[&str] = &["NotFetched", "Unreachable", "Timeout", "StillRunning"];
 /// Reasons of `SourceReady` that mean that the Git server did not let us in or was not there.
-const NOT_REACHED: &[&str] =
-    &["Unreachable", "Timeout", "StillRunning", "Unauthorized", "UntrustedCertificate", "RepositoryMissing"];
+const NOT_REACHED: &[&str] = &[
+    "Unreachable",
+    "Timeout",
+    "StillRunning",
+    "Unauthorized",
+    "UntrustedCertificate",
+    "ClientCertificate",
+    "UntrustedHostKey",
+    "IdentityUnusable",
+    "Declined",
+    "RepositoryMissing",
+];
 
 fn reason<'a>(status: &'a FleetSyncStatus, kind: &str) -> &'a str {
     condition(status, kind).map(|condition| condition.reason.as_str()).unwrap_or_default()
@@ -84,7 +96,7 @@ fn is_settled(status: &FleetSyncStatus) -> bool {
         return true;
     }
     let source = reason(status, labels::SOURCE_READY);
-    let source_failed = source != "Fetched" && !PASSING.contains(&source);
+    let source_failed = !FETCHED.contains(&source) && !PASSING.contains(&source);
     // Files that cannot be read stay so; but the rest of the commit is still applied, and that is waited for.
     let files_wrong = reason(status, labels::FLEET_VALID) == "NoFleet"
         || (!is_true(status, labels::FLEET_VALID) && reason(status, labels::SYNCED) == "SomeFilesWrong");

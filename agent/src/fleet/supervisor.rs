@@ -3,6 +3,7 @@
 use super::at;
 use super::conditions::{Known, short, status, told};
 use super::events::Events;
+use super::expiry::{Credentials, Expiry};
 use super::inventory::InventoryStore;
 use super::progress::Progress;
 use super::status::StatusWriter;
@@ -66,6 +67,7 @@ struct Supervisor {
     /// Targets that left the fleet and whose drift reports are still there.
     stale_reports: BTreeSet<String>,
     events: Events,
+    expiry: Expiry,
     /// The wish that is being fulfilled.
     request: Option<Arc<str>>,
     /// The wish to put Git's values back that is being carried out.
@@ -139,6 +141,7 @@ impl Supervisor {
             stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
             last_status: previous,
+            expiry: Expiry::default(),
             request: None,
             revert: None,
             syncing_since: None,
@@ -173,29 +176,27 @@ impl Supervisor {
         let source_changed = sync.spec.source != self.sync.spec.source || sync.spec.lint != self.sync.spec.lint;
         let accept = |sync: &FleetSync| sync.annotations().get(source::ACCEPT_REVISION).cloned();
         let accepted = accept(&sync) != accept(&self.sync);
+        let hint = |sync: &FleetSync| sync.annotations().get(labels::HINT_AT).cloned();
+        let hinted = hint(&sync).is_some() && hint(&sync) != hint(&self.sync);
         self.sync = sync;
         let before = self.request.clone();
         self.read_wishes();
         self.give_orders();
-        source_changed || accepted || (self.request.is_some() && self.request != before)
+        source_changed || accepted || hinted || (self.request.is_some() && self.request != before)
     }
 
     /// Looks at the branch; reads the fleet when there is a new commit.
     async fn poll(&mut self) {
+        self.warn_of_expiry().await;
         let spec = self.sync.spec.source.clone();
         let started = Instant::now();
-        let credentials = match &spec.secret_ref {
-            None => None,
-            Some(secret) => {
-                match crate::credentials::git(&self.context.client, &self.context.namespace, secret).await {
-                    Ok(credentials) => Some(credentials),
-                    Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
-                }
-            }
+        let secrets = match crate::credentials::source(&self.context.client, &self.context.namespace, &spec).await {
+            Ok(secrets) => secrets,
+            Err(error) => return self.source_failed("CredentialsUnusable", error.to_string()).await,
         };
         let last = self.last_revision();
         let accept = self.sync.annotations().get(source::ACCEPT_REVISION).cloned();
-        let result = self.source.fetch(&spec, credentials.as_ref(), last.as_deref(), accept.as_deref()).await;
+        let result = self.source.fetch(&spec, secrets, last.as_deref(), accept.as_deref()).await;
         self.context.metrics.fetched(source::outcome(&result), started.elapsed());
         match result {
             Err(error) => {
@@ -204,6 +205,11 @@ impl Supervisor {
             }
             Ok(fetched) => {
                 self.known.source_error = None;
+                self.known.passed_over.clone_from(&fetched.passed_over);
+                if let Some(source) = &mut self.known.source {
+                    source.url = Some(fetched.url.clone());
+                    source.signed_by.clone_from(&fetched.signed_by);
+                }
                 let known = self.state.as_ref().is_some_and(|(revision, _)| **revision == fetched.revision);
                 if !known || self.path != spec.path || self.lint != self.sync.spec.lint {
                     self.read(fetched, &spec.path).await;
@@ -211,6 +217,20 @@ impl Supervisor {
                 // A wish is passed on also when there is no new commit.
                 self.give_orders();
             }
+        }
+    }
+
+    /// Says in time that credentials of targets come to their end.
+    async fn warn_of_expiry(&mut self) {
+        let ends = self.targets.iter().filter_map(|(target, running)| {
+            let end = running.report.as_ref()?.expires?;
+            let reference = self.sync.spec.kubeconfig_of(target.name());
+            Some(Credentials { target: target.name().to_owned(), secret: reference.name, key: reference.key, end })
+        });
+        self.known.expiring = ends.collect();
+        for word in self.expiry.due(&self.known.expiring, &self.context.namespace, Timestamp::now()) {
+            tracing::warn!(fleetsync = self.sync.name_any(), "{word}");
+            self.events.publish(EventType::Warning, "CredentialsExpireSoon", "Watch", word).await;
         }
     }
 
@@ -267,6 +287,8 @@ impl Supervisor {
             subject: Some(fetched.subject),
             author: Some(fetched.author),
             seen_at: Some(Time(Timestamp::now())),
+            url: Some(fetched.url),
+            signed_by: fetched.signed_by,
         });
         self.known.problems = state.problems.iter().map(sync_problem).collect();
         self.known.has_fleet = state.fleet.is_some();
@@ -391,6 +413,7 @@ impl Supervisor {
                 let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
                 self.context.metrics.held(&sync, target, count(report.held.len()));
                 self.context.metrics.held_by_lint(&sync, target, count(report.lint.len()));
+                self.context.metrics.credentials_expire(&sync, target, report.expires);
                 if report.is_synced() {
                     self.context.metrics.target_synced(&sync, target, Timestamp::now());
                 }
@@ -444,6 +467,7 @@ impl Supervisor {
         let report_of = |target: &Target| self.targets.get(target).and_then(|running| running.report.clone());
         self.known.targets =
             self.order_of_targets.iter().map(|target| (target.name().to_owned(), report_of(target))).collect();
+        self.known.namespace.clone_from(&self.context.namespace);
         let status = status(&self.known, &self.last_status, &Time(Timestamp::now()));
         if let Some(snapshots) = snapshots {
             snapshots.send_replace(Some(Arc::new(status.clone())));

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::ACCEPT_REVISION;
+use super::signature::Flaw;
 
 /// Why there is no commit. `to_string()` says what failed, where and why; [`SourceError::hint`] what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +53,60 @@ pub enum SourceError {
         /// Why not.
         reason: String,
     },
+    /// The server wants a client certificate, or another one.
+    #[error("{url}: the server {} ({reason})", if *.presented { "refuses the client certificate" } else { "wants a client certificate" })]
+    ClientCertificate {
+        /// The repository.
+        url: String,
+        /// Whether one was shown.
+        presented: bool,
+        /// What TLS says.
+        reason: String,
+    },
+    /// The server's SSH key is not a known one.
+    #[error("{url}: the server's SSH key is not trusted: {reason}")]
+    UntrustedHostKey {
+        /// The repository.
+        url: String,
+        /// Host name.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Why not.
+        reason: String,
+    },
+    /// There is no usable private key for SSH.
+    #[error("{url}: the private key cannot be used: {reason}")]
+    Identity {
+        /// The repository.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The server let us in and then said no.
+    #[error("{url}: the Git server says: {said}")]
+    Declined {
+        /// The repository.
+        url: String,
+        /// Its words.
+        said: String,
+    },
+    /// The commit or tag is not signed as `source.verify` wants it.
+    #[error("{object} is not taken: {flaw}")]
+    Signature {
+        /// Which one.
+        object: String,
+        /// Secret with the public keys.
+        secret: String,
+        /// What is wrong.
+        flaw: Flaw,
+    },
+    /// `source.verify` cannot be carried out.
+    #[error("signatures cannot be judged: {reason}")]
+    Keyring {
+        /// Why not.
+        reason: String,
+    },
     /// It took longer than `source.timeoutSeconds`.
     #[error("{url}: no result within {} s ({} received)", .after.as_secs(), size(*.received))]
     Timeout {
@@ -85,12 +140,14 @@ pub enum SourceError {
         url: String,
     },
     /// The repository has no such branch.
-    #[error("{url}: there is no branch {branch:?}; {}", existing(.branches, *.more))]
+    #[error("{url}: there is no {} {branch:?}; {}", if *.tag { "tag" } else { "branch" }, existing(.branches, *.more))]
     BranchMissing {
         /// The repository.
         url: String,
-        /// The branch that was looked for.
+        /// The branch or tag that was looked for.
         branch: String,
+        /// Whether it is a tag.
+        tag: bool,
         /// Some branches that exist.
         branches: Vec<String>,
         /// How many more there are.
@@ -126,13 +183,13 @@ impl SourceError {
     /// What to do about it, for the FleetSync of this namespace and name.
     pub fn hint(&self, namespace: &str, fleetsync: &str) -> String {
         match self {
-            Self::InvalidUrl { .. } => "write https://HOST/PATH; user and password belong in a Secret named by \
-                                        source.secretRef"
+            Self::InvalidUrl { .. } => "write https://HOST/PATH, ssh://git@HOST/PATH or git@HOST:PATH; passwords, tokens and \
+                                        keys belong in a Secret named by source.secretRef"
                 .to_owned(),
             Self::InvalidBranch { .. } => "write the branch's short name, for example main".to_owned(),
             Self::Unauthorized { presented: true, .. } => {
-                "check username and password (or token, and whether it has expired) in the Secret named by \
-                 source.secretRef"
+                "check username and password (or token, and whether it has expired; for SSH, whether the server knows the deploy \
+                 key) in the Secret named by source.secretRef"
                     .to_owned()
             }
             Self::Unauthorized { presented: false, .. } => {
@@ -146,11 +203,36 @@ impl SourceError {
             }
             Self::Unreachable { .. } => {
                 "check source.url, and that the agent's pod may reach the server (DNS, NetworkPolicy, firewall); the \
-                 agent uses no proxy and follows no redirect to another host"
+                 agent uses no proxy and follows no redirect to another server"
                     .to_owned()
             }
             Self::UntrustedCertificate { .. } => {
                 "put the certificate of the server's authority in key ca.crt of the Secret named by source.secretRef"
+                    .to_owned()
+            }
+            Self::ClientCertificate { presented, .. } => format!(
+                "{} key tls.crt (with its chain) and key tls.key of the Secret named by source.secretRef",
+                if *presented { "renew the certificate in" } else { "put a certificate that the server's administrator issues into" }
+            ),
+            Self::UntrustedHostKey { host, port, .. } => format!(
+                "compare the fingerprint with what the server's administrator publishes; if it is right, put the lines of \
+                 ssh-keyscan -p {port} {host} into key known_hosts of the Secret named by source.secretRef; if not, somebody \
+                 stands between the agent and the server"
+            ),
+            Self::Identity { .. } => format!(
+                "make a key (ssh-keygen -t ed25519 -N '' -f deploy), give deploy.pub to the Git server as a deploy key that \
+                 may only read, and put both into the Secret: kubectl create secret generic -n {namespace} NAME \
+                 --from-file=identity=deploy --from-file=known_hosts=FILE"
+            ),
+            Self::Declined { .. } => {
+                "check the path in source.url, and whether the deploy key may read that repository".to_owned()
+            }
+            Self::Signature { flaw, secret, .. } => {
+                format!("nothing of it was read or applied; {}", flaw.hint(secret))
+            }
+            Self::Keyring { .. } => {
+                "put public keys (gpg --armor --export, or lines of allowed signers) into the Secret named by \
+                 source.verify.secretRef"
                     .to_owned()
             }
             Self::Timeout { .. } => {
@@ -187,6 +269,12 @@ impl SourceError {
             Self::RepositoryMissing { .. } => "RepositoryMissing",
             Self::Unreachable { .. } => "Unreachable",
             Self::UntrustedCertificate { .. } => "UntrustedCertificate",
+            Self::ClientCertificate { .. } => "ClientCertificate",
+            Self::UntrustedHostKey { .. } => "UntrustedHostKey",
+            Self::Identity { .. } => "IdentityUnusable",
+            Self::Declined { .. } => "Declined",
+            Self::Signature { flaw, .. } => flaw.reason(),
+            Self::Keyring { .. } => "KeysUnusable",
             Self::Timeout { .. } => "Timeout",
             Self::StillRunning { .. } => "StillRunning",
             Self::TooLarge { .. } => "TooLarge",
@@ -207,6 +295,10 @@ impl SourceError {
                 | Self::RepositoryMissing { .. }
                 | Self::Unreachable { .. }
                 | Self::UntrustedCertificate { .. }
+                | Self::ClientCertificate { .. }
+                | Self::UntrustedHostKey { .. }
+                | Self::Identity { .. }
+                | Self::Declined { .. }
                 | Self::Timeout { .. }
                 | Self::StillRunning { .. }
         )

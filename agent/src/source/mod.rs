@@ -1,24 +1,35 @@
-//! Commits from a Git server, read over http(s) into a bare object store: no working tree, no `git` program.
+//! Commits from a Git server, read over https or SSH into a bare object store: no working tree, no `git` program.
 //!
 //! A look at the server costs one request while the branch has not moved. Everything the server controls is bounded:
 //! time, bytes, objects, redirects, and where credentials go. A branch may only move forward (see [`Source::fetch`]).
 
 mod auth;
-mod certificate;
 mod error;
 mod history;
+mod mirrors;
+mod pack;
 mod poll;
 mod remote;
+mod signature;
 mod store;
 #[cfg(test)]
 mod test_server;
+#[cfg(test)]
+mod test_ssh;
 #[cfg(test)]
 mod test_tls;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_mirrors;
+#[cfg(test)]
+mod tests_signed;
+#[cfg(test)]
+mod tests_ssh;
+#[cfg(test)]
 mod tests_tls;
 mod timeouts;
+mod transport;
 mod url;
 
 use std::collections::HashMap;
@@ -30,10 +41,12 @@ use std::time::Duration;
 use asm_shared::api::SourceSpec;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 pub use auth::GitCredentials;
 pub use error::SourceError;
 pub use poll::next_poll;
+pub use signature::{Flaw, Keyring};
 pub use timeouts::prepare;
 
 use crate::metrics::FetchOutcome;
@@ -47,6 +60,12 @@ pub struct Fetched {
     pub subject: String,
     /// `Name <mail>` of its author, cleaned likewise.
     pub author: String,
+    /// Where it came from: `source.url`, or the mirror that answered when others did not.
+    pub url: String,
+    /// Why earlier ones of `source.url` and the mirrors were passed over.
+    pub passed_over: Vec<String>,
+    /// Whose signature it has, when one was asked for.
+    pub signed_by: Option<String>,
     /// Whether this is another commit than the last successful [`Source::fetch`] of this `Source` gave.
     pub changed: bool,
     /// The bare repository that holds the commit. May be another folder after a later fetch; this one stays readable
@@ -59,6 +78,10 @@ pub struct Fetched {
 pub struct Limits {
     /// Most bytes that one fetch may receive.
     pub bytes: u64,
+    /// Most bytes that the objects of one fetch may be unpacked.
+    pub unpacked: u64,
+    /// Most bytes that one object may be unpacked: the library holds an object that others build on in memory.
+    pub object: u64,
     /// Most objects in one fetch, and most entries in the tree of one commit.
     pub objects: usize,
     /// Packs after which the store is built anew, so that it does not grow for ever.
@@ -67,7 +90,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 512 << 20, objects: 2_000_000, packs: 50 }
+        Self { bytes: 512 << 20, unpacked: 4 << 30, object: 64 << 20, objects: 2_000_000, packs: 50 }
     }
 }
 
@@ -77,7 +100,7 @@ pub struct Source {
     limits: Limits,
     lane: Arc<Lane>,
     /// Nobody wants the result any more.
-    cancelled: Arc<AtomicBool>,
+    cancelled: CancellationToken,
     last: Mutex<Option<String>>,
 }
 
@@ -128,7 +151,13 @@ impl Source {
     /// A source with other limits than the usual.
     pub fn with_limits(dir: &Path, limits: Limits) -> Self {
         prepare();
-        Self { dir: dir.to_owned(), limits, lane: lane(dir), cancelled: Arc::default(), last: Mutex::new(None) }
+        Self {
+            dir: dir.to_owned(),
+            limits,
+            lane: lane(dir),
+            cancelled: CancellationToken::new(),
+            last: Mutex::new(None),
+        }
     }
 
     /// Looks at the branch and fetches it if it has moved.
@@ -137,17 +166,19 @@ impl Source {
     /// [`ACCEPT_REVISION`]); without `last_applied` any head will do. Ends within `spec.timeout_seconds`. A thread
     /// that hangs in the Git library then goes on by itself: when it ends well, the next call finds its objects and
     /// need not fetch them again; until it ends, calls give [`SourceError::StillRunning`].
+    ///
+    /// Mirrors are asked in their order when the one before cannot be reached; one that is behind is passed over.
     pub async fn fetch(
         &self,
         spec: &SourceSpec,
-        credentials: Option<&GitCredentials>,
+        secrets: impl Into<Secrets>,
         last_applied: Option<&str>,
         accept: Option<&str>,
     ) -> Result<Fetched, SourceError> {
         let allowed = Duration::from_secs(spec.timeout_seconds.max(1).into());
         let deadline = Instant::now() + allowed;
-        let request = remote::Request::new(spec, credentials, self.limits)?;
-        let url = request.url.to_string();
+        let requests = requests(spec, &secrets.into(), self.limits)?;
+        let url = spec.url.clone();
         let received = || self.lane.received.load(Ordering::Relaxed);
         let still_running = || SourceError::StillRunning { url: url.clone(), received: received() };
         if self.lane.idle.available_permits() == 0 && self.lane.abandoned.load(Ordering::Relaxed) {
@@ -160,7 +191,7 @@ impl Source {
         self.lane.abandoned.store(false, Ordering::Relaxed);
         let waiting = Waiting(&self.lane);
 
-        let (lane, cancelled) = (Arc::clone(&self.lane), Arc::clone(&self.cancelled));
+        let (lane, cancelled) = (Arc::clone(&self.lane), self.cancelled.clone());
         let store = store::Store::new(&self.dir, self.limits.packs);
         let last_applied = last_applied.map(str::to_owned);
         let accept = accept.map(str::to_owned);
@@ -168,17 +199,22 @@ impl Source {
             let _permit = permit;
             // Ten times the time is the end even of a transfer that trickles on.
             let end = std::time::Instant::now() + allowed * 10;
-            let work = remote::Work { received: &lane.received, cancelled: &cancelled, end };
-            let head = remote::fetch(&request, &store, &work)?;
-            history::check(&head, last_applied.as_deref(), accept.as_deref())?;
-            Ok(head)
+            // The first may be silent only so long that the others still have their turn.
+            let several = u32::try_from(requests.len()).unwrap_or(u32::MAX);
+            let patience = if several > 1 { allowed / several } else { allowed * 10 };
+            let work = remote::Work { received: &lane.received, cancelled: &cancelled, patience, end };
+            mirrors::first(&requests, |request| {
+                let head = remote::fetch(request, &store, &work)?;
+                history::check(&head, last_applied.as_deref(), accept.as_deref())?;
+                Ok(head)
+            })
         });
         let Ok(ended) = timeout_at(deadline, thread).await else {
             return Err(SourceError::Timeout { url, after: allowed, received: received() });
         };
         // It has ended: nothing is abandoned.
         std::mem::forget(waiting);
-        let head = ended.unwrap_or_else(|broken| {
+        let (head, passed_over) = ended.unwrap_or_else(|broken| {
             Err(SourceError::Storage { reason: format!("the fetch ended unexpectedly: {broken}") })
         })?;
         let mut last = self.last.lock().await;
@@ -188,6 +224,9 @@ impl Source {
             revision: head.revision,
             subject: head.subject,
             author: head.author,
+            url: head.url,
+            passed_over,
+            signed_by: head.signed_by,
             changed,
             repository: head.repository,
         })
@@ -203,10 +242,41 @@ impl Source {
     }
 }
 
+/// What the Secrets of a FleetSync's source hold.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// Of `source.secretRef`.
+    pub source: Option<GitCredentials>,
+    /// Of each mirror, in their order; or why that Secret cannot be used.
+    pub mirrors: Vec<Result<Option<GitCredentials>, String>>,
+    /// Of `source.verify.secretRef`.
+    pub keyring: Option<Arc<Keyring>>,
+}
+
+impl From<Option<&GitCredentials>> for Secrets {
+    fn from(source: Option<&GitCredentials>) -> Self {
+        Self { source: source.cloned(), ..Self::default() }
+    }
+}
+
+/// One request for `source.url` and one for each mirror. Each has its own credentials: they go nowhere else.
+fn requests(spec: &SourceSpec, secrets: &Secrets, limits: Limits) -> Result<Vec<mirrors::Asked>, SourceError> {
+    let keyring = secrets.keyring.as_ref();
+    let mut requests = vec![Ok(remote::Request::new(spec, &spec.url, secrets.source.as_ref(), keyring, limits)?)];
+    for (at, mirror) in spec.mirrors.iter().enumerate() {
+        let credentials = secrets.mirrors.get(at).cloned().unwrap_or(Ok(None));
+        requests.push(credentials.and_then(|credentials| {
+            remote::Request::new(spec, &mirror.url, credentials.as_ref(), keyring, limits)
+                .map_err(|error| error.to_string())
+        }));
+    }
+    Ok(requests)
+}
+
 impl Drop for Source {
     fn drop(&mut self) {
-        // A thread that still runs stops at its next sign of life.
-        self.cancelled.store(true, Ordering::Relaxed);
+        // A thread that still runs ends now.
+        self.cancelled.cancel();
     }
 }
 
@@ -220,7 +290,12 @@ pub fn outcome(result: &Result<Fetched, SourceError>) -> FetchOutcome {
         Ok(_) => FetchOutcome::Unchanged,
         Err(error) => match error {
             SourceError::Unauthorized { .. } => FetchOutcome::Unauthorized,
-            SourceError::Unreachable { .. } | SourceError::UntrustedCertificate { .. } => FetchOutcome::Unreachable,
+            SourceError::Unreachable { .. }
+            | SourceError::UntrustedCertificate { .. }
+            | SourceError::UntrustedHostKey { .. }
+            | SourceError::Declined { .. } => FetchOutcome::Unreachable,
+            SourceError::ClientCertificate { .. } | SourceError::Identity { .. } => FetchOutcome::Unauthorized,
+            SourceError::Signature { .. } => FetchOutcome::BadSignature,
             SourceError::Timeout { .. } | SourceError::StillRunning { .. } => FetchOutcome::Timeout,
             SourceError::NotFastForward { .. } => FetchOutcome::NotFastForward,
             _ => FetchOutcome::Refused,

@@ -24,6 +24,12 @@ pub(super) enum Mood {
     Good,
     /// Wants this user and password.
     Login(&'static str, &'static str),
+    /// Wants this token.
+    Bearer(&'static str),
+    /// Sends whoever asks for the first repository to the second.
+    Renamed(&'static str, &'static str),
+    /// Lists branches without end.
+    EndlessList,
     /// Says nothing for this long, then what it should.
     Silent(Duration),
     /// Sends them elsewhere.
@@ -115,6 +121,25 @@ impl GitServer {
         git(&work, &["rev-parse", "HEAD"])
     }
 
+    /// Commits a file straight into the served repository, without a program; its ID.
+    pub(super) fn commit_quickly(&self, file: &str, content: &str) -> String {
+        let repository = git2::Repository::open_bare(self.repository()).unwrap();
+        let head = repository.refname_to_id("refs/heads/main").unwrap();
+        let head = repository.find_commit(head).unwrap();
+        let blob = repository.blob(content.as_bytes()).unwrap();
+        let mut update = git2::build::TreeUpdateBuilder::new();
+        let tree = update.upsert(file, blob, git2::FileMode::Blob);
+        let tree = tree.create_updated(&repository, &head.tree().unwrap()).unwrap();
+        let (tree, who) =
+            (repository.find_tree(tree).unwrap(), git2::Signature::now("Ann", "ann@example.com").unwrap());
+        repository.commit(Some("refs/heads/main"), &who, &who, "Next", &tree, &[&head]).unwrap().to_string()
+    }
+
+    /// Gives another server the present state.
+    pub(super) fn copy_to(&self, other: &Self) {
+        git(&self.work(), &["push", "--quiet", other.repository().to_str().unwrap(), "+HEAD:refs/heads/main"]);
+    }
+
     /// Puts the present commit elsewhere.
     pub(super) fn reset(&self, revision: &str) {
         git(&self.work(), &["reset", "--quiet", "--hard", revision]);
@@ -164,6 +189,25 @@ async fn serve(State(shared): State<Arc<Shared>>, request: Request) -> Response 
                 let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"git\"")];
                 return (StatusCode::UNAUTHORIZED, ask, "no").into_response();
             }
+        }
+        Mood::Bearer(token) => {
+            if login.as_ref().and_then(|login| login.to_str().ok()) != Some(&format!("Bearer {token}")) {
+                return StatusCode::UNAUTHORIZED.into_response();
+            }
+        }
+        Mood::Renamed(from, to) => {
+            let asked = request.uri().path_and_query().unwrap().as_str();
+            if asked.starts_with(from) {
+                return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, asked.replace(from, to))]).into_response();
+            }
+        }
+        Mood::EndlessList => {
+            let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")];
+            let line = format!("0043{} refs/heads/abcdefghij\n", "1".repeat(40));
+            let first = "001e# service=git-upload-pack\n0000".to_owned();
+            let piece = axum::body::Bytes::from(line.repeat(10_000));
+            let pieces = std::iter::once(first.into()).chain(std::iter::repeat(piece)).map(Ok::<_, std::io::Error>);
+            return (kind, Body::from_stream(futures::stream::iter(pieces))).into_response();
         }
         Mood::Silent(time) => tokio::time::sleep(time).await,
         Mood::Redirect(to) => {

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// An authority.
 pub(super) fn authority() -> CertifiedIssuer<'static, KeyPair> {
@@ -16,15 +18,44 @@ pub(super) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// A certificate for this name, and its key (both PEM).
+pub(super) fn leaf(by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, by).unwrap();
+    (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
+}
+
 /// Listens with a certificate for this name and passes everything on. The threads end with the test process.
 pub(super) fn in_front_of(server: SocketAddr, by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> SocketAddr {
+    listen(server, by, name, WebPkiClientVerifier::no_client_auth())
+}
+
+/// The same, for clients with a certificate of this authority only.
+pub(super) fn for_clients_of(
+    server: SocketAddr,
+    by: &CertifiedIssuer<'static, KeyPair>,
+    name: &str,
+    clients: &CertifiedIssuer<'static, KeyPair>,
+) -> SocketAddr {
+    let mut roots = RootCertStore::empty();
+    roots.add(clients.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    listen(server, by, name, WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap())
+}
+
+fn listen(
+    server: SocketAddr,
+    by: &CertifiedIssuer<'static, KeyPair>,
+    name: &str,
+    clients: Arc<dyn ClientCertVerifier>,
+) -> SocketAddr {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, by).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(vec![certificate.der().clone()], key)
         .unwrap();
     let config = Arc::new(config);

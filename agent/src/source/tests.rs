@@ -38,14 +38,7 @@ impl Setup {
 }
 
 fn spec(url: &str, timeout_seconds: u32) -> SourceSpec {
-    SourceSpec {
-        url: url.to_owned(),
-        branch: "main".to_owned(),
-        path: String::new(),
-        interval_seconds: 30,
-        timeout_seconds,
-        secret_ref: None,
-    }
+    serde_json::from_value(serde_json::json!({"url": url, "timeoutSeconds": timeout_seconds})).unwrap()
 }
 
 fn read(fetched: &Fetched, file: &str) -> Vec<u8> {
@@ -199,7 +192,7 @@ async fn servers_that_do_not_talk_git() {
 async fn credentials_never_go_over_http() {
     let setup = Setup::new().await;
     setup.server.commit("a.yaml", b"a: 1", "First");
-    let credentials = GitCredentials::new("alice", Some("hunter2".to_owned()), None);
+    let credentials = GitCredentials { password: Some("hunter2".to_owned()), ..GitCredentials::default() };
     let mut spec = setup.spec();
     spec.secret_ref = Some(SecretReference { name: "git".to_owned() });
     let error = setup.source.fetch(&spec, Some(&credentials), None, None).await.unwrap_err();
@@ -211,12 +204,12 @@ async fn credentials_never_go_over_http() {
     assert_eq!(setup.server.requests(), (0, 0));
     // Only an authority in the Secret: nothing that could leak.
     let authority = rcgen::generate_simple_self_signed(["git.example.com".to_owned()]).unwrap().cert.pem();
-    let credentials = GitCredentials::new("", None, Some(authority.into_bytes()));
+    let credentials = GitCredentials { ca: Some(authority.into_bytes()), ..GitCredentials::default() };
     assert!(setup.source.fetch(&setup.spec(), Some(&credentials), None, None).await.is_ok());
 }
 
 #[tokio::test]
-async fn redirects_to_another_host_are_not_followed() {
+async fn attack_redirects_to_another_host_are_not_followed() {
     let (setup, other) = (Setup::new().await, GitServer::start().await);
     setup.server.commit("a.yaml", b"a: 1", "First");
     other.commit("a.yaml", b"evil: 1", "Evil");
@@ -275,24 +268,47 @@ async fn two_looks_at_a_time_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_thread_of_an_earlier_source_is_not_joined_by_a_second_one() {
+async fn a_source_that_goes_takes_its_thread_along() {
     let Setup { server, folder, source } = Setup::new().await;
-    server.commit("a.yaml", b"a: 1", "First");
-    server.set(Mood::Silent(Duration::from_secs(2)));
+    let first = server.commit("a.yaml", b"a: 1", "First");
+    server.set(Mood::Silent(Duration::from_secs(60)));
     let patient = spec(&server.url(), 20);
     let dropped = tokio::time::timeout(Duration::from_millis(300), source.fetch(&patient, None, None, None)).await;
     assert!(dropped.is_err());
     drop(source);
-    let next = Source::open(&folder.path().join("source"));
-    let started = Instant::now();
-    let error = next.fetch(&patient, None, None, None).await.unwrap_err();
-    assert!(matches!(error, SourceError::StillRunning { .. }), "{error:?}");
-    assert!(started.elapsed() < Duration::from_millis(500));
     server.set(Mood::Good);
-    while let Err(error) = next.fetch(&patient, None, None, None).await {
-        assert!(matches!(error, SourceError::StillRunning { .. }), "{error:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let next = Source::open(&folder.path().join("source"));
+    let fetched = loop {
+        match next.fetch(&patient, None, None, None).await {
+            Err(SourceError::StillRunning { .. }) => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    assert_eq!(fetched.revision, first);
+}
+
+#[tokio::test]
+async fn attack_a_list_of_branches_without_end_is_cut() {
+    let setup = Setup::new().await;
+    setup.server.set(Mood::EndlessList);
+    let error = setup.fetch().await.unwrap_err();
+    assert!(matches!(&error, SourceError::TooLarge { reason, .. } if reason.contains("16 MiB")), "{error:?}");
+}
+
+#[tokio::test]
+async fn attack_a_pack_bomb_is_refused_before_it_is_unpacked() {
+    let setup = Setup::with(Limits { object: 1 << 20, ..Limits::default() }).await;
+    // A few kilobytes on the way.
+    setup.server.commit("zeros.bin", &vec![0; 3 << 20], "Bomb");
+    let error = setup.fetch().await.unwrap_err();
+    let SourceError::TooLarge { reason, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(reason, "an object of 3 MiB unpacked, at most 1 MiB");
+    let setup = Setup::with(Limits { unpacked: 2 << 20, ..Limits::default() }).await;
+    for file in ["a.bin", "b.bin", "c.bin"] {
+        setup.server.commit(file, &vec![file.as_bytes()[0]; 1 << 20], "Bomb");
     }
+    let error = setup.fetch().await.unwrap_err();
+    assert!(matches!(&error, SourceError::TooLarge { reason, .. } if reason.contains("2 MiB unpacked")), "{error:?}");
 }
 
 #[tokio::test]

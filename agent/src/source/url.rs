@@ -5,13 +5,29 @@ use std::fmt;
 
 use super::SourceError;
 
-/// A checked `http://` or `https://` URL without user, query and fragment.
+/// A checked URL: `http(s)://` without user, query and fragment; or `ssh://USER@HOST/PATH`, or `USER@HOST:PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RemoteUrl {
     text: String,
     host: String,
-    secure: bool,
+    port: u16,
+    scheme: Scheme,
+    /// For SSH: who logs in.
+    user: String,
+    /// For SSH: what `git-upload-pack` is asked for.
+    path: String,
 }
+
+/// How the server is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    Ssh,
+}
+
+/// The user of every forge's SSH.
+const SSH_USER: &str = "git";
 
 impl fmt::Display for RemoteUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,14 +40,33 @@ impl RemoteUrl {
         Self::read(text).map_err(|reason| SourceError::InvalidUrl { url: shown(text), reason: reason.to_owned() })
     }
 
-    /// Whether it is `https://`.
-    pub(super) fn is_secure(&self) -> bool {
-        self.secure
+    pub(super) fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// Host name or address, without port and brackets.
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// As the Git library is told it: one of the schemes that `transport` serves.
+    pub(super) fn for_library(&self) -> String {
+        match self.scheme {
+            Scheme::Ssh => format!("ssh://{}/repository", self.host),
+            Scheme::Http | Scheme::Https => self.text.clone(),
+        }
     }
 
     fn read(text: &str) -> Result<Self, &'static str> {
@@ -44,13 +79,18 @@ impl RemoteUrl {
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("it has spaces, control characters or characters outside ASCII (write those as %XX)");
         }
-        let (secure, rest) = if let Some(rest) = text.strip_prefix("https://") {
-            (true, rest)
+        if let Some(rest) = text.strip_prefix("https://") {
+            Self::read_http(text, rest, Scheme::Https)
         } else if let Some(rest) = text.strip_prefix("http://") {
-            (false, rest)
+            Self::read_http(text, rest, Scheme::Http)
+        } else if let Some(rest) = text.strip_prefix("ssh://") {
+            Self::read_ssh(text, rest)
         } else {
-            return Err(other_scheme(text));
-        };
+            Self::read_scp(text)
+        }
+    }
+
+    fn read_http(text: &str, rest: &str, scheme: Scheme) -> Result<Self, &'static str> {
         let (authority, path) = match rest.find(['/', '?', '#']) {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
@@ -58,26 +98,108 @@ impl RemoteUrl {
         if authority.contains('@') {
             return Err("it holds a user or password, which everybody who may read the FleetSync could see");
         }
-        let host = host(authority)?;
+        let (host, port) = host(authority)?;
         path_is_plain(path)?;
-        Ok(Self { text: text.to_owned(), host: host.to_owned(), secure })
+        let port = port.unwrap_or(if scheme == Scheme::Https { 443 } else { 80 });
+        let text = text.trim_end_matches('/').to_owned();
+        Ok(Self { text, host: host.to_owned(), port, scheme, user: String::new(), path: String::new() })
     }
+
+    fn read_ssh(text: &str, rest: &str) -> Result<Self, &'static str> {
+        let (authority, path) = match rest.find(['/', '?', '#']) {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        let (user, authority) = ssh_user(authority)?;
+        let (host, port) = host(authority)?;
+        path_is_plain(path)?;
+        let path = percent_decoded(path)?;
+        // `/~user/…` is relative to somebody's home, as Git has it.
+        let path = if path.starts_with("/~") { path.get(1..).unwrap_or_default().to_owned() } else { path };
+        Self::ssh(text, user, host, port.unwrap_or(22), path)
+    }
+
+    /// `USER@HOST:PATH`, as Git takes it: no port, the path as it stands.
+    fn read_scp(text: &str) -> Result<Self, &'static str> {
+        let scp = text.split_once('@').filter(|_| !text.contains("://"));
+        let Some((user, rest)) = scp else { return Err(other_scheme(text)) };
+        let user = ssh_name(user)?;
+        let (authority, path) = if rest.starts_with('[') {
+            let end = rest.find("]:").ok_or("the address has no closing bracket and colon")?;
+            (rest.get(..=end).unwrap_or_default(), rest.get(end + 2..).unwrap_or_default())
+        } else {
+            rest.split_once(':').ok_or_else(|| other_scheme(text))?
+        };
+        if authority.contains('@') {
+            return Err("it holds a password, which everybody who may read the FleetSync could see");
+        }
+        let (host, _) = host(authority)?;
+        path_is_plain(path)?;
+        Self::ssh(text, user, host, 22, path.to_owned())
+    }
+
+    fn ssh(text: &str, user: &str, host: &str, port: u16, path: String) -> Result<Self, &'static str> {
+        // Goes to the server's shell in single quotes, and must not look like an option there.
+        if path.trim_start_matches('/').starts_with('-') || path.contains(['\'', '!', '\n', '\r', '\0']) {
+            return Err("the path has characters that the server's shell could take for something else");
+        }
+        let (user, host) = (user.to_owned(), host.to_owned());
+        Ok(Self { text: text.to_owned(), host, port, scheme: Scheme::Ssh, user, path })
+    }
+}
+
+/// User and the rest of an authority of SSH.
+fn ssh_user(authority: &str) -> Result<(&str, &str), &'static str> {
+    match authority.rsplit_once('@') {
+        Some((user, rest)) => Ok((ssh_name(user)?, rest)),
+        None => Ok((SSH_USER, authority)),
+    }
+}
+
+fn ssh_name(user: &str) -> Result<&str, &'static str> {
+    if user.contains(':') {
+        return Err("it holds a password, which everybody who may read the FleetSync could see");
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if user.is_empty() || user.starts_with('-') || !user.bytes().all(plain) {
+        return Err("what is before the @ is no user name");
+    }
+    Ok(user)
+}
+
+fn percent_decoded(path: &str) -> Result<String, &'static str> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let pair = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
+        match (first, pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    let path = String::from_utf8(bytes).map_err(|_| "the path is not UTF-8 behind its %")?;
+    path_is_plain(&path.replace('%', "%25"))?;
+    Ok(path)
 }
 
 fn other_scheme(text: &str) -> &'static str {
     let lower = text.to_ascii_lowercase();
-    if lower.starts_with("ssh://") || (!lower.contains("://") && lower.contains('@') && lower.contains(':')) {
-        "SSH is not supported yet: use the https:// URL with a token"
-    } else if lower.starts_with("file:") || lower.starts_with('/') || lower.starts_with('.') {
+    if lower.starts_with("file:") || lower.starts_with('/') || lower.starts_with('.') {
         "local repositories are not supported: the agent reads no files"
     } else if lower.contains("::") && !lower.contains("://") {
         "remote helpers (ext::, fd::) run programs and are not supported"
     } else {
-        "it must begin with https:// (or http://, without credentials)"
+        "it must begin with https:// or ssh:// (or http://, without credentials), or be USER@HOST:PATH"
     }
 }
 
-fn host(authority: &str) -> Result<&str, &'static str> {
+fn host(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (address, port) = rest.split_once(']').ok_or("the address has no closing bracket")?;
         address.parse::<std::net::Ipv6Addr>().map_err(|_| "what is between brackets is no IPv6 address")?;
@@ -99,8 +221,8 @@ fn host(authority: &str) -> Result<&str, &'static str> {
         (host, port)
     };
     match port.map(|port| (port, port.parse::<u16>())) {
-        None => Ok(host),
-        Some((digits, Ok(1..))) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok(host),
+        None => Ok((host, None)),
+        Some((digits, Ok(port @ 1..))) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok((host, Some(port))),
         Some(_) => Err("the port is no number from 1 to 65535"),
     }
 }
@@ -143,7 +265,7 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::RemoteUrl;
+    use super::{RemoteUrl, Scheme};
 
     #[test]
     fn takes_plain_https_and_http() {
@@ -155,7 +277,24 @@ mod tests {
             ("https://codeup.aliyun.com/5f/team/-fleet.git", "codeup.aliyun.com", true),
         ] {
             let parsed = RemoteUrl::parse(url).unwrap();
-            assert_eq!((parsed.host(), parsed.is_secure(), parsed.to_string().as_str()), (host, secure, url));
+            assert_eq!(parsed.host(), host);
+            assert_eq!((parsed.scheme() == Scheme::Https, parsed.to_string().as_str()), (secure, url));
+        }
+    }
+
+    #[test]
+    fn takes_both_forms_of_ssh() {
+        for (url, user, host, port, path) in [
+            ("git@github.com:team/fleet.git", "git", "github.com", 22, "team/fleet.git"),
+            ("git@github.com:/srv/fleet.git", "git", "github.com", 22, "/srv/fleet.git"),
+            ("bot-1@[fd00::1]:fleet", "bot-1", "fd00::1", 22, "fleet"),
+            ("ssh://git@git.example.com/team/fleet.git", "git", "git.example.com", 22, "/team/fleet.git"),
+            ("ssh://git.example.com:2222/fleet", "git", "git.example.com", 2222, "/fleet"),
+            ("ssh://ann@[::1]:2222/~ann/my%20fleet", "ann", "::1", 2222, "~ann/my fleet"),
+        ] {
+            let parsed = RemoteUrl::parse(url).unwrap();
+            assert_eq!(parsed.scheme(), Scheme::Ssh);
+            assert_eq!((parsed.user(), parsed.host(), parsed.port(), parsed.path()), (user, host, port, path));
         }
     }
 
@@ -163,8 +302,21 @@ mod tests {
     fn refuses_everything_else_and_says_why() {
         for (url, reason) in [
             ("", "empty"),
-            ("ssh://-oProxyCommand=touch/x", "SSH"),
-            ("git@github.com:team/fleet.git", "SSH"),
+            ("ssh://-oProxyCommand=touch/x", "no name"),
+            ("ssh://-oProxyCommand=touch@host/x", "no user name"),
+            ("ssh://git@host/a'b", "shell"),
+            ("ssh://git@host/a%27b", "shell"),
+            ("ssh://git@host/a%0ab", "%"),
+            ("ssh://git@host/-upload", "shell"),
+            ("ssh://git@host", "no path"),
+            ("ssh://git@host/../x", ".."),
+            ("ssh://git@host/%2e%2e/x", ".."),
+            ("ssh://git:hunter2@host/x", "password"),
+            ("git@host:--upload-pack=touch", "shell"),
+            ("git@-host:x", "no name"),
+            ("-git@host:x", "no user name"),
+            ("git@host:", "no path"),
+            ("host:path", "must begin with"),
             ("ext::sh -c touch", "spaces"),
             ("ext::sh", "remote helpers"),
             ("file:///etc", "local"),

@@ -50,12 +50,19 @@ pub struct FleetSyncSpec {
 /// Where the commits come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.verify) || self.verify.mode == 'HEAD' || has(self.tag)",
+    "message": "verify.mode Tag and TagAndHEAD look at a tag: name it in source.tag"
+}]))]
 pub struct SourceSpec {
-    /// `https://…`. Plain `http://` is taken only without credentials.
+    /// `https://…`, `ssh://USER@HOST/PATH` or `USER@HOST:PATH`. Plain `http://` is taken only without credentials.
     pub url: String,
     /// Branch to follow.
     #[serde(default = "default_branch")]
     pub branch: String,
+    /// Tag to follow instead of the branch. As a branch, it may only move forward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Folder of the fleet inside the repository; the root when empty.
     #[serde(default)]
     pub path: String,
@@ -67,9 +74,87 @@ pub struct SourceSpec {
     #[serde(default = "default_timeout")]
     #[schemars(range(min = 1, max = 3_600))]
     pub timeout_seconds: u32,
-    /// Secret (same namespace) with `username` and `password` (or a token as the password), and optionally `ca.crt`.
+    /// Secret (same namespace). For https: `username` and `password` (or a token as the password) or `bearerToken`,
+    /// optionally `ca.crt`, and `tls.crt` with `tls.key` for a client certificate. For SSH: `identity` (private key, with
+    /// its passphrase in `password`) and `known_hosts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ref: Option<SecretReference>,
+    /// Copies of the repository, asked in this order when the one before cannot be reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub mirrors: Vec<MirrorSpec>,
+    /// Whose signature a commit must have before anything in it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifySpec>,
+    /// Lets the Git server say that there is something new. A hint only: the agent then looks at the branch by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<WebhookSpec>,
+}
+
+/// A copy of the repository.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MirrorSpec {
+    /// As `source.url`.
+    pub url: String,
+    /// Secret for this copy, as `source.secretRef`. Without it no credentials are sent: those of `source.secretRef` belong
+    /// to `source.url` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ref: Option<SecretReference>,
+}
+
+/// Whose signature a commit must have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifySpec {
+    /// What is looked at. Default: `HEAD`.
+    #[serde(default)]
+    pub mode: VerifyMode,
+    /// Secret (same namespace) whose every key holds public keys: OpenPGP (ASCII-armored), or SSH as `authorized_keys` or
+    /// allowed signers.
+    pub secret_ref: SecretReference,
+}
+
+/// What must be signed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VerifyMode {
+    /// The commit.
+    #[default]
+    #[serde(rename = "HEAD")]
+    Head,
+    /// The tag that is followed.
+    Tag,
+    /// Both.
+    #[serde(rename = "TagAndHEAD")]
+    TagAndHead,
+}
+
+/// How the Git server proves that a hint is its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookSpec {
+    /// Who sends it.
+    #[serde(rename = "type")]
+    pub kind: WebhookKind,
+    /// Secret (same namespace) with the shared secret under key `token`.
+    pub secret_ref: SecretReference,
+}
+
+/// Who sends hints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum WebhookKind {
+    /// `X-Hub-Signature-256`: HMAC-SHA-256 of the body.
+    GitHub,
+    /// `X-Gitlab-Token`.
+    GitLab,
+    /// `X-Gitea-Signature` (Forgejo and Gogs, too): HMAC-SHA-256 of the body.
+    Gitea,
+    /// `X-Gitee-Token`: the password, or a signature of `X-Gitee-Timestamp`.
+    Gitee,
+    /// `X-Codeup-Token`.
+    Codeup,
+    /// `X-Signature: sha256=…`: HMAC-SHA-256 of the body.
+    Generic,
 }
 
 fn default_branch() -> String {
@@ -205,7 +290,8 @@ pub struct FleetSyncStatus {
     /// Generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`.
+    /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`; and `CredentialsValid`, while the
+    /// kubeconfig of a target is about to end.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -258,6 +344,12 @@ pub struct SourceStatus {
     /// When the agent first saw it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Time>,
+    /// Where it came from: `source.url` or one of the mirrors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whose signature it has, when `source.verify` asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<String>,
 }
 
 /// How one target stands.
@@ -297,6 +389,9 @@ pub struct TargetStatus {
     /// How many there are in all.
     #[serde(default)]
     pub held_by_lint: u32,
+    /// When the credentials of the kubeconfig end, if they say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_expire: Option<Time>,
     /// The first objects that could not be applied or read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<SyncProblem>,

@@ -9,6 +9,8 @@ pub const PART_OF: &str = "applyset.kubernetes.io/part-of";
 pub const APPLYSET_ID: &str = "applyset.kubernetes.io/id";
 /// Annotation on a FleetSync that asks for a sync now; the value is the time of the wish.
 pub const RECONCILE_AT: &str = "kubectl-asm.io/reconcile-at";
+/// Annotation on a FleetSync that asks to look at the branch now; the value is the time of the hint (a webhook's).
+pub const HINT_AT: &str = "kubectl-asm.io/hint-at";
 /// Annotation on a FleetSync that asks to put Git's values back on objects now: a `RevertRequest` as JSON.
 pub const REVERT: &str = "kubectl-asm.io/revert";
 /// Field manager of everything the agent applies.
@@ -26,6 +28,8 @@ pub const HEALTHY: &str = "Healthy";
 pub const DRIFTED: &str = "Drifted";
 /// Condition: a destructive step waits for an approval.
 pub const HELD_BACK: &str = "HeldBack";
+/// Condition, only while it is false: the kubeconfig of a target is about to end.
+pub const CREDENTIALS_VALID: &str = "CredentialsValid";
 /// Condition: all of the above as they should be.
 pub const READY: &str = "Ready";
 

@@ -12,6 +12,7 @@ pub use drift_report::{
 };
 pub use fleet_sync::{
     ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, HeldObject, KeyReference,
-    LintMode, PruneSpec, SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
+    LintMode, MirrorSpec, PruneSpec, SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
+    VerifyMode, VerifySpec, WebhookKind, WebhookSpec,
 };
 pub use revert::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};

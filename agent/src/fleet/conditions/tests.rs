@@ -182,3 +182,42 @@ fn a_target_has_the_conditions_of_the_whole() {
     let kinds: Vec<&str> = status.targets[0].conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(kinds, ["Ready", "Synced", "Healthy", "Drifted", "HeldBack"]);
 }
+
+#[test]
+fn a_source_says_who_signed_it_and_that_it_is_a_mirror() {
+    let mut known = known(vec![synced("mesh")]);
+    let source = known.source.get_or_insert_default();
+    source.signed_by = Some("Ann (OpenPGP 3B24)".to_owned());
+    source.url = Some("https://mirror/fleet".to_owned());
+    let says = |known: &Known| {
+        let status = status(known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+        let found = status.conditions.into_iter().find(|c| c.type_ == labels::SOURCE_READY).unwrap();
+        format!("{}/{}: {}", found.status, found.reason, found.message)
+    };
+    assert_eq!(says(&known), "True/Fetched: read 01234567, signed by Ann (OpenPGP 3B24)");
+    known.passed_over = vec!["https://git/fleet: connection refused".to_owned()];
+    assert_eq!(
+        says(&known),
+        "True/FetchedFromMirror: read 01234567, signed by Ann (OpenPGP 3B24) from the mirror https://mirror/fleet; \
+         https://git/fleet: connection refused"
+    );
+}
+
+#[test]
+fn credentials_that_end_soon_are_told_and_do_not_make_it_unready() {
+    let mut known = known(vec![synced("mesh"), synced("m1c1")]);
+    let ends = |end: &str| Credentials {
+        target: "m1c1".to_owned(),
+        secret: "m1c1-kubeconfig".to_owned(),
+        key: "kubeconfig".to_owned(),
+        end: end.parse().unwrap(),
+    };
+    known.expiring = vec![ends("2026-02-01T00:00:00Z")];
+    assert_eq!(says(&known), ["Ready=True/Ready: 2 targets are at 01234567"]);
+    known.expiring.push(ends("2026-01-04T00:00:00Z"));
+    let said = says(&known);
+    assert_eq!(said[0], "Ready=True/Ready: 2 targets are at 01234567");
+    let word =
+        "CredentialsValid=False/ExpireSoon: m1c1: the credentials of its kubeconfig end in 3 days, at 2026-01-04";
+    assert!(said[1].starts_with(word), "{}", said[1]);
+}

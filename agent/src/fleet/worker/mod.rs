@@ -183,6 +183,8 @@ struct Worker {
     words: mpsc::Sender<Word>,
     order: Order,
     resources: Resources,
+    /// Which content of the Secret the client was made of.
+    version: String,
     watches: Watches,
     kinds: BTreeSet<WatchedKind>,
     state: TargetState,
@@ -201,7 +203,8 @@ impl Worker {
         let (host, namespace) = (&setting.context.client, &setting.context.namespace);
         let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
         let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
-        let report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        report.expires = access.expires;
         let state = TargetState::with(inventory);
         Ok(Self {
             context: setting.context.clone(),
@@ -210,6 +213,7 @@ impl Worker {
             progress: setting.progress.clone(),
             words: setting.words.clone(),
             resources: Resources::new(access.client),
+            version: access.version,
             watches: Watches::new(&setting.set),
             kinds: BTreeSet::new(),
             state,
@@ -249,11 +253,19 @@ impl Worker {
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
         let mut thaw_at = self.thaw_at();
+        let (host, namespace) = (self.context.client.clone(), self.context.namespace.clone());
+        let secret = self.order.kubeconfig.name.clone();
+        let renewed = crate::credentials::changed(host, namespace, secret, self.version.clone());
+        tokio::pin!(renewed);
         loop {
             let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
             tokio::select! {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
+                () = &mut renewed => {
+                    tracing::info!(target = %self.target(), secret = self.order.kubeconfig.name, "the Secret has changed");
+                    return Ended::NewCredentials;
+                }
                 changed = orders.changed() => {
                     if changed.is_err() {
                         return Ended::Over;

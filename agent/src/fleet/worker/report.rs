@@ -5,6 +5,7 @@ use asm_shared::api::{HeldChange, HeldObject, RevertStatus, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::FrozenField;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,6 +44,8 @@ pub(crate) struct TargetReport {
     pub(crate) reverted: Option<Arc<RevertStatus>>,
     /// The last pass over this commit ended.
     pub(crate) settled: bool,
+    /// When the credentials end, if they say so.
+    pub(crate) expires: Option<Timestamp>,
 }
 
 impl TargetReport {
@@ -64,6 +67,7 @@ impl TargetReport {
             frozen: Vec::new(),
             reverted: None,
             settled: false,
+            expires: None,
         }
     }
 
