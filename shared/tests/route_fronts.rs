@@ -1,5 +1,7 @@
 //! The gateways of a fleet, what stands in front of them, and what load balancers do before a gateway sees a request.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on")]
+
 use asm_shared::fleet::{FleetState, MemoryTree, Target};
 use asm_shared::object::ObjectId;
 use asm_shared::route::{Answer, Closed, Front, Listener, Options, Request, compile, gateways};

@@ -137,10 +137,9 @@ fn compare(expected: &Value, outcome: &Outcome<'_>) -> Vec<String> {
             wrong.push(format!("{found}, expected {cluster}"));
         }
     }
-    if let (Some(name), Some(found)) = (expected["virtual_host"].as_str(), outcome.virtual_host) {
-        if found != name {
-            wrong.push(format!("virtual host {found}, expected {name}"));
-        }
+    let found = outcome.virtual_host;
+    if let Some(name) = expected["virtual_host"].as_str().filter(|name| found.is_some_and(|found| found != *name)) {
+        wrong.push(format!("virtual host {found:?}, expected {name}"));
     }
     if let Some(name) = expected["route"].as_str().filter(|name| !name.is_empty()) {
         let found = outcome.rule.map(|rule| rule.name.as_str()).unwrap_or_default();

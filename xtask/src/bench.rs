@@ -25,7 +25,7 @@ pub(crate) struct Args {
     /// Measure this program instead of a release build; printed only
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// Only this part; printed only
+    /// Only this part; printed only, but for `route`
     #[arg(value_enum)]
     only: Option<Part>,
 }
@@ -80,7 +80,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let wants = |part| args.only.is_none_or(|only| only == part);
     let route = if wants(Part::Route) { route::run(args.runs)? } else { String::new() };
     if args.only == Some(Part::Route) {
-        return Ok(());
+        // It needs no program, so it can be measured by itself.
+        return if args.print { Ok(()) } else { replace("Routes", &route) };
     }
     let program =
         args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
@@ -97,6 +98,25 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         std::fs::write(root().join("docs/benchmarks.md"), page).context("cannot write docs/benchmarks.md")?;
     }
     Ok(())
+}
+
+/// Puts one section of the page anew; the last one when it is not there.
+fn replace(heading: &str, table: &str) -> Result<()> {
+    let page = root().join("docs/benchmarks.md");
+    let text = std::fs::read_to_string(&page).context("cannot read docs/benchmarks.md")?;
+    let own = format!("## {heading}\n");
+    let mut sections: Vec<String> = text.split_inclusive('\n').fold(vec![String::new()], |mut sections, line| {
+        if line.starts_with("## ") {
+            sections.push(String::new());
+        }
+        if let Some(last) = sections.last_mut() {
+            last.push_str(line);
+        }
+        sections
+    });
+    sections.retain(|section| !section.starts_with(&own));
+    let rest = sections.concat();
+    std::fs::write(&page, format!("{}\n\n{own}\n{table}", rest.trim_end())).context("cannot write docs/benchmarks.md")
 }
 
 /// The table of the plugin.

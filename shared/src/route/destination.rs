@@ -25,6 +25,7 @@ pub(super) struct Resolver<'a, 's, 'o> {
 }
 
 /// A destination, and what it would be were another DestinationRule older.
+#[derive(Clone, Debug)]
 pub(super) struct Resolved<'s> {
     pub(super) destination: Destination<'s>,
     pub(super) rivals: Vec<Other<'s>>,
@@ -46,11 +47,29 @@ impl<'s> Resolver<'_, 's, '_> {
         let port = port(written, "/port/number").or(only).unwrap_or(self.port);
         let host = meant.and_then(|service| service.external_name).map_or(named, str::to_owned);
         let subset = Some(text(written, "/subset")).filter(|subset| !subset.is_empty());
+        let cluster = format!("outbound|{port}|{}|{host}", subset.unwrap_or_default());
+        let known = self.model.resolved.borrow().get(&cluster).cloned();
+        let mut resolved = known.unwrap_or_else(|| {
+            let made = self.make(cluster.clone(), host, port, subset, place.clone());
+            self.model.resolved.borrow_mut().insert(cluster, made.clone());
+            made
+        });
+        let rivals = resolved.rivals.iter_mut().map(|(_, _, rival)| rival);
+        for it in std::iter::once(&mut resolved.destination).chain(rivals) {
+            it.share = share;
+            it.place = place.clone();
+        }
+        resolved
+    }
+
+    /// What a cluster of Envoy is.
+    fn make(&self, cluster: String, host: String, port: u16, subset: Option<&str>, place: Place<'s>) -> Resolved<'s> {
+        let pods = self.front.namespace.as_str();
         let service = self.model.services.visible(&host, pods).filter(|service| service.external_name.is_none());
         let rule = self.model.rules.find(&host, service.map(|it| it.namespace), pods, &self.front.labels);
         let mut destination = Destination {
-            share,
-            cluster: format!("outbound|{port}|{}|{host}", subset.unwrap_or_default()),
+            share: 1.0,
+            cluster,
             port,
             subset: subset.map(str::to_owned),
             state: State::Ready,
@@ -63,18 +82,20 @@ impl<'s> Resolver<'_, 's, '_> {
             rules: rule.map(|it| it.from.clone()).unwrap_or_default(),
             host,
         };
+        let broken = |mut destination: Destination<'s>, state| {
+            destination.state = state;
+            Resolved { destination, rivals: Vec::new() }
+        };
         let Some(service) = service else {
-            destination.state = self.missing(&destination.host);
-            return Resolved { destination, rivals: Vec::new() };
+            let state = self.missing(&destination.host);
+            return broken(destination, state);
         };
         if !service.ports.iter().any(|it| it.number == port && !it.udp) {
-            destination.state = State::NoCluster(NoCluster::NoPort);
-            return Resolved { destination, rivals: Vec::new() };
+            return broken(destination, State::NoCluster(NoCluster::NoPort));
         }
         let defined = subset.map(|subset| rule.and_then(|rule| rule.subsets.iter().find(|it| it.name == subset)));
         if defined.is_some_and(|it| it.is_none()) {
-            destination.state = State::NoCluster(NoCluster::NoSubset);
-            return Resolved { destination, rivals: Vec::new() };
+            return broken(destination, State::NoCluster(NoCluster::NoSubset));
         }
         let defined = defined.flatten();
         self.place(&mut destination, service, rule, defined, defined.and_then(|it| it.labels));

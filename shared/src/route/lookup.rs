@@ -241,6 +241,8 @@ pub(super) fn server_name(request: &Request) -> Option<Cow<'_, str>> {
         Sni::Host => Some(split_port(&request.host).0)
             .filter(|it| it.parse::<std::net::IpAddr>().is_err() && !it.starts_with('['))?,
     };
+    // Clients leave out a trailing dot (RFC 6066, section 3).
+    let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() {
         return None;
     }

@@ -1,5 +1,6 @@
 //! The objects of a fleet that routing is made of, in the order of istiod. Built once per table; borrows the manifests.
 
+use super::destination::Resolved;
 use super::names;
 use super::order::Ages;
 use super::refuse;
@@ -10,6 +11,7 @@ use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// The namespace whose objects count for the whole mesh.
@@ -32,6 +34,8 @@ pub(super) struct Model<'s, 'o> {
     pub(super) rules: DestinationRules<'s>,
     pub(super) pods: Vec<Pod<'s>>,
     pub(super) pod_index: PodIndex,
+    /// Clusters of Envoy that were resolved already: many rules lead to the same.
+    pub(super) resolved: RefCell<HashMap<String, Resolved<'s>>>,
     /// What istiod does not accept.
     pub(super) refused: Vec<Refusal<'s>>,
 }
@@ -165,6 +169,7 @@ impl<'s, 'o> Model<'s, 'o> {
             rules: DestinationRules::of(&of_kind("DestinationRule"), ages),
             pod_index: PodIndex::of(&pods),
             pods,
+            resolved: RefCell::default(),
             refused,
         }
     }

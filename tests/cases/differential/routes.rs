@@ -4,7 +4,7 @@ use super::world::{Maker, SERVICES, World};
 use serde_json::{Map, Value, json};
 
 const EXACT: [&str; 8] = ["/", "/api", "/api/v1", "/static", "/a%20b", "/Item/1", "/api//v1", "/x.html"];
-const PREFIX: [&str; 8] = ["/", "/api", "/api/", "/api/v1", "/static/", "/a%20", "/item", "/x"];
+const PREFIX: [&str; 10] = ["/", "/api", "/api/", "/api/v1", "/static/", "/static", "/a%20", "/item", "/Item", "/x"];
 const REGEX: [&str; 8] =
     [".*", "/api/.*", "/item/[0-9]+", "/(api|static)/?", "/api/v[12](/.*)?", "/[a-z]+", "(?i)/ITEM/.*", "/.*\\.html"];
 const HEADERS: [&str; 4] = ["x-user", "x-flag", "X-Tenant", "user-agent"];
@@ -23,14 +23,14 @@ pub(super) fn virtual_services(maker: &mut Maker, world: &mut World) {
         let mut spec = json!({"hosts": hosts, "gateways": bound});
         maker.export(&mut spec);
         let mut rules: Vec<Value> = (0..maker.rng.usize(1..5)).map(|n| rule(maker, n, &bound, &children)).collect();
-        if maker.chance(65) {
+        if maker.chance(50) {
             rules.push(json!({"name": "rest", "route": destinations(maker, true)}));
         }
         spec["http"] = json!(rules);
-        if maker.chance(30) {
+        if maker.chance(50) {
             spec["tls"] = json!([tls_rule(maker, &hosts)]);
         }
-        if maker.chance(20) {
+        if maker.chance(40) {
             spec["tcp"] = json!([{"route": destinations(maker, false)}]);
         }
         world.mesh.push(object(&metadata, &spec));
@@ -83,15 +83,15 @@ fn rule(maker: &mut Maker, number: usize, bound: &[String], children: &[(String,
     if maker.chance(60) {
         rule.insert("name".to_owned(), json!(format!("rule-{number}")));
     }
-    if maker.chance(80) {
+    if maker.chance(92) {
         let count = maker.rng.usize(1..4);
         let matches: Vec<Value> = (0..count).map(|_| one_match(maker, bound)).collect();
         rule.insert("match".to_owned(), json!(matches));
     }
     match maker.rng.u32(0..20) {
-        0 | 1 => drop(rule.insert("redirect".to_owned(), redirect(maker))),
-        2 => drop(rule.insert("directResponse".to_owned(), direct(maker))),
-        3..=5 if !children.is_empty() => {
+        0..=2 => drop(rule.insert("redirect".to_owned(), redirect(maker))),
+        3 | 4 => drop(rule.insert("directResponse".to_owned(), direct(maker))),
+        5..=8 if !children.is_empty() => {
             let (name, namespace) = &children[maker.rng.usize(0..children.len())];
             rule.insert("delegate".to_owned(), json!({"name": name, "namespace": namespace}));
         }
