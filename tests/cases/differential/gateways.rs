@@ -4,9 +4,10 @@ use super::world::{Maker, World};
 use serde_json::{Value, json};
 
 pub(super) fn gateways(maker: &mut Maker, world: &mut World) {
-    for number in 0..maker.rng.usize(1..4) {
+    for _ in 0..maker.rng.usize(1..4) {
         let namespace = maker.namespace();
-        let metadata = maker.metadata(&format!("gateway-{number}"), namespace);
+        let name = maker.name(world, "Gateway", namespace);
+        let metadata = maker.metadata(&name, namespace);
         let selector = match maker.rng.u32(0..24) {
             0 => json!({"istio": "other"}),
             1 => json!({"app": "inner"}),
@@ -25,10 +26,10 @@ fn server(maker: &mut Maker, number: usize) -> Value {
     let pool = maker.hosts.clone();
     let hosts: Vec<String> = maker.some(&pool, 4).into_iter().map(|host| server_host(maker, host)).collect();
     let (port, protocol, tls) = match maker.rng.u32(0..20) {
-        0..=10 => (maker.one(&[&80_u16, &80, &8080, &9000]), "HTTP", redirect(maker)),
-        11..=16 => (maker.one(&[&443_u16, &443, &8443]), "HTTPS", terminated(maker)),
+        0..=10 => (maker.one(&[&80_u16, &80, &80, &8080, &9000, &9000, &443]), "HTTP", redirect(maker)),
+        11..=16 => (maker.one(&[&443_u16, &443, &443, &443, &8443, &8443, &8443, &9000]), "HTTPS", terminated(maker)),
         17 => (maker.one(&[&443_u16, &8443]), "TLS", json!({"mode": "PASSTHROUGH"})),
-        18 => (&3306, "TCP", Value::Null),
+        18 => (maker.one(&[&3306_u16, &3306, &443]), "TCP", Value::Null),
         _ => (maker.one(&[&80_u16, &9000]), maker.one::<str>(&["HTTP2", "GRPC"]), Value::Null),
     };
     let mut server = json!({"port": {"number": port, "name": format!("{}-{number}", protocol.to_lowercase()),
@@ -58,7 +59,7 @@ fn redirect(maker: &mut Maker) -> Value {
 }
 
 fn terminated(maker: &mut Maker) -> Value {
-    let mode = if maker.chance(15) { "MUTUAL" } else { "SIMPLE" };
+    let mode = maker.one::<str>(&["SIMPLE", "SIMPLE", "SIMPLE", "SIMPLE", "SIMPLE", "MUTUAL", "OPTIONAL_MUTUAL"]);
     let credential = maker.one::<str>(&["cert-a", "cert-b"]);
     json!({"mode": mode, "credentialName": credential})
 }

@@ -113,7 +113,9 @@ fn request(maker: &mut Maker, servers: &[Open], long: &str) -> Question {
         port,
         host,
         path,
-        method: maker.one::<str>(&["GET", "GET", "GET", "POST", "HEAD", "PUT"]).to_owned(),
+        method: maker
+            .one::<str>(&["GET", "GET", "GET", "GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH"])
+            .to_owned(),
         headers: headers(maker),
         tls,
         sni,
@@ -149,6 +151,7 @@ fn dressed(maker: &mut Maker, host: &str, port: u16) -> String {
     match maker.rng.u32(0..12) {
         0 | 1 => format!("{host}:{port}"),
         2 => format!("{host}:8888"),
+        3 if maker.chance(20) => format!("{host}."),
         _ => host,
     }
 }

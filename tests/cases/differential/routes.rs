@@ -15,9 +15,10 @@ pub(super) fn virtual_services(maker: &mut Maker, world: &mut World) {
     let gateways: Vec<(String, String)> = named(world, "Gateway");
     let children: Vec<(String, String)> =
         (0..maker.rng.usize(0..3)).map(|number| (format!("child-{number}"), maker.namespace().to_owned())).collect();
-    for number in 0..maker.rng.usize(2..8) {
+    for _ in 0..maker.rng.usize(2..8) {
         let namespace = maker.namespace();
-        let metadata = maker.metadata(&format!("routes-{number}"), namespace);
+        let name = maker.name(world, "VirtualService", namespace);
+        let metadata = maker.metadata(&name, namespace);
         let hosts = hosts(maker);
         let bound: Vec<String> = maker.some(&gateways, 3).iter().map(|g| reference(maker, g, namespace)).collect();
         let mut spec = json!({"hosts": hosts, "gateways": bound});

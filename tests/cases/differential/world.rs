@@ -108,6 +108,20 @@ impl Maker {
         json!({"name": name, "namespace": namespace, "creationTimestamp": format!("2024-01-0{day}T00:00:00Z")})
     }
 
+    /// A name that no object of the kind has in the namespace yet; the same names in all namespaces, so that the namespace
+    /// decides now and then.
+    pub(super) fn name(&mut self, world: &World, kind: &str, namespace: &str) -> String {
+        let known = |name: &str| {
+            let mut of_kind = world.mesh.iter().filter(|object| object["kind"] == kind);
+            of_kind.any(|object| object["metadata"]["name"] == name && object["metadata"]["namespace"] == namespace)
+        };
+        let mut name = self.one::<str>(&["alpha", "beta", "gamma"]).to_owned();
+        while known(&name) {
+            name.push_str("-more");
+        }
+        name
+    }
+
     /// `exportTo`, when there is one.
     pub(super) fn export(&mut self, spec: &mut Value) {
         if self.chance(15) {
@@ -222,11 +236,11 @@ fn gateway_pods(maker: &mut Maker, world: &mut World) {
 }
 
 fn destination_rules(maker: &mut Maker, world: &mut World) {
-    for number in 0..maker.rng.usize(1..7) {
+    for _ in 0..maker.rng.usize(1..7) {
         let (service, of) = (maker.one(&SERVICES), maker.one::<str>(&["default", "shop"]));
         let namespace = if maker.chance(60) { of } else { maker.namespace() };
         let host = match maker.rng.u32(0..6) {
-            0 if namespace == of => service.to_owned(),
+            0 => service.to_owned(),
             1 => format!("*.{of}.svc.cluster.local"),
             2 => "*.cluster.local".to_owned(),
             _ => format!("{service}.{of}.svc.cluster.local"),
@@ -242,7 +256,8 @@ fn destination_rules(maker: &mut Maker, world: &mut World) {
             spec["trafficPolicy"] = json!({"loadBalancer": {"simple": "ROUND_ROBIN"}});
         }
         maker.export(&mut spec);
-        let metadata = maker.metadata(&format!("rule-{number}"), namespace);
+        let name = maker.name(world, "DestinationRule", namespace);
+        let metadata = maker.metadata(&name, namespace);
         world
             .mesh
             .push(json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": metadata,
