@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long routes wait for the workloads of slow clusters.
+/// How long routes wait for slow clusters to take their workloads.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long they wait for new workloads to work. Most pods are ready by then; one that never is must not hold up the mesh.
+const START: Duration = Duration::from_secs(45);
 
 /// Where a target is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +26,20 @@ pub(super) enum Reached {
     Failed,
 }
 
-/// Where each target is, with the commit that this is about.
-type Board = BTreeMap<Target, (Arc<str>, Reached)>;
+/// What is known of a target.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The commit that this is about.
+    revision: Arc<str>,
+    reached: Reached,
+    /// Services or workloads were written for this commit.
+    wrote: bool,
+    /// Some workload that was written for this commit does not work yet.
+    starting: bool,
+}
+
+/// Where each target is.
+type Board = BTreeMap<Target, Place>;
 
 /// The board that the targets of one FleetSync share.
 #[derive(Clone)]
@@ -41,27 +55,54 @@ impl Progress {
     /// Says where a target is.
     pub(super) fn reached(&self, target: &Target, revision: &Arc<str>, reached: Reached) {
         self.0.send_modify(|board| {
-            board.insert(target.clone(), (revision.clone(), reached));
+            let same = board.remove(target).filter(|place| place.revision == *revision);
+            let (wrote, starting) = same.map_or((false, false), |place| (place.wrote, place.starting));
+            board.insert(target.clone(), Place { revision: revision.clone(), reached, wrote, starting });
         });
     }
 
-    /// Waits until every other target of the commit has its workloads, or has failed, or patience ends.
-    pub(super) async fn workloads(&self, others: &[Target], revision: &Arc<str>) {
-        let mut board = self.0.subscribe();
-        let arrived = board.wait_for(|board| {
-            others.iter().all(|target| match board.get(target) {
-                Some((at, Reached::Applied | Reached::Rerouted | Reached::Failed)) => at == revision,
-                Some((at, Reached::Stage(stage))) => at == revision && *stage > Stage::Workload,
-                None => false,
-            })
+    /// Says that a target has written Services or workloads for this commit.
+    pub(super) fn wrote(&self, target: &Target, revision: &Arc<str>) {
+        self.change(target, revision, |place| std::mem::replace(&mut place.wrote, true));
+    }
+
+    /// Says whether workloads that a target has written for this commit do not work yet.
+    pub(super) fn starting(&self, target: &Target, revision: &Arc<str>, starting: bool) {
+        self.change(target, revision, |place| std::mem::replace(&mut place.starting, starting) == starting);
+    }
+
+    /// `change` says whether everything is as it was.
+    fn change(&self, target: &Target, revision: &Arc<str>, change: impl FnOnce(&mut Place) -> bool) {
+        self.0.send_if_modified(|board| {
+            board.get_mut(target).filter(|place| place.revision == *revision).is_some_and(|place| !change(place))
         });
-        // Both outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
+    }
+
+    /// Waits until every other target of the commit has its workloads, and new ones work, or has failed, or patience ends.
+    /// Says whether any of them wrote something that routes may lead to.
+    pub(super) async fn workloads(&self, others: &[Target], revision: &Arc<str>) -> bool {
+        let here = |board: &Board, holds: fn(&Place) -> bool| {
+            let place = |target| board.get(target).filter(|place| place.revision == *revision);
+            others.iter().map(place).map(|place| place.is_some_and(holds)).collect::<Vec<_>>()
+        };
+        let mut board = self.0.subscribe();
+        let has_them = |place: &Place| match place.reached {
+            Reached::Applied | Reached::Rerouted | Reached::Failed => true,
+            Reached::Stage(stage) => stage > Stage::Workload,
+        };
+        // All outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
+        let arrived = board.wait_for(|board| here(board, has_them).into_iter().all(|holds| holds));
         let _ = tokio::time::timeout(PATIENCE, arrived).await;
+        let starts = |place: &Place| place.starting && place.reached != Reached::Failed;
+        let started = board.wait_for(|board| !here(board, starts).into_iter().any(|holds| holds));
+        let _ = tokio::time::timeout(START, started).await;
+        here(&board.borrow(), |place| place.wrote).into_iter().any(|holds| holds)
     }
 
     /// Has the mesh this commit's routes and no others, so that nothing sends requests to what is about to be removed?
     pub(super) fn rerouted(&self, revision: &Arc<str>) -> bool {
-        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Rerouted)) if at == revision)
+        let board = self.0.borrow();
+        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Rerouted)
     }
 
     /// Did the mesh fail to get to this commit, or is something held back there?
@@ -72,5 +113,41 @@ impl Progress {
     /// Waits until the board changes.
     pub(super) fn subscribe(&self) -> watch::Receiver<Board> {
         self.0.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(progress: &Progress, target: &str, revision: &str, reached: Reached) -> (Target, Arc<str>) {
+        let (target, revision) = (Target::Cluster(target.into()), Arc::from(revision));
+        progress.reached(&target, &revision, reached);
+        (target, revision)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn routes_wait_until_new_workloads_work_but_not_for_ever() {
+        let progress = Progress::default();
+        let (m1c1, revision) = mark(&progress, "m1c1", "a", Reached::Stage(Stage::Service));
+        progress.wrote(&m1c1, &revision);
+        progress.starting(&m1c1, &revision, true);
+        mark(&progress, "m1c1", "a", Reached::Applied);
+        let others = [m1c1.clone()];
+        let began = tokio::time::Instant::now();
+        assert!(progress.workloads(&others, &revision).await, "something was written");
+        assert_eq!(began.elapsed(), START);
+
+        progress.starting(&m1c1, &revision, false);
+        let began = tokio::time::Instant::now();
+        assert!(progress.workloads(&others, &revision).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+
+        // Another commit starts afresh; one that nobody has come to is not waited for beyond patience.
+        let (_, next) = mark(&progress, "m1c1", "b", Reached::Applied);
+        assert!(!progress.workloads(&others, &next).await, "nothing was written for this one");
+        let began = tokio::time::Instant::now();
+        assert!(!progress.workloads(&others, &Arc::from("c")).await);
+        assert_eq!(began.elapsed(), PATIENCE);
     }
 }

@@ -196,6 +196,8 @@ struct Worker {
     dirty: bool,
     /// A look failed and has to be repeated.
     look_later: bool,
+    /// Workloads that the last pass wrote and that do not work yet.
+    starting: BTreeSet<ObjectId>,
 }
 
 impl Worker {
@@ -222,6 +224,7 @@ impl Worker {
             news: Vec::new(),
             dirty: false,
             look_later: false,
+            starting: BTreeSet::new(),
             order,
         })
     }
@@ -311,6 +314,7 @@ impl Worker {
                     if self.look().await {
                         pass_at = Some(Instant::now());
                     }
+                    self.tell_started();
                     gather = GATHER.max(started.elapsed() * LOOK_SHARE);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);

@@ -103,25 +103,36 @@ impl Worker {
 
     /// Applies stage by stage. Gives back whether a route was written.
     async fn stages(&mut self, desired: &Arc<Desired>, plan: &TargetPlan, end: &mut PassEnd) -> bool {
-        let (mut wrote_rules, mut wrote_routes) = (false, false);
+        self.starting.clear();
+        // What routes may lead to: rules, ServiceEntries, Services and workloads.
+        let (mut wrote_ends, mut wrote_routes) = (false, false);
         let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
         for stage in Stage::ALL {
             self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
             let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
-                self.progress.workloads(&self.order.members, &desired.revision).await;
+                wrote_ends |= self.progress.workloads(&self.order.members, &desired.revision).await;
             }
             let mut items = self.without_leaning(desired, items, end).await;
             if stage == Stage::VirtualService {
                 items = self.without_broken_rules(desired, items, &broken_rules);
-                if wrote_rules && !items.is_empty() {
+                if wrote_ends && !items.is_empty() {
                     tokio::time::sleep(PROPAGATION).await;
                 }
             }
             let result = self.apply_stage(desired, stage, &items, Round::First, end).await;
             match stage {
+                Stage::Service | Stage::Workload => {
+                    if result.wrote {
+                        self.progress.wrote(&desired.target, &desired.revision);
+                    }
+                    self.starting.extend(items.into_iter().map(|(id, _)| id));
+                    self.tell_started();
+                }
+                Stage::Gateway => wrote_ends |= result.wrote,
                 Stage::DestinationRule => {
-                    (wrote_rules, broken_rules, unions) = (result.wrote, result.failed, result.unions);
+                    wrote_ends |= result.wrote;
+                    (broken_rules, unions) = (result.failed, result.unions);
                 }
                 Stage::VirtualService => wrote_routes = result.wrote,
                 _ => {}
@@ -137,6 +148,13 @@ impl Worker {
         tokio::time::sleep(PROPAGATION).await;
         self.apply_stage(desired, Stage::DestinationRule, &unions, Round::Last, end).await;
         wrote_routes
+    }
+
+    /// Tells the mesh's routes whether workloads of this commit still have to start.
+    pub(super) fn tell_started(&mut self) {
+        let state = &self.state;
+        self.starting.retain(|id| stage_of(&id.group_kind) == Stage::Workload && state.unhealthy.contains_key(id));
+        self.progress.starting(&self.order.desired.target, &self.order.desired.revision, !self.starting.is_empty());
     }
 
     /// Routes to a subset whose DestinationRule could not be applied would answer 503: they wait.
