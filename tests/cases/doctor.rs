@@ -24,8 +24,7 @@ const AUTHOR: &[&[&str]] = &[
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clb_access() -> Result<()> {
-    let options = LabOptions { members: vec!["m1c1".to_owned()], ..LabOptions::default() };
-    let lab = Lab::start(options).await?;
+    let lab = Lab::start(LabOptions::default()).await?;
     let mut story = Story::begin(&lab)?;
     for command in AUTHOR {
         story.plugin_ok(command)?;
