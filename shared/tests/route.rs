@@ -152,10 +152,20 @@ fn tell(outcome: &Outcome<'_>) -> Map<String, Value> {
         let pods = |it: &asm_shared::route::ClusterEndpoints<'_>| (it.cluster.to_string(), Value::from(it.count));
         tell("pods", first.endpoints.iter().map(pods).collect::<Map<_, _>>().into());
     }
-    let others = outcome.alternatives.iter().map(|it| it.rule.map(|rule| rule.name.clone()).unwrap_or_default());
+    let others = outcome.alternatives.iter().map(|it| {
+        let name = it.rule.map(|rule| rule.name.clone()).filter(|name| !name.is_empty());
+        format!("{} first: {}", it.oldest.id.name, name.unwrap_or_else(|| it.answer.word().to_owned()))
+    });
     let mut others: Vec<String> = others.collect();
     others.sort();
     tell("alternatives", others.into());
+    let elsewhere = outcome.elsewhere.iter().map(|(entries, answer)| {
+        let clusters: Vec<&str> = entries.iter().map(|entry| entry.cluster.name()).collect();
+        format!("{}: {}", clusters.join(" "), answer.word())
+    });
+    tell("elsewhere", elsewhere.collect::<Vec<_>>().into());
+    let through = outcome.through.iter().map(|entry| format!("{} {}", entry.cluster, entry.service));
+    tell("through", through.collect::<Vec<_>>().into());
     told
 }
 
@@ -179,6 +189,8 @@ fn check(folder: &Path) -> usize {
                 continue;
             }
             let found = told.get(key).unwrap_or(&Value::Null);
+            // Absent is nothing.
+            let found = if want == "" && found.is_null() { want } else { found };
             let same = match (found.as_f64(), want.as_f64()) {
                 (Some(a), Some(b)) => (a - b).abs() < 1e-9,
                 _ => loosely(found, want),

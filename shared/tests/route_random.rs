@@ -1,7 +1,5 @@
 //! What holds for every request and every way to write the same objects into files.
 
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test that reads its fleet")]
-
 use asm_shared::fleet::{FleetState, LooseFolder, MemoryTree};
 use asm_shared::route::{Front, Missing, Options, Request, Sni, Stage, Table, compile};
 use proptest::prelude::*;

@@ -3,6 +3,7 @@
 //! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
 
 mod lint;
+mod route;
 
 use crate::generate::root;
 use anyhow::{Context as _, Result, ensure};
@@ -35,6 +36,8 @@ enum Part {
     Plugin,
     /// `lint`, time and memory
     Lint,
+    /// The simulator of routes
+    Route,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -71,15 +74,19 @@ const CASES: &[Case] = &[
 ];
 
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let wants = |part| args.only.is_none_or(|only| only == part);
+    let route = if wants(Part::Route) { route::run(args.runs)? } else { String::new() };
+    if args.only == Some(Part::Route) {
+        return Ok(());
+    }
     let program =
         args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
-    let wants = |part| args.only.is_none_or(|only| only == part);
     let plugin = if wants(Part::Plugin) { plugin(&program, args.runs)? } else { String::new() };
     let lint = if wants(Part::Lint) { lint::run(&program, args.runs)? } else { String::new() };
     if !args.print && args.only.is_none() && args.program.is_none() {
         let page = format!(
             "<!-- Written by `cargo xtask bench`; do not edit. -->\n# Benchmarks\n\nMinimum, median and maximum over {} runs of \
-             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}",
+             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}\n## Routes\n\n{route}",
             args.runs,
             machine()
         );

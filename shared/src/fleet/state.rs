@@ -112,9 +112,15 @@ impl FleetState {
 
     /// The manifests of one target.
     pub fn manifests_of<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Manifest> {
+        self.manifests_in(target)
+    }
+
+    /// The same, for a target that does not live as long.
+    pub(crate) fn manifests_in(&self, target: &Target) -> std::slice::Iter<'_, Manifest> {
         // They are ordered by target, so a fleet of many clusters need not be walked for each.
         let first = self.manifests.partition_point(|manifest| manifest.target < *target);
-        self.manifests.iter().skip(first).take_while(move |manifest| manifest.target == *target)
+        let last = self.manifests.partition_point(|manifest| manifest.target <= *target);
+        self.manifests.get(first..last).unwrap_or_default().iter()
     }
 
     /// Does any problem stand in the way of this target? (A broken file anywhere that feeds it, or the fleet file.)

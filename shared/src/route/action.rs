@@ -2,7 +2,7 @@
 
 use super::compiled::{Action, Cors, ForwardAction, Pattern, Redirect, Rewrite, Rival};
 use super::delegate::Source;
-use super::destination::{self, Resolver};
+use super::destination::{self, Other, Resolver};
 use super::model::{VirtualService, items, namespace, port, text};
 use super::outcome::{Destination, Fault, HeaderChanges, Mirror, Place, Retries};
 use super::rules::{At, compare};
@@ -103,10 +103,7 @@ fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<
 }
 
 /// The whole list of destinations for each DestinationRule that would change one of them.
-fn rivals_of<'s>(
-    destinations: &[Destination<'s>],
-    rivals: Vec<(usize, Vec<(&'s crate::fleet::Manifest, &'s crate::fleet::Manifest, Destination<'s>)>)>,
-) -> Vec<Rival<'s>> {
+fn rivals_of<'s>(destinations: &[Destination<'s>], rivals: Vec<(usize, Vec<Other<'s>>)>) -> Vec<Rival<'s>> {
     let mut found = Vec::new();
     for (index, others) in rivals {
         for (oldest, instead_of, other) in others {

@@ -87,10 +87,8 @@ fn join<'s>(above: &Value, below: &Value, root: &Place<'s>, place: Place<'s>) ->
     let (conditions, matches) = join_matches(above, below, root, &place)?;
     let mut rule = below.as_object()?.clone();
     for field in INHERITED {
-        if rule.get(field).is_none_or(Value::is_null) {
-            if let Some(value) = above.get(field) {
-                rule.insert(field.to_owned(), value.clone());
-            }
+        if let Some(value) = above.get(field).filter(|_| rule.get(field).is_none_or(Value::is_null)) {
+            rule.insert(field.to_owned(), value.clone());
         }
     }
     if let Some(name) = joined_name(above, below) {
@@ -142,10 +140,8 @@ fn join_entry(above: &Value, below: &Value) -> Value {
     for field in ["uri", "scheme", "method", "authority", "port", "sourceNamespace", "gateways", "statPrefix", "name"] {
         let absent =
             entry.get(field).is_none_or(|it| it.is_null() || it == 0 || it == "" || *it == Value::Array(vec![]));
-        if absent {
-            if let Some(value) = above.get(field) {
-                entry.insert(field.to_owned(), value.clone());
-            }
+        if let Some(value) = above.get(field).filter(|_| absent) {
+            entry.insert(field.to_owned(), value.clone());
         }
     }
     if let Some(name) = joined_name(above, below) {

@@ -27,8 +27,11 @@ pub(super) struct Resolver<'a, 's, 'o> {
 /// A destination, and what it would be were another DestinationRule older.
 pub(super) struct Resolved<'s> {
     pub(super) destination: Destination<'s>,
-    pub(super) rivals: Vec<(&'s Manifest, &'s Manifest, Destination<'s>)>,
+    pub(super) rivals: Vec<Other<'s>>,
 }
+
+/// The DestinationRule that would be the oldest, the one that is now, and the destination then.
+pub(super) type Other<'s> = (&'s Manifest, &'s Manifest, Destination<'s>);
 
 impl<'s> Resolver<'_, 's, '_> {
     /// Resolves `{host, subset, port}`, short names being of this namespace.

@@ -160,8 +160,7 @@ fn replicas(manifest: &Manifest) -> u32 {
 
 /// Endpoints that are written by hand, for a Service without a selector.
 fn written<'s>(model: &Model<'s, '_>, service: &Manifest) -> Vec<(&'s Manifest, u32)> {
-    let near = |it: &&'s Manifest| it.target == service.target && namespace(it) == namespace(service);
-    let here = model.state.manifests.iter().filter(near);
+    let here = model.state.manifests_in(&service.target).filter(|it| namespace(it) == namespace(service));
     let count = |all: usize| u32::try_from(all).unwrap_or(u32::MAX);
     here.filter_map(|it| {
         if it.group_kind().is("discovery.k8s.io", "EndpointSlice") {

@@ -164,9 +164,8 @@ fn is_proxy(pod: &Pod<'_>) -> bool {
 fn add<'s>(fronts: &mut Vec<Front<'s>>, state: &'s FleetState, pod: &Pod<'s>) {
     let labels: BTreeMap<String, String> =
         pod.labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-    let same =
-        |front: &&mut Front<'_>| front.manifest.is_some_and(|it| it.id == pod.manifest.id) && front.labels == labels;
-    let at = fronts.iter_mut().position(|mut front| same(&&mut front));
+    let same = |front: &Front<'_>| front.manifest.is_some_and(|it| it.id == pod.manifest.id) && front.labels == labels;
+    let at = fronts.iter().position(same);
     let at = at.unwrap_or_else(|| {
         fronts.push(Front {
             name: pod.manifest.id.name.to_string(),
@@ -186,7 +185,9 @@ fn add<'s>(fronts: &mut Vec<Front<'s>>, state: &'s FleetState, pod: &Pod<'s>) {
     if !ip.is_empty() {
         front.addresses.push(ip.to_owned());
     }
-    let Some(target) = &pod.target else { return };
+    // A gateway in clusters that the fleet does not declare has its Service all the same.
+    let undeclared = pod.is_istio_gateway().then_some(&Target::Mesh);
+    let Some(target) = pod.target.as_ref().or(undeclared) else { return };
     if front.clusters.contains(target) {
         return;
     }
@@ -212,8 +213,7 @@ fn services<'s>(
     labels: &BTreeMap<String, String>,
     spec: Option<&Value>,
 ) -> Vec<Door<'s>> {
-    let here = state.manifests.iter().filter(|it| it.target == *target);
-    let of_kind = here.filter(|it| it.group_kind().is("", "Service") && namespace(it) == own);
+    let of_kind = state.manifests_in(target).filter(|it| it.group_kind().is("", "Service") && namespace(it) == own);
     let selecting = of_kind.filter(|it| {
         let selector = it.object.pointer("/spec/selector").and_then(Value::as_object);
         selector.is_some_and(|selector| {

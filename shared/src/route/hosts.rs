@@ -28,6 +28,8 @@ struct Making<'s> {
     port: u16,
     https_only: Option<Place<'s>>,
     segments: Vec<Segment<'s>>,
+    /// The rules as often as they come, for the name of the virtual host.
+    rules: Vec<Routes>,
 }
 
 /// Builds the table of some servers.
@@ -89,11 +91,13 @@ fn add<'s>(hosts: &mut IndexMap<String, Making<'s>>, host: &str, server: &Server
         port: server.number,
         https_only: None,
         segments: Vec::new(),
+        rules: Vec::new(),
     });
     if server.redirects() {
         made.https_only.get_or_insert_with(|| server.place());
     }
     if let Some(segment) = segment {
+        made.rules.push((segment.routes, segment.catch_all));
         // Through two servers of one Gateway come the same rules.
         if !made.segments.iter().any(|known| known.routes == segment.routes && known.catch_all == segment.catch_all) {
             made.segments.push(segment);
@@ -111,7 +115,7 @@ fn finish<'s>(
         RouteTable { servers: servers.iter().map(|server| server.place()).collect(), ..RouteTable::default() };
     if making.is_empty() {
         let name = names::virtual_host("blackhole", port);
-        making.insert("*".to_owned(), Making { port, https_only: None, segments: Vec::new() });
+        making.insert("*".to_owned(), Making { port, https_only: None, segments: Vec::new(), rules: Vec::new() });
         table.push("*", name, making.swap_remove("*"), model);
         return table;
     }
@@ -119,9 +123,8 @@ fn finish<'s>(
     // Names with the same rules are one virtual host of Envoy, called by its first name.
     let mut known: HashMap<(Vec<Routes>, bool), String> = HashMap::new();
     for (host, made) in making {
-        let rules = made.segments.iter().map(|it| (it.routes, it.catch_all)).collect();
         let own = names::virtual_host(&host, made.port);
-        let name = known.entry((rules, made.https_only.is_some())).or_insert(own).clone();
+        let name = known.entry((made.rules.clone(), made.https_only.is_some())).or_insert(own).clone();
         table.push(&host, name, Some(made), model);
     }
     table.lengths = table.suffix.keys().map(String::len).collect();

@@ -55,11 +55,28 @@ const METHODS: [&str; 34] = [
     "UNSUBSCRIBE",
 ];
 
+/// Bytes that a host must not have.
+const ODD: [bool; 256] = {
+    let mut odd = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        odd[byte] = byte <= 0x20 || byte >= 0x7f;
+        byte += 1;
+    }
+    let more = *br#""<>\^`{|}#/?"#;
+    let mut at = 0;
+    while at < more.len() {
+        odd[more[at] as usize] = true;
+        at += 1;
+    }
+    odd
+};
+
 impl<'r> View<'r> {
     /// `None` when Envoy takes it for malformed.
     pub(super) fn of(request: &'r Request, tls: bool) -> Option<Self> {
         let (host, _) = split_port(&request.host);
-        let odd = |byte: u8| byte <= b' ' || byte >= 0x7f || br#""<>\^`{|}#/?"#.contains(&byte);
+        let odd = |byte: u8| ODD.get(usize::from(byte)).copied().unwrap_or(true);
         if request.host.is_empty() || request.host.bytes().any(odd) || !METHODS.contains(&request.method.as_str()) {
             return None;
         }
@@ -102,6 +119,17 @@ impl<'r> View<'r> {
             joined.to_mut().push_str(more);
         }
         Some(joined)
+    }
+
+    /// Is any value of a header as wanted? `None` when there is no such header. Envoy looks at each value by itself
+    /// (older ones looked at all of them, joined by commas).
+    fn any(&self, name: &str, wanted: impl Fn(&str) -> bool) -> Option<bool> {
+        if name == "x-forwarded-proto" || name == "host" || name.starts_with(':') {
+            return self.header(name).map(|value| wanted(&value));
+        }
+        let mut all = self.request.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name)).peekable();
+        all.peek()?;
+        Some(all.any(|(_, value)| wanted(value)))
     }
 
     /// The first value of a query parameter, as sent.
@@ -163,10 +191,9 @@ impl Matcher {
 
 impl HeaderMatch {
     fn matches(&self, view: &View<'_>) -> bool {
-        let value = view.header(&self.name);
-        match (&self.how, value) {
-            (Compare::Present, value) => value.is_some() != self.not,
-            (how, Some(value)) => how.matches(&value) != self.not,
+        match (&self.how, view.any(&self.name, |value| self.how.matches(value))) {
+            (Compare::Present, met) => met.is_some() != self.not,
+            (_, Some(met)) => met != self.not,
             // A header that must not have a value is compared as empty when it is missing.
             (how, None) => self.not && !how.matches(""),
         }

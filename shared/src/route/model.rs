@@ -85,19 +85,31 @@ pub(super) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item =
     items(value, pointer).iter().filter_map(Value::as_str)
 }
 
+/// What stands at a pointer without escapes. `Value::pointer` allocates for every step, and compiling takes many.
+pub(super) fn at<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
+    if pointer.contains('~') {
+        return value.pointer(pointer);
+    }
+    pointer.split('/').skip(1).try_fold(value, |value, step| match value {
+        Value::Object(fields) => fields.get(step),
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        _ => None,
+    })
+}
+
 /// The items of the list at a pointer.
 pub(super) fn items<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The text at a pointer; empty when absent.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The port number at a pointer; 0 is none.
 pub(super) fn port(value: &Value, pointer: &str) -> Option<u16> {
-    let number = value.pointer(pointer).and_then(Value::as_u64)?;
+    let number = at(value, pointer).and_then(Value::as_u64)?;
     u16::try_from(number).ok().filter(|port| *port > 0)
 }
 

@@ -18,7 +18,7 @@ impl<'o> Ages<'o> {
 
     /// When the object was created, as far as is known.
     fn created(self, manifest: &Manifest) -> Option<Timestamp> {
-        let written = || manifest.object.pointer("/metadata/creationTimestamp")?.as_str()?.parse().ok();
+        let written = || manifest.object.get("metadata")?.get("creationTimestamp")?.as_str()?.parse().ok();
         self.options.created.get(&manifest.id).copied().or_else(written)
     }
 

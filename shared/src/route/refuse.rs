@@ -33,17 +33,15 @@ type Found = (String, String);
 fn patterns(rule: &Value, at: &str) -> Option<Found> {
     for (index, entry) in items(rule, "/match").iter().enumerate() {
         for part in ["uri", "scheme", "method", "authority"] {
-            let place = format!("{at}/match/{index}/{part}/regex");
-            if let Some(found) = entry.get(part).and_then(|how| judge(how, &place, false)) {
-                return Some(found);
+            if let Some(reason) = entry.get(part).and_then(|how| judge(how, false)) {
+                return Some((format!("{at}/match/{index}/{part}/regex"), reason));
             }
         }
         for part in ["headers", "withoutHeaders", "queryParams"] {
             for (name, how) in entry.get(part).and_then(Value::as_object).into_iter().flatten() {
-                let name = name.replace('~', "~0").replace('/', "~1");
-                let place = format!("{at}/match/{index}/{part}/{name}/regex");
-                if let Some(found) = judge(how, &place, part == "withoutHeaders") {
-                    return Some(found);
+                if let Some(reason) = judge(how, part == "withoutHeaders") {
+                    let name = name.replace('~', "~0").replace('/', "~1");
+                    return Some((format!("{at}/match/{index}/{part}/{name}/regex"), reason));
                 }
             }
         }
@@ -53,13 +51,12 @@ fn patterns(rule: &Value, at: &str) -> Option<Found> {
 }
 
 /// `*` alone means presence where istiod takes it.
-fn judge(how: &Value, place: &str, may_be_star: bool) -> Option<Found> {
+fn judge(how: &Value, may_be_star: bool) -> Option<String> {
     let pattern = how.get("regex").and_then(Value::as_str)?;
     if may_be_star && pattern == "*" {
         return None;
     }
-    let reason = if pattern.is_empty() { Some("it is empty".to_owned()) } else { refused(pattern) };
-    reason.map(|reason| (place.to_owned(), reason))
+    if pattern.is_empty() { Some("it is empty".to_owned()) } else { refused(pattern) }
 }
 
 fn refused(pattern: &str) -> Option<String> {

@@ -105,3 +105,50 @@ pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
         None => (authority, None),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_requests() {
+        for (url, port, tls, host, path) in [
+            ("http://shop.example.com", 80, false, "shop.example.com", "/"),
+            ("HTTPS://Shop.example.com/a?b=1#c", 443, true, "Shop.example.com", "/a?b=1"),
+            ("http://shop.example.com:8080/a", 8080, false, "shop.example.com:8080", "/a"),
+            ("http://shop.example.com?x=1", 80, false, "shop.example.com", "/?x=1"),
+            ("http://[::1]:81/", 81, false, "[::1]:81", "/"),
+            ("http://[::1]", 80, false, "[::1]", "/"),
+        ] {
+            let request = Request::from_url(url, None, &[]).unwrap();
+            let found = (request.port, request.tls, &*request.host, &*request.path, &*request.method);
+            assert_eq!(found, (port, tls, host, path, "GET"), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_replaces_the_host_and_not_the_port() {
+        let headers = [("Host".to_owned(), "other".to_owned()), ("X".to_owned(), "1".to_owned())];
+        let request = Request::from_url("http://1.2.3.4:8080/", Some("POST"), &headers).unwrap();
+        assert_eq!((request.port, &*request.host, &*request.method), (8080, "other", "POST"));
+        assert_eq!(request.headers, [("X".to_owned(), "1".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_no_url_is_told() {
+        for (url, word) in [
+            ("shop.example.com/a", "no scheme"),
+            ("ftp://shop", "neither http nor https"),
+            ("http:///a", "no host"),
+            ("http://:80/", "no host"),
+            ("http://a:b/", "no number"),
+            ("http://a:0/", "no number"),
+            ("http://a:70000/", "no number"),
+            ("http://me@a/", "user name"),
+        ] {
+            let error = Request::from_url(url, None, &[]).unwrap_err();
+            assert!(error.message.contains(word), "{url}: {}", error.message);
+            assert!(error.hint.contains("http://"));
+        }
+    }
+}

@@ -27,13 +27,12 @@ pub(crate) fn differences(question: &Question, judged: &Judged, outcome: &Outcom
         found.same("virtual host", &Some(judged.virtual_host.as_str()), &outcome.virtual_host);
     }
     match (judged.outcome.as_str(), answer) {
-        ("forward" | "no-cluster" | "no-endpoint" | "mixed", Answer::Forward(forward)) => {
-            destination(&mut found, question, judged, forward);
-        }
-        ("forward", Answer::Tcp(forward)) => destination(&mut found, question, judged, forward),
-        ("no-cluster", Answer::NoCluster(forward)) | ("no-endpoint", Answer::NoEndpoint(forward)) => {
-            found.among("cluster", &judged.cluster, forward.destinations.iter().map(|d| d.cluster.as_str()));
-        }
+        // Where weights decide, each destination has a state of its own.
+        (
+            "forward" | "no-cluster" | "no-endpoint" | "mixed",
+            Answer::Forward(forward) | Answer::NoCluster(forward) | Answer::NoEndpoint(forward),
+        )
+        | ("forward", Answer::Tcp(forward)) => destination(&mut found, question, judged, forward),
         ("redirect", Answer::Redirect { status, location }) => {
             found.same("status", &judged.status, status);
             found.same("location", &judged.location, location);
@@ -52,10 +51,14 @@ pub(crate) fn differences(question: &Question, judged: &Judged, outcome: &Outcom
         ("no-route", Answer::NoRoute { virtual_host }) => {
             found.same("virtual host", judged.virtual_host.as_str(), virtual_host);
         }
+        // istiod's way to say that there is no virtual host.
+        ("no-virtual-host", Answer::NoRoute { virtual_host }) if virtual_host.starts_with("blackhole:") => {}
         ("no-listener", Answer::NoListener)
         | ("no-virtual-host", Answer::NoVirtualHost)
         | ("refused", Answer::Refused { .. })
         | ("closed", Answer::Closed(_)) => {}
+        // A connection has nobody to tell it.
+        ("closed", Answer::Tcp(forward)) if forward.destinations.iter().any(|d| d.share > 0.0 && !is_there(d)) => {}
         // Envoy answers plaintext that is no HTTP, and HTTP to what expects it, in words of its own.
         ("local", Answer::Closed(Closed::TlsOnPlaintext)) if judged.status == 400 => {}
         _ => found.add(format!("outcome: the judge {}, ours {}", brief(judged), shown(answer))),
@@ -74,7 +77,25 @@ fn destination(found: &mut Found, question: &Question, judged: &Judged, forward:
     for cluster in clusters {
         found.among("cluster", cluster, sharing().map(|d| d.cluster.as_str()));
     }
-    let Some(taken) = sharing().find(|d| d.cluster == judged.cluster) else { return };
+    // The same one can be there twice, with other headers: one of them must fit.
+    let fitting = sharing().filter(|d| d.cluster == judged.cluster).map(|taken| {
+        let mut of_it = Found(Vec::new());
+        one_destination(&mut of_it, question, judged, forward, taken);
+        of_it.0
+    });
+    found.0.extend(fitting.min_by_key(Vec::len).unwrap_or_default());
+    if judged.outcome == "forward" && judged.clusters.is_empty() && !judged.virtual_host.is_empty() {
+        mirrors(found, judged, forward);
+    }
+}
+
+fn one_destination(
+    found: &mut Found,
+    question: &Question,
+    judged: &Judged,
+    forward: &Forward<'_>,
+    taken: &Destination<'_>,
+) {
     let word = match taken.state {
         State::Ready | State::Assumed | State::Unknown => "forward",
         State::NoCluster(_) => "no-cluster",
@@ -95,9 +116,10 @@ fn destination(found: &mut Found, question: &Question, judged: &Judged, forward:
         found.same("timeout", &judged.timeout_ms, &timeout);
     }
     headers(found, question, judged, [&taken.headers, forward.headers]);
-    if judged.clusters.is_empty() {
-        mirrors(found, judged, forward);
-    }
+}
+
+fn is_there(destination: &Destination<'_>) -> bool {
+    !matches!(destination.state, State::NoCluster(_) | State::NoEndpoint(_))
 }
 
 /// The clusters whose pods answered must be among ours.
@@ -115,8 +137,7 @@ fn endpoints(found: &mut Found, judged: &Judged, taken: &Destination<'_>) {
 
 /// Copies that every request makes must be there, and no others.
 fn mirrors(found: &mut Found, judged: &Judged, forward: &Forward<'_>) {
-    let there = |d: &Destination<'_>| !matches!(d.state, State::NoCluster(_) | State::NoEndpoint(_));
-    let ours = || forward.mirrors.iter().map(|m| &m.destination).filter(|d| there(d) && d.share > 0.0);
+    let ours = || forward.mirrors.iter().map(|m| &m.destination).filter(|d| is_there(d) && d.share > 0.0);
     for cluster in judged.mirrors.keys() {
         found.among("mirror", cluster, ours().map(|d| d.cluster.as_str()));
     }

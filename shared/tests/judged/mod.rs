@@ -120,13 +120,12 @@ fn is_false(value: &bool) -> bool {
 impl Case {
     /// The same as files of a fleet.
     pub(crate) fn state(&self) -> FleetState {
-        let names: Vec<&str> = self.clusters.keys().map(String::as_str).collect();
-        let clusters: Vec<String> =
-            (1..).zip(&names).map(|(n, name)| format!("    - {{name: {name}, id: c{n:032}}}\n")).collect();
+        let clusters = (1..).zip(self.clusters.keys());
+        let clusters =
+            clusters.map(|(n, name)| format!("{{name: {name}, id: c{n:032}}}")).collect::<Vec<_>>().join(", ");
         let fleet = format!(
             "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {{name: judged}}\nspec:\n  mesh: {{}}\n  \
-             clusters:\n{}",
-            clusters.concat()
+             clusters: [{clusters}]\n"
         );
         let mut tree: MemoryTree = [("fleet.yaml", fleet)].into_iter().collect();
         tree.insert("mesh/objects.yaml", &self.yaml);

@@ -4,12 +4,9 @@ use super::world::World;
 use anyhow::Result;
 use serde_json::Value;
 
-/// Leaves out objects, then parts of them, as long as `stays` says so; asks at most `tries` times.
-pub(super) fn shrink(
-    mut world: World,
-    mut tries: usize,
-    mut stays: impl FnMut(&World) -> Result<bool>,
-) -> Result<World> {
+/// Leaves out objects, many at a time, then parts of them, as long as `stays` says so; asks at most `tries` times.
+pub(super) fn shrink(world: World, mut tries: usize, mut stays: impl FnMut(&World) -> Result<bool>) -> Result<World> {
+    let mut world = fewer(world, &mut tries, &mut stays)?;
     loop {
         let mut smaller = false;
         let mut next = 0;
@@ -31,6 +28,33 @@ pub(super) fn shrink(
             return Ok(world);
         }
     }
+}
+
+/// Leaves out half of the objects, a quarter, …
+fn fewer(mut world: World, tries: &mut usize, stays: &mut impl FnMut(&World) -> Result<bool>) -> Result<World> {
+    let count = |world: &World| world.mesh.len() + world.clusters.iter().map(Vec::len).sum::<usize>();
+    let mut chunk = count(&world).div_ceil(2);
+    while chunk > 1 && *tries > 0 {
+        let mut from = 0;
+        while from < count(&world) && *tries > 0 {
+            *tries -= 1;
+            let mut without = world.clone();
+            let mut number = 0;
+            for list in 0..3 {
+                objects(&mut without, list).retain(|_| {
+                    number += 1;
+                    !(from..from + chunk).contains(&(number - 1))
+                });
+            }
+            if stays(&without)? {
+                world = without;
+            } else {
+                from += chunk;
+            }
+        }
+        chunk /= 2;
+    }
+    Ok(world)
 }
 
 /// Something that can be left out.

@@ -144,14 +144,15 @@ fn workloads(maker: &mut Maker, world: &mut World) {
             let ports = service_ports(maker);
             let numbers = ports.as_array().into_iter().flatten().filter_map(|port| port["port"].as_u64());
             maker.services.push((name, namespace, numbers.collect()));
+            let mut metadata = json!({"name": name, "namespace": namespace});
+            // The same in both clusters: istiod takes the cluster that it hears of first.
+            if maker.chance(10) {
+                metadata["annotations"] =
+                    json!({"networking.istio.io/exportTo": maker.one::<str>(&[".", "*", "shop"])});
+            }
             for objects in &mut world.clusters {
                 if maker.chance(20) {
                     continue;
-                }
-                let mut metadata = json!({"name": name, "namespace": namespace});
-                if maker.chance(10) {
-                    metadata["annotations"] =
-                        json!({"networking.istio.io/exportTo": maker.one::<str>(&[".", "*", "shop"])});
                 }
                 objects.push(json!({"apiVersion": "v1", "kind": "Service", "metadata": metadata,
                     "spec": {"selector": {"app": name}, "ports": ports}}));
