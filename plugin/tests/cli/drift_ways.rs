@@ -1,6 +1,7 @@
 //! What to do about drift: adopt, revert, freeze.
 
 use super::api_server::{ApiServer, kubeconfig};
+use super::forge_server::{FLAVORS, ForgeServer};
 use super::world::World;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -166,6 +167,63 @@ fn a_weight_becomes_a_commit_that_says_who() {
     ! mesh/VirtualService/default/reviews is as the files say: nothing to take over
     [0]
     ");
+}
+
+/// Three kinds of drift (a weight, an annotation, an added rule) become one pull request that holds exactly that.
+#[test]
+fn what_was_adopted_becomes_a_pull_request() {
+    let host = ApiServer::start();
+    let mut world = world(&host);
+    let pages = ROUTE.replace("name: reviews", "name: pages").replace(" # all of them", "");
+    let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  namespace: default\n  annotations:\n    example.com/owner: web-team # ask them\nspec:\n  selector: {app: web}\n  ports: [{name: http, port: 80}]\n";
+    world.write("mesh/pages.yaml", &pages);
+    world.write("clusters/m1c1/web.yaml", service);
+    git(&world, "add .");
+    git(&world, "commit --quiet -m more");
+    // A forge, and a repository behind it.
+    let flavor = FLAVORS.iter().find(|flavor| flavor.word == "gitea").unwrap();
+    let forge = ForgeServer::start(flavor, "canary-token");
+    let bare = world.root().join("../remote/shop/fleet.git");
+    git(&world, &format!("init --quiet --bare -b main {}", bare.display()));
+    git(&world, &format!("config url.{}/.insteadOf https://forge.example/shop/", bare.parent().unwrap().display()));
+    git(&world, "remote add origin https://forge.example/shop/fleet.git");
+    git(&world, "push --quiet origin main");
+    git(&world, "config asm.forge gitea");
+    git(&world, &format!("config asm.forge-url {}", forge.url()));
+    world.env.push((flavor.variable.to_owned(), "canary-token".to_owned()));
+
+    host.put("virtualservices", live_route(90));
+    let mut live = live_route(50);
+    live["metadata"]["name"] = json!("pages");
+    let added = json!({"match": [{"uri": {"prefix": "/new"}}], "route": [{"destination": {"host": "new"}}]});
+    live["spec"]["http"].as_array_mut().unwrap().insert(0, added);
+    host.put("virtualservices", live);
+    host.put(
+        "services",
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": "default", "annotations": {"example.com/owner": "somebody"}},
+            "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": 80}]}
+        }),
+    );
+    let kind = "VirtualService.networking.istio.io";
+    let owner = drifted("m1c1", "Service", "web", "Modified", &["metadata.annotations[\"example.com/owner\"]"]);
+    report(&host, &[weights(), drifted("mesh", kind, "pages", "Modified", &["spec.http[0]"]), owner], json!([]));
+
+    world.ok(&["adopt", "--all"]);
+    let run = world.ok(&["pr", "create"]);
+    assert_eq!(run.stdout, format!("{}\n", forge.page(1)), "{run}");
+    assert!(!run.to_string().contains("canary"), "{run}");
+    let diff = git(&world, "diff --unified=0 origin/main HEAD");
+    let changed: Vec<&str> = diff.lines().filter(|line| line.starts_with(['+', '-'])).collect();
+    insta::assert_snapshot!(changed.join("\n"));
+    let request = forge.request(1);
+    for name in ["default/reviews", "default/pages", "default/web"] {
+        assert!(request.body.contains(name), "{name}: {}", request.body);
+    }
+    assert!(request.body.contains("3 to change on 2 targets") && !request.body.contains("canary"), "{}", request.body);
+    assert_eq!(world.run(&["adopt", "--all"]).code, Some(0), "the files say so now");
+    assert_eq!(git(&world, "status --porcelain"), "");
 }
 
 #[test]
