@@ -113,6 +113,8 @@ pub enum EditOp {
     Append(String, Value),
     /// Moves an item of a list.
     Move(String, usize, usize),
+    /// Gives a field another name.
+    Rename(String, String),
     /// Takes a field or an item away.
     Remove(String),
 }

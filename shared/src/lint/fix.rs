@@ -68,6 +68,7 @@ fn one(text: String, edit: &Edit) -> Result<String, EditError> {
         EditOp::Insert(list, index, value) => editor.insert(edit.document, list, *index, value)?,
         EditOp::Append(list, value) => editor.append(edit.document, list, value)?,
         EditOp::Move(list, from, to) => editor.move_item(edit.document, list, *from, *to)?,
+        EditOp::Rename(at, name) => editor.rename(edit.document, at, name)?,
         EditOp::Remove(at) => editor.remove(edit.document, at)?,
     }
     editor.finish()

@@ -97,6 +97,7 @@ fn edit(manifest: &Manifest, op: EditOp) -> Option<Edit> {
     | EditOp::Insert(at, ..)
     | EditOp::Append(at, _)
     | EditOp::Move(at, ..)
+    | EditOp::Rename(at, _)
     | EditOp::Remove(at)) = &op;
     if manifest.patched_by.is_some() || document.is_aliased(at) {
         return None;
@@ -106,6 +107,7 @@ fn edit(manifest: &Manifest, op: EditOp) -> Option<Edit> {
         EditOp::Insert(at, index, value) => EditOp::Insert(outer(at), index, value),
         EditOp::Append(at, value) => EditOp::Append(outer(at), value),
         EditOp::Move(at, from, to) => EditOp::Move(outer(at), from, to),
+        EditOp::Rename(at, name) => EditOp::Rename(outer(at), name),
         EditOp::Remove(at) => EditOp::Remove(outer(at)),
     };
     Some(Edit { file: manifest.position.file.clone(), document: document.index, op })

@@ -56,10 +56,15 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let report = Report::at(manifest, &*pointer, message);
                 sink.push(match wrong {
                     Some(meant) => {
-                        let edits = vec![
-                            (manifest, removal(manifest, &pointer)),
-                            (manifest, EditOp::Set(format!("{base}/{}", escape(&meant)), value.clone())),
-                        ];
+                        let target = format!("{base}/{}", escape(&meant));
+                        let edits = if manifest.object.pointer(&target).is_some() {
+                            vec![
+                                (manifest, removal(manifest, &pointer)),
+                                (manifest, EditOp::Set(target, value.clone())),
+                            ]
+                        } else {
+                            vec![(manifest, EditOp::Rename(pointer.clone(), meant.clone()))]
+                        };
                         let report = report.hint(format!("Did you mean {meant}?"));
                         report.fix(format!("name it {meant}"), false, edits)
                     }

@@ -46,11 +46,16 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let report = Report::at(manifest, found.pointer.clone(), found.message.clone());
             sink.push(match renamed(found) {
                 Some((meant, pointer)) => {
-                    let value = manifest.object.pointer(&found.pointer).cloned().unwrap_or_default();
-                    let edits = vec![
-                        (manifest, EditOp::Set(pointer, value)),
-                        (manifest, EditOp::Remove(found.pointer.clone())),
-                    ];
+                    // Where both are there, the wrong one goes and gives its value.
+                    let value = || manifest.object.pointer(&found.pointer).cloned().unwrap_or_default();
+                    let edits = if manifest.object.pointer(&pointer).is_some() {
+                        vec![
+                            (manifest, EditOp::Set(pointer, value())),
+                            (manifest, EditOp::Remove(found.pointer.clone())),
+                        ]
+                    } else {
+                        vec![(manifest, EditOp::Rename(found.pointer.clone(), meant.to_owned()))]
+                    };
                     let report = report.hint(format!("Did you mean `{meant}`?"));
                     report.fix(format!("name the field `{meant}`"), false, edits)
                 }

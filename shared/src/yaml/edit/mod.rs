@@ -143,6 +143,14 @@ impl Editor {
         self.perform(document, &Operation::Remove(pointer))
     }
 
+    /// Gives the field at a JSON pointer another name. Its value, the comments around it and its place stay.
+    ///
+    /// # Errors
+    /// When there is no such field, when the map has one of that name, or when something else would change.
+    pub fn rename(&mut self, document: usize, pointer: &str, name: &str) -> Result<(), EditError> {
+        self.perform(document, &Operation::Rename(pointer, name))
+    }
+
     /// Adds a document at the end of the file.
     ///
     /// # Errors
@@ -293,6 +301,7 @@ fn describe(operation: &Operation<'_>, document: usize, documents: usize) -> Str
         Operation::Insert(..) => "adding to",
         Operation::Remove(_) => "removing",
         Operation::Move(..) => "moving an item of",
+        Operation::Rename(..) => "renaming",
     };
     let pointer = match operation.pointer() {
         "" => "the whole document",

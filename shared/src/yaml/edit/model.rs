@@ -14,6 +14,8 @@ pub(super) enum Operation<'a> {
     Remove(&'a str),
     /// Moves the item at an index of the list at a pointer to another index, counted without it.
     Move(&'a str, usize, usize),
+    /// Gives the field at a pointer another name, in the same map.
+    Rename(&'a str, &'a str),
 }
 
 impl Operation<'_> {
@@ -59,6 +61,17 @@ impl Operation<'_> {
                 items.insert(to, item);
                 Ok(())
             }
+            Self::Rename(pointer, name) => {
+                let (parent, last) = split(pointer).ok_or_else(|| "a document has no name".to_owned())?;
+                let map = root.pointer_mut(parent).and_then(Value::as_object_mut);
+                let map = map.ok_or_else(|| "there is no such field".to_owned())?;
+                if map.contains_key(name) {
+                    return Err(format!("there is a field `{name}` already"));
+                }
+                let value = map.remove(&last).ok_or_else(|| "there is no such field".to_owned())?;
+                map.insert(name.to_owned(), value);
+                Ok(())
+            }
             Self::Remove(pointer) => {
                 let missing = || "there is no such field".to_owned();
                 let (parent, last) =
@@ -80,9 +93,11 @@ impl Operation<'_> {
     /// The place that the operation is about.
     pub(super) fn pointer(&self) -> &str {
         match self {
-            Self::Set(pointer, _) | Self::Insert(pointer, ..) | Self::Remove(pointer) | Self::Move(pointer, ..) => {
-                pointer
-            }
+            Self::Set(pointer, _)
+            | Self::Insert(pointer, ..)
+            | Self::Remove(pointer)
+            | Self::Move(pointer, ..)
+            | Self::Rename(pointer, _) => pointer,
         }
     }
 }

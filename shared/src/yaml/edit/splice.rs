@@ -56,6 +56,7 @@ pub(super) fn splice(text: &Text<'_>, document: &Document, operation: &Operation
         Operation::Insert(pointer, index, value) => cut.insert(pointer, index, value),
         Operation::Remove(pointer) => cut.remove(pointer),
         Operation::Move(pointer, from, to) => cut.shift(pointer, from, to),
+        Operation::Rename(pointer, name) => cut.rename(pointer, name),
     }
 }
 
@@ -76,6 +77,15 @@ struct Cut<'a> {
 }
 
 impl Cut<'_> {
+    /// Only the name changes: value, comments and the place among the other fields stay.
+    fn rename(&self, pointer: &str, name: &str) -> Result<Splice, String> {
+        let path = self.document.path_to(pointer).ok_or("there is no such field")?;
+        written_here(&path)?;
+        let key = path.last().map(|place| place.key.bytes()).filter(|key| !key.is_empty());
+        let key = key.ok_or("its name does not stand in the file")?;
+        Ok(Splice::one(key, write::flow(&Value::String(name.to_owned()), context(pointer))))
+    }
+
     fn set(&self, pointer: &str, path: &[Place], new: &Value) -> Result<Splice, String> {
         let (Some(place), above) = (path.last(), path.get(..path.len().saturating_sub(1)).unwrap_or_default()) else {
             return Err("there is no such field".to_owned());

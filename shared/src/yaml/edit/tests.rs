@@ -465,3 +465,20 @@ proptest! {
 fn is_big(value: &Value) -> bool {
     matches!(value, Value::Object(map) if !map.is_empty())
 }
+
+#[test]
+fn a_field_gets_another_name_and_keeps_everything_else() {
+    let text = "a:\n  # what it is for\n  protcol: HTTP # as is\n  'b/c': {x: 1}\n";
+    let mut editor = Editor::open(text).unwrap();
+    editor.rename(0, "/a/protcol", "protocol").unwrap();
+    editor.rename(0, "/a/b~1c", "yes").unwrap();
+    editor.rename(0, "/a/yes/x", "z").unwrap();
+    assert_eq!(editor.text(), "a:\n  # what it is for\n  protocol: HTTP # as is\n  'yes': {z: 1}\n");
+    editor.rename(0, "/a/yes", "protocol").unwrap_err();
+    editor.rename(0, "/a/none", "some").unwrap_err();
+    let mut aliased = Editor::open("a: &x {b: 1}\nc: *x\n").unwrap();
+    aliased.rename(0, "/c/b", "d").unwrap_err();
+    aliased.rename(0, "/a/b", "d").unwrap_err();
+    let mut list = Editor::open("a: [1]\n").unwrap();
+    list.rename(0, "/a/0", "d").unwrap_err();
+}
