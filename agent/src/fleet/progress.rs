@@ -107,7 +107,8 @@ impl Progress {
 
     /// Did the mesh fail to get to this commit, or is something held back there?
     pub(super) fn mesh_failed(&self, revision: &Arc<str>) -> bool {
-        matches!(self.0.borrow().get(&Target::Mesh), Some((at, Reached::Failed)) if at == revision)
+        let board = self.0.borrow();
+        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Failed)
     }
 
     /// Waits until the board changes.

@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: RouteArgs) -> Result<Exit, CommandError> {
         !matches!(table.lookup(&request).answer, Answer::NoListener | Answer::NoVirtualHost | Answer::Closed(_))
     };
     // When none knows it, each says why not.
-    if args.gateway.is_none() && found.iter().any(|front| knows(front)) {
+    if args.gateway.is_none() && found.iter().any(knows) {
         found.retain(knows);
     }
     let wanted: Vec<_> = found.into_iter().map(|front| (front, vec![request.clone()])).collect();

@@ -123,7 +123,7 @@ fn answer(settings: &Settings, ask: &Ask, code: Option<i32>, stdout: &[u8], stde
     let failed = |failure| Ok(Answer::Failed(failure));
     match code {
         Some(0) if ask.layer == Layer::Http => Ok(read(settings, stdout)
-            .map_or_else(|| Answer::Failed(Failure::Other("the answer is no HTTP".to_owned())), |answer| answer)),
+            .unwrap_or_else(|| Answer::Failed(Failure::Other("the answer is no HTTP".to_owned())))),
         Some(0) => Ok(Answer::Connected),
         Some(6) => failed(Failure::Name(told)),
         Some(7) => failed(Failure::Refused),

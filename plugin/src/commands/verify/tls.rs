@@ -158,10 +158,7 @@ impl About {
         let names = certificate.subject_alternative_name().ok().flatten();
         let names = names.iter().flat_map(|extension| &extension.value.general_names).filter_map(|name| match name {
             GeneralName::DNSName(name) => Some((*name).to_owned()),
-            GeneralName::IPAddress(bytes) => match *bytes {
-                [a, b, c, d] => Some(format!("{a}.{b}.{c}.{d}")),
-                _ => None,
-            },
+            GeneralName::IPAddress([a, b, c, d]) => Some(format!("{a}.{b}.{c}.{d}")),
             _ => None,
         });
         Self {

@@ -430,13 +430,13 @@ impl Way<'_, '_> {
             return by_files;
         }
         // A destination is served by the pods of all clusters together.
-        let mut by_destination: BTreeMap<(String, String, String), (usize, usize, Vec<String>)> = BTreeMap::new();
+        let mut by_destination: BTreeMap<(String, String, String), Pods> = BTreeMap::new();
         for ((cluster, namespace, name, subset), found) in &asked {
             let entry = by_destination.entry((namespace.clone(), name.clone(), subset.clone())).or_default();
-            entry.0 += found.pods;
-            entry.1 += found.ready;
+            entry.all += found.pods;
+            entry.ready += found.ready;
             if found.ready > 0 {
-                entry.2.push(format!("{} in {cluster}", found.ready));
+                entry.places.push(format!("{} in {cluster}", found.ready));
             }
         }
         let label = |(namespace, name, subset): &(String, String, String)| {
@@ -446,11 +446,11 @@ impl Way<'_, '_> {
                 format!("{namespace}/{name} subset {subset}")
             }
         };
-        if let Some((empty, (pods, ..))) = by_destination.iter().find(|(_, (_, ready, _))| *ready == 0) {
-            let found = if *pods == 0 {
+        if let Some((empty, pods)) = by_destination.iter().find(|(_, pods)| pods.ready == 0) {
+            let found = if pods.all == 0 {
                 "has no pod in any cluster".to_owned()
             } else {
-                format!("has {}, and none is ready", counted(*pods, "pod"))
+                format!("has {}, and none is ready", counted(pods.all, "pod"))
             };
             let text = format!("{} {found}", label(empty));
             return Link { state: LinkState::Broken, text, fix: None, ..by_files }.fix(format!(
@@ -460,10 +460,19 @@ impl Way<'_, '_> {
         }
         let told: Vec<String> = by_destination
             .iter()
-            .map(|(key, (_, _, places))| format!("{}: {} ready", label(key), places.join(", ")))
+            .map(|(key, pods)| format!("{}: {} ready", label(key), pods.places.join(", ")))
             .collect();
         Link { state: LinkState::Holds, text: told.join("; "), fix: None, ..by_files }
     }
+}
+
+/// The pods of a destination, in all clusters.
+#[derive(Default)]
+struct Pods {
+    all: usize,
+    ready: usize,
+    /// How many are ready in which cluster, in words.
+    places: Vec<String>,
 }
 
 /// How [`Live::backends`] knows a Service.
