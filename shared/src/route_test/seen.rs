@@ -6,7 +6,7 @@ use crate::route::{
     Rule as Decides, State,
 };
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -89,6 +89,8 @@ pub struct To {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
     /// Of so many percent of the requests.
+    #[serde(serialize_with = "number")]
+    #[schemars(with = "f64")]
     pub percent: f64,
     /// The clusters that have pods of it, with how many.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -103,6 +105,8 @@ pub struct To {
 #[serde(rename_all = "camelCase")]
 pub struct Injected {
     /// Percent of the requests.
+    #[serde(serialize_with = "number")]
+    #[schemars(with = "f64")]
     pub percent: f64,
     /// Status of an error.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -327,6 +331,14 @@ impl Entry {
 /// `VirtualService default/reviews`.
 fn named(manifest: &Manifest) -> String {
     manifest.id.to_string()
+}
+
+/// A whole number as one: JSON and YAML write `100.0` differently.
+fn number<S: Serializer>(percent: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if percent.fract() == 0.0 && (0.0..=100.0).contains(percent) {
+        return serializer.serialize_u8(*percent as u8);
+    }
+    serializer.serialize_f64(*percent)
 }
 
 /// With two digits: `33.33`.
