@@ -430,7 +430,7 @@ impl Way<'_, '_> {
             return by_files;
         }
         // A destination is served by the pods of all clusters together.
-        let mut by_destination: BTreeMap<(String, String, String), (usize, usize, Vec<String>)> = BTreeMap::new();
+        let mut by_destination: BTreeMap<Destined, Pods> = BTreeMap::new();
         for ((cluster, namespace, name, subset), found) in &asked {
             let entry = by_destination.entry((namespace.clone(), name.clone(), subset.clone())).or_default();
             entry.0 += found.pods;
@@ -475,6 +475,11 @@ pub fn key(service: &Manifest, subset: Option<&str>) -> (String, String, String,
         subset.unwrap_or_default().to_owned(),
     )
 }
+
+/// Namespace, name and subset of a Service.
+type Destined = (String, String, String);
+/// Pods, those that are ready, and where.
+type Pods = (usize, usize, Vec<String>);
 
 /// `1 pod`, `2 pods`.
 fn counted(number: usize, thing: &str) -> String {
