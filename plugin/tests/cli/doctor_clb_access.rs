@@ -179,7 +179,6 @@ fn wrong_words() {
     let world = world();
     for (args, told) in [
         (&["doctor", "clb-access", "edg", "--offline"][..], "did you mean"),
-        (&["doctor", "clb-access", "edge", "--offline", "--dry-run"], "--dry-run is about what --fix writes"),
         (&["doctor", "clb-access", "--from-pod", "client"], "not NAMESPACE/POD"),
         (&["doctor", "clb-access", "--cluster", "m1c9", "--offline"], "fleet.yaml has no cluster m1c9"),
         (&["doctor", "clb-access", "edge", "--fix", "service-dns", "--offline"], "the address is not known"),

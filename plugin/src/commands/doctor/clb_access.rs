@@ -125,11 +125,6 @@ pub fn run(context: &Context, args: ClbAccessArgs) -> Result<Exit, CommandError>
         Some(_) => context.output(&write::FORMATS)?,
         None => context.output(&[OutputFormat::Json, OutputFormat::Yaml])?,
     };
-    if args.fix.is_none() && args.write.is_dry_run() {
-        return Err(
-            CommandError::usage("--dry-run is about what --fix writes").hinted("add --fix REMEDY, or leave it out")
-        );
-    }
     let repo = context.repo()?;
     let services = chosen(context, &repo, &args)?;
     let caller = read::From::parse(args.from_pod.as_deref(), args.from_node.as_deref())?;
