@@ -111,7 +111,7 @@ pub struct TestArgs {
 }
 
 /// The words after `-o`.
-pub(crate) const FORMATS: [&str; 5] = ["wide", "json", "yaml", "name", "junit"];
+pub(crate) const FORMATS: [&str; 4] = ["wide", "json", "yaml", "junit"];
 
 /// A format of `-o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,11 +122,11 @@ enum Format {
 
 impl Format {
     fn choose(context: &Context) -> Result<Self, CommandError> {
-        use OutputFormat::{Json, Name, Wide, Yaml};
+        use OutputFormat::{Json, Wide, Yaml};
         match context.globals.output.as_deref() {
             Some("junit") => Ok(Self::Junit),
             _ => context
-                .output(&[Wide, Json, Yaml, Name])
+                .output(&[Wide, Json, Yaml])
                 .map(Self::Common)
                 .map_err(|error| error.hinted("route test also has: junit")),
         }
@@ -156,12 +156,12 @@ fn show(context: &Context, format: Format, report: &Report) -> Result<(), Comman
     let ui = context.ui();
     match format {
         Format::Junit => ui.data(&junit::page(report)),
-        Format::Common(OutputFormat::Name) => ui.data(&page::names(report)),
         Format::Common(OutputFormat::Wide) => {
             ui.table(&page::table(report));
             ui.status(&page::summary(report));
         }
-        Format::Common(OutputFormat::Human) => {
+        // `name` is not offered: cases are no resources.
+        Format::Common(OutputFormat::Human | OutputFormat::Name) => {
             ui.data(&page::page(report, ui.stdout_has_color()));
             page::next_steps(report).iter().for_each(|step| ui.status(&format!("Next: {step}")));
         }

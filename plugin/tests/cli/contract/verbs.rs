@@ -180,10 +180,10 @@ pub(crate) const VERBS: &[Verb] = &[
     },
     Verb {
         path: "route test",
-        formats: &["wide", "json", "yaml", "name", "junit"],
+        formats: &["wide", "json", "yaml", "junit"],
         repeatable: true,
         clean: Args("http://shop.example.com/productpage --gateway ingressgateway"),
-        findings: Args("http://shop.example.com/nowhere --gateway ingressgateway"),
+        findings: Args("http://shop.example.com:81/productpage --gateway ingressgateway"),
         input: Args("shop.example.com/productpage"),
         unreachable: NO_SERVER,
     },

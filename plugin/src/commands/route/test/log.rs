@@ -89,14 +89,14 @@ pub(super) fn run(context: &Context, format: Format, scene: &Scene, path: &Path)
     let report = report(&asked, lines, skipped, changed.as_ref().map(|(_, changed)| changed));
     let ui = context.ui();
     match format {
-        OutputFormat::Human | OutputFormat::Wide => {
+        // `name` is not offered: cases are no resources.
+        OutputFormat::Human | OutputFormat::Wide | OutputFormat::Name => {
             ui.data(&page(&report));
             if let Some((label, changed)) = &changed {
                 ui.data(&format!("\nSince {}: {}\n", printable(label), changes::summary(changed)));
                 changes::lines(changed, TOLD).iter().for_each(|line| ui.line(line));
             }
         }
-        OutputFormat::Name => report.failing.iter().for_each(|it| ui.line(&printable(&it.request.url))),
         OutputFormat::Json | OutputFormat::Yaml => output::print(ui, format, &output::of(&report)?)?,
     }
     let is_clean = report.failing.is_empty() && changed.is_none_or(|(_, changed)| changed.changes.is_empty());

@@ -245,18 +245,6 @@ pub(super) fn table(report: &Report) -> Table {
     table
 }
 
-/// `TEST/CASE`, one line for each that is not as expected; with --base also those that come out differently.
-pub(super) fn names(report: &Report) -> String {
-    let mut names: Vec<String> = report.items.iter().filter(|item| !item.is_ok()).map(Item::name).collect();
-    for change in report.since.iter().flat_map(|(_, changed)| &changed.changes) {
-        let case = &change.case;
-        names.push(if case.name.is_empty() { case.told() } else { format!("{}/{}", case.test, case.name) });
-    }
-    names.sort();
-    names.dedup();
-    names.iter().map(|name| format!("{}\n", printable(name))).collect()
-}
-
 /// What to do next.
 pub(super) fn next_steps(report: &Report) -> Vec<String> {
     let answers = report.items.iter().filter_map(|item| item.answers.as_ref().ok()).flatten();
