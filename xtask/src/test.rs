@@ -43,8 +43,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.units {
         return Ok(());
     }
-    // Each lab test starts control planes of its own; more of them at a time only wait for each other.
-    let mut lab = cargo(&["test", "--package", "asm-tests", "--", "--test-threads", "1"]);
+    // Each lab test starts control planes of its own. They wait more than they work: two at a time take half as long.
+    let mut lab = cargo(&["test", "--package", "asm-tests", "--", "--test-threads", "2"]);
     if args.full {
         lab.env("KUBECTL_ASM_FULL", "1");
     }
