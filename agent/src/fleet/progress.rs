@@ -22,6 +22,8 @@ pub(super) enum Reached {
     Applied,
     /// And the routes that have left Git are removed.
     Rerouted,
+    /// It could not be brought to this commit, and is tried again soon. A second such try in a row counts as `Failed`.
+    Retrying,
     /// It could not be brought to this commit; nobody should wait for it.
     Failed,
 }
@@ -36,6 +38,8 @@ pub(super) struct Place {
     wrote: bool,
     /// Some workload that was written for this commit does not work yet.
     starting: bool,
+    /// A try has failed before.
+    retried: bool,
 }
 
 /// Where each target is.
@@ -56,8 +60,12 @@ impl Progress {
     pub(super) fn reached(&self, target: &Target, revision: &Arc<str>, reached: Reached) {
         self.0.send_modify(|board| {
             let same = board.remove(target).filter(|place| place.revision == *revision);
-            let (wrote, starting) = same.map_or((false, false), |place| (place.wrote, place.starting));
-            board.insert(target.clone(), Place { revision: revision.clone(), reached, wrote, starting });
+            let (wrote, starting, retried) =
+                same.map_or((false, false, false), |place| (place.wrote, place.starting, place.retried));
+            let retries = reached == Reached::Retrying;
+            let reached = if retries && retried { Reached::Failed } else { reached };
+            let revision = revision.clone();
+            board.insert(target.clone(), Place { revision, reached, wrote, starting, retried: retried || retries });
         });
     }
 
@@ -87,13 +95,13 @@ impl Progress {
         };
         let mut board = self.0.subscribe();
         let has_them = |place: &Place| match place.reached {
-            Reached::Applied | Reached::Rerouted | Reached::Failed => true,
+            Reached::Applied | Reached::Rerouted | Reached::Retrying | Reached::Failed => true,
             Reached::Stage(stage) => stage > Stage::Workload,
         };
         // All outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
         let arrived = board.wait_for(|board| here(board, has_them).into_iter().all(|holds| holds));
         let _ = tokio::time::timeout(PATIENCE, arrived).await;
-        let starts = |place: &Place| place.starting && place.reached != Reached::Failed;
+        let starts = |place: &Place| place.starting && !matches!(place.reached, Reached::Retrying | Reached::Failed);
         let started = board.wait_for(|board| !here(board, starts).into_iter().any(|holds| holds));
         let _ = tokio::time::timeout(START, started).await;
         here(&board.borrow(), |place| place.wrote).into_iter().any(|holds| holds)
@@ -150,5 +158,20 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(!progress.workloads(&others, &Arc::from("c")).await);
         assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    /// What is tried again at once is no reason to give up; what fails again is.
+    #[test]
+    fn one_failed_try_of_the_mesh_is_no_failure() {
+        let progress = Progress::default();
+        let revision: Arc<str> = Arc::from("a");
+        progress.reached(&Target::Mesh, &revision, Reached::Retrying);
+        assert!(!progress.mesh_failed(&revision));
+        progress.reached(&Target::Mesh, &revision, Reached::Stage(Stage::ALL[0]));
+        progress.reached(&Target::Mesh, &revision, Reached::Retrying);
+        assert!(progress.mesh_failed(&revision));
+        let next: Arc<str> = Arc::from("b");
+        progress.reached(&Target::Mesh, &next, Reached::Retrying);
+        assert!(!progress.mesh_failed(&next), "another commit begins anew");
     }
 }

@@ -68,6 +68,7 @@ impl Worker {
         // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
         let applied = end.is_clean() && self.state.held.is_empty() && whole && desired.held.is_empty();
         let reached = match applied {
+            false if end.retry_soon => Reached::Retrying,
             false => Reached::Failed,
             true if plan.prune.iter().any(|prune| is_route(&prune.id)) => Reached::Applied,
             true => Reached::Rerouted,
