@@ -168,7 +168,7 @@ impl<'lab> Story<'lab> {
         for file in ["crds/fleetsyncs.yaml", "crds/driftreports.yaml", "install/rbac.yaml"] {
             self.lab.apply_file(HOST, &manifests.join(file)).await.with_context(|| file.to_owned())?;
         }
-        for target in [MESH, "m1c1", "m1c2"] {
+        for target in [MESH].into_iter().chain(self.lab.members().iter().map(String::as_str)) {
             let kubeconfig = self.lab.kubeconfig_text(target, users::AGENT)?;
             self.secret(&format!("{target}-kubeconfig"), &kubeconfig).await?;
         }

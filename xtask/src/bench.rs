@@ -2,12 +2,14 @@
 //!
 //! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
 
+mod agent;
 mod graph;
 mod lint;
 mod route;
 
 use crate::generate::root;
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum as _;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     /// Measure this program instead of a release build; printed only
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
-    /// Only this part; printed only, but for `route`
+    /// Only this part
     #[arg(value_enum)]
     only: Option<Part>,
 }
@@ -41,6 +43,8 @@ enum Part {
     Route,
     /// `graph` of a thousand gateways
     Graph,
+    /// The agent on real API servers; a quarter of an hour
+    Agent,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -76,36 +80,63 @@ const CASES: &[Case] = &[
     },
 ];
 
-pub(crate) fn run(args: &Args) -> Result<()> {
-    let wants = |part| args.only.is_none_or(|only| only == part);
-    let route = if wants(Part::Route) { route::run(args.runs)? } else { String::new() };
-    if args.only == Some(Part::Route) {
-        // It needs no program, so it can be measured by itself.
-        return if args.print { Ok(()) } else { replace("Routes", &route) };
+impl Part {
+    /// Its section of the page.
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Plugin => "The plugin",
+            Self::Lint => "Lint",
+            Self::Route => "Routes",
+            Self::Graph => "Graph",
+            Self::Agent => "The agent",
+        }
     }
-    let program =
-        args.program.clone().map_or_else(build, |program| program.canonicalize().context("no such program"))?;
-    let plugin = if wants(Part::Plugin) { plugin(&program, args.runs)? } else { String::new() };
-    let lint = if wants(Part::Lint) { lint::run(&program, args.runs)? } else { String::new() };
-    let graph = if wants(Part::Graph) { graph::run(&program, args.runs)? } else { String::new() };
-    if !args.print && args.only.is_none() && args.program.is_none() {
-        let page = format!(
-            "<!-- Written by `cargo xtask bench`; do not edit. -->\n# Benchmarks\n\nMinimum, median and maximum over {} runs of \
-             the release build, {}.\n\n## The plugin\n\n{plugin}\n## Lint\n\n{lint}\n## Routes\n\n{route}\n## Graph\n\n{graph}",
-            args.runs,
-            machine()
-        );
-        std::fs::write(root().join("docs/benchmarks.md"), page).context("cannot write docs/benchmarks.md")?;
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let parts = args.only.as_ref().map_or(Part::value_variants(), std::slice::from_ref);
+    let mut program = None;
+    for part in parts {
+        let text = match part {
+            // What needs no plugin is built by itself.
+            Part::Route => route::run(args.runs)?,
+            Part::Agent => agent::run()?,
+            _ => {
+                let program = match &program {
+                    Some(program) => program,
+                    None => program.insert(match &args.program {
+                        Some(program) => program.canonicalize().context("no such program")?,
+                        None => build()?,
+                    }),
+                };
+                match part {
+                    Part::Plugin => plugin(program, args.runs)?,
+                    Part::Lint => lint::run(program, args.runs)?,
+                    _ => graph::run(program, args.runs)?,
+                }
+            }
+        };
+        let machine = format!("Measured on {}; runs of the release build.\n\n", machine());
+        if args.print || args.program.is_some() {
+            anstream::println!("{text}");
+        } else {
+            replace(part.heading(), &format!("{machine}{text}"))?;
+        }
     }
     Ok(())
 }
 
 /// Puts one section of the page anew; the last one when it is not there.
-fn replace(heading: &str, table: &str) -> Result<()> {
+fn replace(heading: &str, text: &str) -> Result<()> {
     let page = root().join("docs/benchmarks.md");
-    let text = std::fs::read_to_string(&page).context("cannot read docs/benchmarks.md")?;
+    let old = std::fs::read_to_string(&page).context("cannot read docs/benchmarks.md")?;
+    std::fs::write(&page, replaced(&old, heading, text)).context("cannot write docs/benchmarks.md")
+}
+
+fn replaced(page: &str, heading: &str, text: &str) -> String {
     let own = format!("## {heading}\n");
-    let mut sections: Vec<String> = text.split_inclusive('\n').fold(vec![String::new()], |mut sections, line| {
+    let new = format!("{own}\n{}\n", text.trim_end());
+    let mut sections: Vec<String> = page.split_inclusive('\n').fold(vec![String::new()], |mut sections, line| {
         if line.starts_with("## ") {
             sections.push(String::new());
         }
@@ -114,9 +145,12 @@ fn replace(heading: &str, table: &str) -> Result<()> {
         }
         sections
     });
-    sections.retain(|section| !section.starts_with(&own));
-    let rest = sections.concat();
-    std::fs::write(&page, format!("{}\n\n{own}\n{table}", rest.trim_end())).context("cannot write docs/benchmarks.md")
+    match sections.iter_mut().find(|section| section.starts_with(&own)) {
+        Some(section) => *section = new,
+        None => sections.push(new),
+    }
+    let sections: Vec<&str> = sections.iter().map(|section| section.trim_end()).collect();
+    format!("{}\n", sections.join("\n\n"))
 }
 
 /// The table of the plugin.
@@ -258,4 +292,16 @@ fn measure(plugin: &Path, dir: &Path, case: &Case, runs: u32) -> Result<Vec<Dura
     }
     times.sort();
     Ok(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replaced;
+
+    #[test]
+    fn one_section_is_put_anew_and_the_others_stay() {
+        let page = "# Page\n\n## A\n\nold\n\n## B\n\nb\n";
+        assert_eq!(replaced(page, "A", "new\n"), "# Page\n\n## A\n\nnew\n\n## B\n\nb\n");
+        assert_eq!(replaced(page, "C", "c"), "# Page\n\n## A\n\nold\n\n## B\n\nb\n\n## C\n\nc\n");
+    }
 }
