@@ -27,7 +27,8 @@ pub fn ask<T>(
     one: impl AsyncFn(&LiveTargetName, Client) -> Result<T, CommandError>,
 ) -> Result<Answers<T>, CommandError> {
     let progress = context.ui().progress(progress);
-    let work = each(targets, async |target| one(target, kubeconfig::client(context, &target.kube_context).await?).await);
+    let work =
+        each(targets, async |target| one(target, kubeconfig::client(context, &target.kube_context).await?).await);
     let answers = context.block_on(async { Ok(work.await) })?;
     drop(progress);
     Ok(sorted(answers))
