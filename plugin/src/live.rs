@@ -6,6 +6,7 @@ pub mod host;
 pub mod objects;
 pub mod one;
 pub mod report;
+pub mod several;
 pub mod survey;
 pub mod wait;
 

@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use asm_io::loose::{Folder, Manifests};
-use asm_shared::fleet::{FleetState, TreeError};
+use asm_shared::fleet::{FleetState, ONLY_CLUSTER, TreeError};
 use std::path::{Path, PathBuf};
 
 /// The files and the clusters of the command line.
@@ -34,6 +34,15 @@ impl Given {
             }
         }
         Ok(given)
+    }
+
+    /// Workloads without a cluster would go nowhere: where none is named, there is one.
+    #[must_use]
+    pub(crate) fn in_one_cluster_at_least(mut self) -> Self {
+        if self.all_clusters().is_empty() {
+            self.clusters.push(ONLY_CLUSTER.to_owned());
+        }
+        self
     }
 
     /// A fleet repository is no folder of loose manifests. `instead` ends with the command that takes one.
@@ -87,5 +96,5 @@ impl Given {
 
 /// A path that cannot be read.
 fn wrong(error: &TreeError) -> CommandError {
-    CommandError::input(format!("{}: {}", error.path, error.reason))
+    CommandError::input(format!("{}: {}", error.path, error.reason)).hinted("--manifests takes folders and files")
 }

@@ -114,6 +114,9 @@ fn manifests_that_are_in_no_fleet() {
          spec: {containers: [{name: istio-proxy, image: auto}]}\n",
     );
     insta::assert_snapshot!(world.run(&["graph", "--manifests", "../loose/routes", "--cluster", "m1c1=../loose/apps"]));
+    // Without a cluster there is one, for the workloads.
+    let run = world.run(&["graph", "--manifests", "../loose/routes", "--manifests", "../loose/apps"]);
+    assert!(run.stdout.contains("pods default/proxy · ×1 · cluster"), "{run}");
 }
 
 #[test]

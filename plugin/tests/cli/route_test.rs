@@ -241,7 +241,17 @@ fn tests_and_manifests_from_elsewhere() {
     ]);
     assert_eq!(run.code, Some(0), "{run}");
     assert!(run.stdout.contains("301 → http://shop.example.com/pages"), "{run}");
-    assert_eq!(bare.run(&["route", "test", "http://a/", "--manifests", "nowhere"]).code, Some(2));
+    let fleet = world.root().display().to_string();
+    for (args, told) in [
+        (&["--manifests", "nowhere"][..], "--manifests takes folders and files"),
+        (&["--manifests", "mesh", "--cluster", "mesh=apps/one"], "the mesh's manifests are given with --manifests"),
+        (&["--manifests", "mesh", "--cluster", "m1c1="], "--cluster m1c1=: not NAME or NAME=DIR"),
+        (&["--manifests", fleet.as_str()], "it is asked by: kubectl asm route test --repo "),
+    ] {
+        let run = bare.run(&[&["route", "test", "http://a/"], args].concat());
+        assert_eq!(run.code, Some(2), "{run}");
+        assert!(run.stderr.contains(told), "{run}");
+    }
 }
 
 #[test]

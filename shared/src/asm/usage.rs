@@ -3,6 +3,7 @@
 
 use super::gateway;
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::istio::gateway_name;
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use serde_json::Value;
 
@@ -61,14 +62,8 @@ pub fn selects(selector: Option<&Value>, name: &str, proxy: &Value) -> bool {
 pub fn gateways_of<'a>(state: &'a FleetState, route: &Manifest) -> Vec<&'a Manifest> {
     let named = route.object.pointer("/spec/gateways").and_then(Value::as_array);
     let own = route.id.namespace.as_deref().unwrap_or("default");
-    let named: Vec<(&str, &str)> = named
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(|name| {
-            name.split_once('/').map_or((own, name), |(space, name)| (if space == "." { own } else { space }, name))
-        })
-        .collect();
+    let named: Vec<(&str, &str)> =
+        named.into_iter().flatten().filter_map(Value::as_str).filter_map(|name| gateway_name(name, own)).collect();
     let found = state.manifests_of(&Target::Mesh).filter(|manifest| {
         let space = manifest.id.namespace.as_deref().unwrap_or("default");
         manifest.group_kind().is(ISTIO_NETWORKING, "Gateway") && named.contains(&(space, &*manifest.id.name))

@@ -6,11 +6,13 @@
 mod cover;
 mod destination_rule;
 mod gateway;
+mod hosts;
 mod virtual_service;
 
 pub use cover::{Coverage, covered_by, covers};
 pub use destination_rule::{DestinationRule, Subset};
 pub use gateway::{Gateway, Server};
+pub use hosts::{by_specificity, full_host, gateway_name, is_subset, meet, narrower, server_host};
 pub use virtual_service::{HttpAction, HttpMatch, HttpRule, RouteDestination, StringMatch, VirtualService};
 
 use serde_json::Value;
@@ -34,14 +36,4 @@ fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
 /// The port number at a pointer.
 fn port(value: &Value, pointer: &str) -> Option<u16> {
     value.pointer(pointer).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
-}
-
-/// The full name of a host, by which hosts are compared: `reviews` in namespace `shop` is
-/// `reviews.shop.svc.cluster.local`. Names with a dot or a wildcard are full already.
-pub fn full_host(host: &str, namespace: &str) -> String {
-    if host.contains('.') || host.contains('*') {
-        host.to_owned()
-    } else {
-        format!("{host}.{namespace}.svc.cluster.local")
-    }
 }

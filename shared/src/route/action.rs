@@ -63,7 +63,8 @@ fn read_redirect(at: &At<'_, '_, '_>, redirect: &Value) -> Redirect {
 fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<'s>) -> ForwardAction<'s> {
     let rule = &*source.rule;
     let inner = source.delegate.as_ref().unwrap_or(&source.root);
-    let resolver = Resolver { model: at.model, front: at.front, namespace: route.namespace, port: at.port };
+    let resolver =
+        Resolver { model: at.model, front: at.front, cluster: at.cluster, namespace: route.namespace, port: at.port };
     let routes = items(rule, "/route");
     let (mut headers, mut authority) = changes(rule.get("headers"));
     if let Some(own) = Some(text(rule, "/rewrite/authority")).filter(|it| !it.is_empty()) {
@@ -109,7 +110,7 @@ fn rivals_of<'s>(destinations: &[Destination<'s>], rivals: Vec<(usize, Vec<Other
         for (oldest, instead_of, other) in others {
             let mut all = destinations.to_vec();
             if let Some(own) = all.get_mut(index) {
-                if destination::same_pods(&own.endpoints, &other.endpoints) && own.state == other.state {
+                if destination::same_pods(own, &other) && own.state == other.state {
                     continue;
                 }
                 *own = other;

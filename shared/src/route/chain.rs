@@ -11,6 +11,7 @@ use super::model::{VirtualService, items, port, texts};
 use super::names;
 use super::outcome::{HeaderChanges, Place, Rule};
 use crate::fleet::Manifest;
+use crate::istio;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -126,7 +127,7 @@ fn bound<'m, 's>(build: Build<'m, 's, '_>, server: &Server<'s>) -> Vec<(u8, &'m 
     let all = binding::bound(build.model, &server.gateway_name, &build.front.namespace, build.first);
     let meets = |route: &VirtualService<'_>| {
         let accepted = hosts::accepted(server, route.namespace);
-        route.hosts.iter().any(|host| accepted.iter().any(|own| names::overlap(own, host)))
+        route.hosts.iter().any(|host| accepted.iter().any(|own| istio::meet(own, host)))
     };
     let all = all.into_iter().filter_map(|(rank, index)| Some((rank, build.model.routes.get(index)?)));
     all.filter(|(_, route)| meets(route)).collect()
@@ -207,7 +208,13 @@ fn make<'s>(
     pointer: &str,
     matched: Option<String>,
 ) -> TcpRoute<'s> {
-    let resolver = Resolver { model: build.model, front: build.front, namespace: route.namespace, port: server.number };
+    let resolver = Resolver {
+        model: build.model,
+        front: build.front,
+        cluster: build.cluster,
+        namespace: route.namespace,
+        port: server.number,
+    };
     let routes = items(rule, "/route");
     let destinations: Vec<_> = action::shares(routes)
         .into_iter()

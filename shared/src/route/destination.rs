@@ -4,20 +4,22 @@
 use super::compiled::Verdict;
 use super::endpoints;
 use super::front::Front;
-use super::locality;
+use super::locality::{self, Choice, Home};
 use super::model::{Model, port, text};
-use super::names;
 use super::outcome::{ClusterEndpoints, Destination, HeaderChanges, NoCluster, NoEndpoint, Place, State};
 use super::rules_of::{Joined, Subset};
 use super::services::Service;
 use super::table::{Endpoints, Missing};
-use crate::fleet::Manifest;
+use crate::fleet::{Manifest, Target};
+use crate::istio::full_host;
 use serde_json::{Map, Value};
 
 /// What is needed to resolve destinations.
 pub(super) struct Resolver<'a, 's, 'o> {
     pub(super) model: &'a Model<'s, 'o>,
     pub(super) front: &'a Front<'s>,
+    /// Where its pods run, when it is known.
+    pub(super) cluster: Option<&'a Target>,
     /// The namespace of the VirtualService whose rule it is.
     pub(super) namespace: &'a str,
     /// Port of the server, for destinations that name none.
@@ -37,7 +39,7 @@ pub(super) type Other<'s> = (&'s Manifest, &'s Manifest, Destination<'s>);
 impl<'s> Resolver<'_, 's, '_> {
     /// Resolves `{host, subset, port}`, short names being of this namespace.
     pub(super) fn resolve(&self, written: &Value, short: &str, place: Place<'s>, share: f64) -> Resolved<'s> {
-        let named = names::full_host(text(written, "/host"), short);
+        let named = full_host(text(written, "/host"), short);
         let pods = self.front.namespace.as_str();
         let meant = self.model.services.for_rule(&named, self.namespace, pods);
         let only = meant.and_then(|service| match service.ports.as_slice() {
@@ -141,7 +143,13 @@ impl<'s> Resolver<'_, 's, '_> {
                 State::NoEndpoint(NoEndpoint::NoPod)
             };
         }
-        destination.locality = locality::of(self.model, self.front, destination, rule, subset);
+        let home = self.cluster.or(self.front.clusters.first());
+        let home = home.map(|cluster| Home { cluster, labels: &self.front.labels });
+        match locality::of(self.model, home, destination, rule, subset) {
+            Choice::ByEndpoints => destination.locality.clear(),
+            Choice::Shares(shares) => destination.locality = shares,
+            Choice::Nowhere => destination.state = State::NoEndpoint(NoEndpoint::NoRegion),
+        }
     }
 }
 
@@ -158,10 +166,10 @@ pub(super) fn verdict(destinations: &[Destination<'_>]) -> Verdict {
     }
 }
 
-/// Do two have the same pods?
-pub(super) fn same_pods(a: &[ClusterEndpoints<'_>], b: &[ClusterEndpoints<'_>]) -> bool {
+/// Do two have the same pods, and as many requests for them?
+pub(super) fn same_pods(a: &Destination<'_>, b: &Destination<'_>) -> bool {
     let key = |it: &ClusterEndpoints<'_>| {
         (it.cluster.clone(), it.count, it.workloads.iter().map(|it| it.id.clone()).collect::<Vec<_>>())
     };
-    a.iter().map(key).eq(b.iter().map(key))
+    a.locality == b.locality && a.endpoints.iter().map(key).eq(b.endpoints.iter().map(key))
 }

@@ -141,7 +141,7 @@ fn lies_in(model: &Model<'_, '_>, target: &Target, labels: &Map<String, Value>) 
 }
 
 /// How many pods a manifest makes.
-fn replicas(manifest: &Manifest) -> u32 {
+pub(super) fn replicas(manifest: &Manifest) -> u32 {
     let object = &manifest.object;
     let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64);
     let count = match &*manifest.group_kind().kind {

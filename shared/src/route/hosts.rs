@@ -9,7 +9,8 @@ use super::model::Model;
 use super::names;
 use super::outcome::Place;
 use super::rules::{self, At, Routes};
-use crate::fleet::Manifest;
+use crate::fleet::{Manifest, Target};
+use crate::istio::by_specificity;
 use indexmap::IndexMap;
 use std::collections::HashMap;
 
@@ -18,6 +19,8 @@ use std::collections::HashMap;
 pub(super) struct Build<'a, 's, 'o> {
     pub(super) model: &'a Model<'s, 'o>,
     pub(super) front: &'a Front<'s>,
+    /// Where the pods run, when it is known.
+    pub(super) cluster: Option<&'a Target>,
     pub(super) merged: &'a Merged<'s>,
     /// Comes before all others of its kind.
     pub(super) first: Option<&'a Manifest>,
@@ -49,6 +52,7 @@ pub(super) fn table<'s>(core: &mut Core<'s>, build: Build<'_, 's, '_>, servers: 
             let at = At {
                 model: build.model,
                 front: build.front,
+                cluster: build.cluster,
                 gateway: &server.gateway_name,
                 port: server.number,
                 tls: server.tls.is_some(),
@@ -119,7 +123,7 @@ fn finish<'s>(
         table.push("*", name, making.swap_remove("*"), model);
         return table;
     }
-    making.sort_by(|a, _, b, _| names::by_specificity(a, b));
+    making.sort_by(|a, _, b, _| by_specificity(a, b));
     // Names with the same rules are one virtual host of Envoy, called by its first name.
     let mut known: HashMap<(Vec<Routes>, bool), String> = HashMap::new();
     for (host, made) in making {

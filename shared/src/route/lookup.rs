@@ -417,7 +417,7 @@ impl Forward<'_> {
         };
         let mut pods = self.destinations.iter().zip(other.destinations);
         self.destinations.iter().map(of).eq(other.destinations.iter().map(of))
-            && pods.all(|(a, b)| super::destination::same_pods(&a.endpoints, &b.endpoints))
+            && pods.all(|(a, b)| super::destination::same_pods(a, b))
             && self.path == other.path
             && self.authority == other.authority
             && self.timeout == other.timeout

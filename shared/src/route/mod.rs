@@ -48,4 +48,4 @@ pub use outcome::{
 pub use request::{Request, RequestError, Sni};
 pub use table::{Endpoints, Missing, Options, Refusal, Table, compile};
 pub use trace::{Stage, Step, Trace};
-pub use view::{ActionView, ChainView, HostView, PartView, PortView, RouteView, ToView, compile_all};
+pub use view::{ActionView, ChainView, HostView, PartView, PortView, RouteView, ToView, compile_all, compile_each};

@@ -9,6 +9,7 @@ use super::services::Services;
 use super::table::{Options, Refusal};
 use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::istio::full_host;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -34,7 +35,7 @@ pub(super) struct Model<'s, 'o> {
     pub(super) rules: DestinationRules<'s>,
     pub(super) pods: Vec<Pod<'s>>,
     pub(super) pod_index: PodIndex,
-    /// Clusters of Envoy that were resolved already: many rules lead to the same.
+    /// Clusters of Envoy that were resolved already for the pods at hand: many rules lead to the same.
     pub(super) resolved: RefCell<HashMap<String, Resolved<'s>>>,
     /// What istiod does not accept.
     pub(super) refused: Vec<Refusal<'s>>,
@@ -143,7 +144,7 @@ impl<'s, 'o> Model<'s, 'o> {
             routes.push(VirtualService {
                 manifest,
                 namespace: own,
-                hosts: texts(&manifest.object, "/spec/hosts").map(|host| names::full_host(host, own)).collect(),
+                hosts: texts(&manifest.object, "/spec/hosts").map(|host| full_host(host, own)).collect(),
                 exported: Export::of(texts(&manifest.object, "/spec/exportTo"), own),
             });
         }

@@ -289,6 +289,8 @@ pub enum NoEndpoint {
     NoPod,
     /// No pod of the Service has the labels of the subset.
     NoPodInSubset,
+    /// `distribute` of a DestinationRule names no region in which it has pods.
+    NoRegion,
 }
 
 /// Pods of a destination in one cluster.

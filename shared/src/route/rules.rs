@@ -8,12 +8,15 @@ use super::front::Front;
 use super::model::{Model, VirtualService, port, text, texts};
 use super::names;
 use super::outcome::{Place, Rule};
+use crate::fleet::Target;
 use serde_json::Value;
 
 /// Where rules are compiled for.
 pub(super) struct At<'a, 's, 'o> {
     pub(super) model: &'a Model<'s, 'o>,
     pub(super) front: &'a Front<'s>,
+    /// Where its pods run, when it is known.
+    pub(super) cluster: Option<&'a Target>,
     /// `NAMESPACE/NAME` of the Gateway.
     pub(super) gateway: &'a str,
     /// The port that is written in its server.

@@ -1,9 +1,10 @@
 //! DestinationRules as istiod joins and chooses them (`setDestinationRules`, `mergeDestinationRule`, `destinationRule`).
 
+use super::locality;
 use super::model::{ROOT_NAMESPACE, items, namespace, text, texts};
-use super::names;
 use super::order::Ages;
 use crate::fleet::Manifest;
+use crate::istio::{by_specificity, full_host};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,6 +37,10 @@ type ByHost<'s> = BTreeMap<String, Vec<Joined<'s>>>;
 /// All of a mesh.
 #[derive(Default)]
 pub(super) struct DestinationRules<'s> {
+    /// What a gateway does depends on the region of its pods.
+    pub(super) by_region: bool,
+    /// And on the name of their cluster.
+    pub(super) by_cluster: bool,
     local: HashMap<&'s str, ByHost<'s>>,
     exported: HashMap<&'s str, ByHost<'s>>,
     root_private: ByHost<'s>,
@@ -50,6 +55,11 @@ impl<'s> DestinationRules<'s> {
         // A stable sort: by age among themselves.
         all.sort_by_key(|rule| !selector(rule));
         for rule in all {
+            let subsets = items(&rule.object, "/spec/subsets").iter().filter_map(|it| it.get("trafficPolicy"));
+            for policy in subsets.chain(rule.object.pointer("/spec/trafficPolicy")) {
+                found.by_region |= locality::matters(policy);
+                found.by_cluster |= locality::names_clusters(policy);
+            }
             let own = namespace(rule);
             let exported: BTreeSet<&str> =
                 if selector(rule) { BTreeSet::from(["."]) } else { texts(&rule.object, "/spec/exportTo").collect() };
@@ -106,7 +116,7 @@ fn most_specific<'m, 's>(rules: &'m ByHost<'s>, host: &str) -> Option<&'m [Joine
     // Wildcards sort first.
     let wide = rules.iter().take_while(|(rule, _)| rule.starts_with('*'));
     let wide = wide.filter(|(rule, _)| needle.ends_with(&rule[1..]));
-    wide.min_by(|(a, _), (b, _)| names::by_specificity(a, b)).map(|(_, rules)| rules.as_slice())
+    wide.min_by(|(a, _), (b, _)| by_specificity(a, b)).map(|(_, rules)| rules.as_slice())
 }
 
 /// Rules for certain pods before those for all; of the latter the last one.
@@ -121,7 +131,7 @@ fn choose<'m, 's>(rules: Vec<&'m Joined<'s>>, pods: &str, labels: &BTreeMap<Stri
 }
 
 fn join<'s>(rules: &mut ByHost<'s>, rule: &'s Manifest, exported: &BTreeSet<&'s str>, ages: Ages<'_>) {
-    let host = names::full_host(text(&rule.object, "/spec/host"), namespace(rule));
+    let host = full_host(text(&rule.object, "/spec/host"), namespace(rule));
     let known = rules.entry(host).or_default();
     let new = read(rule, exported);
     let mut apart = true;

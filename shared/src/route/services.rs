@@ -1,5 +1,6 @@
 //! What host names mean to istiod: Services, by their full name over all clusters, and the hosts of ServiceEntries.
 
+use super::locality;
 use super::model::{Export, items, namespace, port, text, texts};
 use super::order::Ages;
 use crate::asm::gateway;
@@ -44,6 +45,8 @@ pub(super) struct Services<'s> {
     by_host: HashMap<String, Vec<usize>>,
     /// Namespaces of which the files hold a Service or a workload.
     known_namespaces: HashSet<&'s str>,
+    /// One of them asks that its requests stay near.
+    pub(super) by_region: bool,
 }
 
 impl<'s> Services<'s> {
@@ -61,7 +64,8 @@ impl<'s> Services<'s> {
             kind.is("", "Service") || matches!(&*kind.group, "apps" | "batch") || kind.is("", "Pod")
         };
         let known_namespaces = state.manifests.iter().filter(holds).map(namespace).collect();
-        Self { all, by_host, known_namespaces }
+        let by_region = all.iter().flat_map(|service| &service.manifests).any(|it| locality::stays_near(it));
+        Self { all, by_host, known_namespaces, by_region }
     }
 
     /// The host as the pods of a gateway know it (istiod's SidecarScope): what is exported to their namespace, Kubernetes'

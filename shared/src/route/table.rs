@@ -5,6 +5,7 @@ use super::compiled::{Core, Way};
 use super::delegate;
 use super::front::{Front, Listener};
 use super::hosts::Build;
+use super::locality;
 use super::merge;
 use super::model::Model;
 use super::outcome::{Entry, Place};
@@ -116,13 +117,13 @@ pub(super) fn compile_in<'s>(model: &Model<'s, '_>, front: &Front<'s>, options: 
         refused: Vec::new(),
         beyond: beyond(model, front),
     };
-    let mut kinds: Vec<Vec<(u16, u16)>> = Vec::new();
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
     for cluster in clusters(front, options) {
         let ports = ports::of(model, front, cluster.as_ref());
-        let kind: Vec<(u16, u16)> = ports.iter().map(ServicePort::pair).collect();
+        let kind = Kind::of(model, cluster.as_ref(), &ports);
         let variant = kinds.iter().position(|known| *known == kind).unwrap_or_else(|| {
             kinds.push(kind);
-            table.variants.push(variant(model, front, &ports));
+            table.variants.push(variant(model, front, cluster.as_ref(), &ports));
             kinds.len() - 1
         });
         if let Some(cluster) = &cluster {
@@ -147,11 +148,39 @@ fn clusters(front: &Front<'_>, options: &Options) -> Vec<Option<Target>> {
     if all.is_empty() { vec![None] } else { all.into_iter().map(Some).collect() }
 }
 
-fn variant<'s>(model: &Model<'s, '_>, front: &Front<'s>, ports: &[ServicePort]) -> Variant<'s> {
+/// What makes the pods of one cluster differ from those of another.
+#[derive(PartialEq)]
+struct Kind<'m> {
+    ports: Vec<(u16, u16)>,
+    /// Where DestinationRules ask for it: region and name of the cluster.
+    region: Option<&'m str>,
+    name: Option<String>,
+}
+
+impl<'m> Kind<'m> {
+    fn of(model: &'m Model<'_, '_>, cluster: Option<&Target>, ports: &[ServicePort]) -> Self {
+        let by_region = model.rules.by_region || model.services.by_region;
+        let name = cluster.filter(|_| model.rules.by_cluster);
+        Self {
+            ports: ports.iter().map(ServicePort::pair).collect(),
+            region: cluster.filter(|_| by_region).and_then(|cluster| locality::region(model, cluster)),
+            name: name.map(|cluster| cluster.name().to_owned()),
+        }
+    }
+}
+
+fn variant<'s>(
+    model: &Model<'s, '_>,
+    front: &Front<'s>,
+    cluster: Option<&Target>,
+    ports: &[ServicePort],
+) -> Variant<'s> {
+    // What a destination is depends on the namespace, the labels and the cluster of the pods that ask.
+    model.resolved.borrow_mut().clear();
     let make = |first: Option<&'s Manifest>, only: Option<&BTreeSet<u16>>| {
         let gateways = select::gateways(model, front, ports, first);
         let merged = merge::servers(model, &gateways, ports, front.unprivileged);
-        chain::listeners(Build { model, front, merged: &merged, first }, only)
+        chain::listeners(Build { model, front, cluster, merged: &merged, first }, only)
     };
     let core = make(None, None);
     let mut rivals: Vec<(&Manifest, BTreeSet<u16>, Vec<&Manifest>)> = Vec::new();

@@ -112,6 +112,19 @@ pub fn compile_all<'s>(state: &'s FleetState, fronts: &[Front<'s>], options: &Op
     fronts.iter().map(|front| compile_in(&model, front, options)).collect()
 }
 
+/// The same for gateways whose pods in one cluster are meant, a cluster each.
+pub fn compile_each<'s>(
+    state: &'s FleetState,
+    wanted: &[(&Front<'s>, Option<Target>)],
+    options: &Options,
+) -> Vec<Table<'s>> {
+    let model = Model::of(state, options);
+    let table = |(front, cluster): &(&Front<'s>, Option<Target>)| {
+        compile_in(&model, front, &Options { cluster: cluster.clone(), ..options.clone() })
+    };
+    wanted.iter().map(table).collect()
+}
+
 impl Table<'_> {
     /// The ports of the pods, with what is behind them, in their order; several times where clusters differ.
     pub fn ports(&self) -> Vec<PortView<'_>> {

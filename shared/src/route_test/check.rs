@@ -19,7 +19,8 @@ pub struct Mismatch {
     pub found: String,
 }
 
-/// What of an expectation is not met. What may come of the request when other objects are older must meet it too.
+/// What of an expectation is not met. What comes of the request by other Services, and what may come of it when other objects
+/// are older, must meet it too.
 pub fn mismatches(expect: &RouteTestExpectation, seen: &Seen) -> Vec<Mismatch> {
     let mut all = of_effect(expect, &seen.effect);
     if let Some(expected) = &expect.virtual_service {
@@ -29,6 +30,12 @@ pub fn mismatches(expect: &RouteTestExpectation, seen: &Seen) -> Vec<Mismatch> {
         }
     }
     if all.is_empty() {
+        for other in &seen.elsewhere {
+            let through: Vec<String> = other.through.iter().map(ToString::to_string).collect();
+            for found in of_effect(expect, &other.effect) {
+                all.push(Mismatch { found: format!("{}, through {}", found.found, through.join(", ")), ..found });
+            }
+        }
         for other in &seen.alternatives {
             for found in of_effect(expect, &other.effect) {
                 all.push(Mismatch { found: format!("{}, if {} is the oldest", found.found, other.oldest), ..found });
@@ -76,8 +83,7 @@ fn of_effect(expect: &RouteTestExpectation, effect: &Effect) -> Vec<Mismatch> {
     all.extend(shares("mirrors", &expect.mirrors, &effect.mirrors, effect));
     if !expect.clusters.is_empty() {
         let wanted: BTreeSet<&str> = expect.clusters.iter().map(String::as_str).collect();
-        let found: BTreeSet<&str> =
-            effect.destinations.iter().flat_map(|to| to.pods.keys()).map(String::as_str).collect();
+        let found: BTreeSet<&str> = effect.destinations.iter().flat_map(To::clusters).collect();
         if wanted != found {
             let told = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
             let found = if found.is_empty() { "none".to_owned() } else { told(found) };

@@ -59,8 +59,9 @@ fn differences(case: &Case, was: &[Answered], is: &[Answered]) -> Vec<Change> {
     let pairs = names.into_iter().map(|name| (name, of(was, name), of(is, name)));
     let differ = pairs.filter(|(_, before, after)| match (before, after) {
         (Some(before), Some(after)) => {
+            let others = |seen: &Seen| seen.elsewhere.iter().map(|other| other.effect.clone()).collect::<Vec<_>>();
             let may = |seen: &Seen| seen.alternatives.iter().map(|other| other.effect.clone()).collect::<Vec<_>>();
-            before.effect != after.effect || may(before) != may(after)
+            before.effect != after.effect || may(before) != may(after) || others(before) != others(after)
         }
         _ => true,
     });

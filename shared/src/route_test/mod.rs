@@ -19,7 +19,7 @@ pub use case::{Case, CaseError, cases, told};
 pub use check::{Mismatch, mismatches};
 pub use effects::{Change, Changed, compare, of_both};
 pub use foreign::{Foreign, read as read_foreign};
-pub use seen::{Alternative, Effect, Entry, Injected, Rule, Seen, To};
+pub use seen::{Alternative, Effect, Elsewhere, Entry, Injected, Rule, Seen, To};
 pub use simulator::{Answered, Simulator, Step};
 
 #[cfg(test)]

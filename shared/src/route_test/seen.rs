@@ -8,6 +8,7 @@ use crate::route::{
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 /// What came of a request.
@@ -22,6 +23,9 @@ pub struct Seen {
     pub rule: Option<Rule>,
     /// The Services through which it can come in so; none when no Service is in front of the gateway.
     pub through: Vec<Entry>,
+    /// What comes of it by other Services.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
     /// What else may come of it: Git does not say which object is older.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<Alternative>,
@@ -95,6 +99,10 @@ pub struct To {
     /// The clusters that have pods of it, with how many.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pods: BTreeMap<String, u32>,
+    /// Percent of its requests that each of them gets, when a DestinationRule or the Service decides by locality;
+    /// otherwise as many as it has pods.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub locality: BTreeMap<String, f64>,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -145,6 +153,17 @@ pub struct Entry {
     pub addresses: Vec<String>,
 }
 
+/// What comes of it by other Services than those that are looked at first.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Elsewhere {
+    /// What then comes of it.
+    #[serde(flatten)]
+    pub effect: Effect,
+    /// The Services.
+    pub through: Vec<Entry>,
+}
+
 /// What may come of it besides.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -163,7 +182,11 @@ pub struct Alternative {
 impl Seen {
     /// What came of a request.
     pub fn of(outcome: &Outcome<'_>) -> Self {
-        Self::with(outcome, &outcome.answer, &outcome.through)
+        let elsewhere = outcome.elsewhere.iter().map(|(through, answer)| Elsewhere {
+            effect: Effect::of(answer),
+            through: through.iter().map(Entry::of).collect(),
+        });
+        Self { elsewhere: elsewhere.collect(), ..Self::with(outcome, &outcome.answer, &outcome.through) }
     }
 
     /// What came of it through some of the Services only.
@@ -178,6 +201,7 @@ impl Seen {
             effect: Effect::of(answer),
             rule: outcome.rule.map(Rule::of),
             through: through.iter().map(Entry::of).collect(),
+            elsewhere: Vec::new(),
             alternatives: alternatives.collect(),
         }
     }
@@ -285,8 +309,15 @@ impl To {
             subset: destination.subset.clone(),
             percent: percent(destination.share),
             pods: pods.collect(),
+            locality: destination.locality.iter().map(|(name, share)| (name.clone(), percent(*share))).collect(),
             problem: problem(&destination.state).map(str::to_owned),
         }
+    }
+
+    /// The clusters whose pods get requests as long as they work.
+    pub fn clusters(&self) -> impl Iterator<Item = &str> {
+        let gets = |cluster: &&str| self.locality.get(*cluster).is_none_or(|percent| *percent > 0.0);
+        self.pods.keys().map(String::as_str).filter(gets)
     }
 
     /// `reviews:9080/v1`; the namespace when it is not `default`.
@@ -301,6 +332,13 @@ impl To {
         let share = if self.percent < 100.0 { format!(" {} %", self.percent) } else { String::new() };
         let problem = self.problem.as_ref().map(|problem| format!(" ({problem})")).unwrap_or_default();
         format!("{}{share}{problem}", self.name())
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} in {}", self.service, self.port, self.cluster)?;
+        self.addresses.iter().try_for_each(|address| write!(f, " {address}"))
     }
 }
 
@@ -375,5 +413,6 @@ fn problem(state: &State) -> Option<&'static str> {
         State::NoCluster(NoCluster::NoSubset) => Some("no DestinationRule defines the subset"),
         State::NoEndpoint(NoEndpoint::NoPod) => Some("no pod of the Service"),
         State::NoEndpoint(NoEndpoint::NoPodInSubset) => Some("no pod has the labels of the subset"),
+        State::NoEndpoint(NoEndpoint::NoRegion) => Some("distribute sends nothing to the regions of its pods"),
     }
 }

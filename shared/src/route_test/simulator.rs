@@ -58,8 +58,7 @@ impl<'s> Simulator<'s> {
         let table = |cluster: Option<String>| {
             let only = cluster.as_deref().map(|name| Target::Cluster(name.into()));
             let options = Options { cluster: only, ..Options::default() };
-            let tables = fronts.iter().map(|front| route::compile(state, front, &options)).collect();
-            (cluster, tables)
+            (cluster, route::compile_all(state, &fronts, &options))
         };
         Self { tables: wanted.into_iter().map(table).collect(), clusters }
     }

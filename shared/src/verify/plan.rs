@@ -95,8 +95,8 @@ pub fn plan(state: &FleetState, gateway: &Manifest) -> Vec<Ask> {
 /// Adds to requests without an expectation what the routes make of them: the status with which the gateway answers by itself,
 /// and with `weights` the shares of several destinations.
 pub fn by_routes(state: &FleetState, asks: &mut [Ask], weights: bool) {
-    for front in route::gateways(state) {
-        let table = route::compile(state, &front, &Options::default());
+    for table in route::compile_all(state, &route::gateways(state), &Options::default()) {
+        let front = table.front();
         let own =
             |ask: &&mut Ask| ask.gateway == front.name && ask.layer == Layer::Http && ask.expect == Expect::default();
         for ask in asks.iter_mut().filter(own) {

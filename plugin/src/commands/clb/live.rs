@@ -2,12 +2,10 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::kubeconfig;
-use crate::live::{self, LiveTargetName, request_failed};
+use crate::live::{self, LiveTargetName, request_failed, several};
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::asm::addresses;
 use asm_shared::fleet::{Fleet, Target};
-use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{Api, ListParams};
@@ -15,9 +13,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Clusters asked at the same time.
-const CLUSTERS_AT_ONCE: usize = 8;
 
 /// A Service: cluster, namespace, name.
 pub(super) type Key = (String, String, String);
@@ -49,12 +44,8 @@ pub(super) struct Answers {
 
 impl Answers {
     /// The first failure, with the others as causes.
-    pub(super) fn error(mut self) -> Option<CommandError> {
-        if self.errors.is_empty() {
-            return None;
-        }
-        let first = self.errors.remove(0);
-        Some(self.errors.into_iter().fold(first, |error, other| error.because(other.to_string())))
+    pub(super) fn error(self) -> Option<CommandError> {
+        several::as_one(self.errors)
     }
 }
 
@@ -93,26 +84,12 @@ fn ask(
 ) -> Result<Answers, CommandError> {
     let mut targets = live::chosen(context, fleet, &[])?;
     targets.retain(|target| target.target != Target::Mesh && wanted(target.target.name()));
-    let progress = context.ui().progress("reading Services");
-    let answers = context.block_on(async {
-        let answers: Vec<_> = stream::iter(&targets)
-            .map(async |target| one(target, kubeconfig::client(context, &target.kube_context).await?).await)
-            .buffered(CLUSTERS_AT_ONCE)
-            .collect()
-            .await;
-        Ok(answers)
-    })?;
-    drop(progress);
-    let mut all = Answers::default();
-    for answer in answers {
-        match answer {
-            Ok(answer) => {
-                all.services.extend(answer.services);
-                all.others.extend(answer.others);
-                all.gaps.extend(answer.gaps);
-            }
-            Err(error) => all.errors.push(error),
-        }
+    let answers = several::ask(context, "reading Services", &targets, one)?;
+    let mut all = Answers { errors: answers.errors, ..Answers::default() };
+    for answer in answers.found {
+        all.services.extend(answer.services);
+        all.others.extend(answer.others);
+        all.gaps.extend(answer.gaps);
     }
     Ok(all)
 }

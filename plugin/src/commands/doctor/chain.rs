@@ -58,11 +58,11 @@ pub(super) fn run(
     wanted: &[(&Front<'_>, Vec<Request>)],
     next: &str,
 ) -> Result<Exit, CommandError> {
-    let (mut tables, mut ways) = (Vec::new(), Vec::new());
+    let (mut places, mut ways) = (Vec::new(), Vec::new());
     for (front, requests) in wanted {
         for (door, cluster) in doors(front, &args.cluster) {
-            tables.push(route::compile(&repo.state, front, &Options { cluster, ..Options::default() }));
-            let table = tables.len() - 1;
+            let table = places.len();
+            places.push((*front, cluster));
             ways.extend(requests.iter().map(|request| Way { front, table, door, request }));
         }
     }
@@ -72,6 +72,7 @@ pub(super) fn run(
         )
         .hinted("list them with: kubectl asm gateway list, kubectl asm clb list"));
     }
+    let tables = route::compile_each(&repo.state, &places, &Options::default());
     let traces: Vec<Trace<'_>> =
         ways.iter().filter_map(|way| Some(table(&tables, way)?.explain(way.request))).collect();
     let found = if args.live { Some(read::read(context, repo, &ways, &traces)?) } else { None };

@@ -5,7 +5,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::OutputFormat;
-use asm_shared::route::{self, Answer, Front, Options, Request};
+use asm_shared::fleet::FleetState;
+use asm_shared::route::{self, Answer, Front, Options, Request, Table};
 
 /// Finds the first thing that keeps one request from arriving.
 ///
@@ -59,14 +60,22 @@ pub fn run(context: &Context, args: RouteArgs) -> Result<Exit, CommandError> {
     chain::check_clusters(&repo, &args.chain.cluster)?;
     let fronts = route::gateways(&repo.state);
     let mut found = chain::gateways(&fronts, args.gateway.as_deref())?;
-    let knows = |front: &&Front<'_>| {
-        let table = route::compile(&repo.state, front, &Options::default());
-        !matches!(table.lookup(&request).answer, Answer::NoListener | Answer::NoVirtualHost | Answer::Closed(_))
-    };
-    // When none knows it, each says why not.
-    if args.gateway.is_none() && found.iter().any(knows) {
-        found.retain(knows);
+    if args.gateway.is_none() {
+        let knowing = knowing(&repo.state, &fronts, &request);
+        // When none knows it, each says why not.
+        if !knowing.is_empty() {
+            found = knowing;
+        }
     }
     let wanted: Vec<_> = found.into_iter().map(|front| (front, vec![request.clone()])).collect();
     chain::run(context, &repo, &args.chain, format, &wanted, &format!("kubectl asm verify --url {url}"))
+}
+
+/// The gateways that know the host of a request.
+fn knowing<'a, 's>(state: &'s FleetState, fronts: &'a [Front<'s>], request: &Request) -> Vec<&'a Front<'s>> {
+    let knows = |table: &Table<'_>| {
+        !matches!(table.lookup(request).answer, Answer::NoListener | Answer::NoVirtualHost | Answer::Closed(_))
+    };
+    let tables = route::compile_all(state, fronts, &Options::default());
+    fronts.iter().zip(&tables).filter(|(_, table)| knows(table)).map(|(front, _)| front).collect()
 }

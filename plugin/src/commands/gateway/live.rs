@@ -3,13 +3,12 @@
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::kubeconfig;
-use crate::live::{self, LiveTargetName, request_failed};
+use crate::live::{self, LiveTargetName, request_failed, several};
 use asm_io::cluster::{ClusterError, Resource};
 use asm_shared::asm::{addresses, gateway, usage};
 use asm_shared::fleet::{Fleet, FleetState, Manifest, Target};
 use asm_shared::object::GroupKind;
 use asm_shared::object::kinds::ASM;
-use futures::stream::{self, StreamExt as _};
 use kube::api::{DynamicObject, ListParams};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -120,8 +119,7 @@ async fn read_all(context: &Context, fleet: &Fleet, manifest: &Manifest) -> Resu
             Err(error) => unreached.push(error),
         }
     }
-    let answers: Vec<_> =
-        stream::iter(&members).map(|name| cluster(context, name, manifest)).buffered(4).collect().await;
+    let answers = several::each(&members, async |name| cluster(context, name, manifest).await).await;
     drop(progress);
     let mut clusters = Vec::new();
     for answer in answers {

@@ -92,7 +92,7 @@ fn loose(args: &GraphArgs) -> Result<Sides, CommandError> {
         return Err(CommandError::usage("--cluster names a cluster of --manifests, and there are none")
             .hinted(format!("to show one cluster of the fleet: --target {}", args.cluster.join(" --target "))));
     }
-    let given = Given::read(&args.manifests, &args.cluster)?;
+    let given = Given::read(&args.manifests, &args.cluster)?.in_one_cluster_at_least();
     given.refuse_fleets("it is drawn by: kubectl asm graph")?;
     let state = given.state()?;
     let rules = rules_of(&[], &[]).unwrap_or_default();

@@ -5,7 +5,7 @@ use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::loose::Given;
 use asm_io::loose::Manifests;
-use asm_shared::fleet::{FleetState, ONLY_CLUSTER, Tree};
+use asm_shared::fleet::{FleetState, Tree};
 use std::path::{Path, PathBuf};
 
 /// Files and what they say.
@@ -20,15 +20,13 @@ impl Subject {
         if args.manifests.is_empty() && args.cluster.is_empty() {
             return context.repo().map(Self::Fleet);
         }
-        let mut given = Given::read(&args.manifests, &args.cluster)?;
+        let given = Given::read(&args.manifests, &args.cluster)?;
         given.refuse_fleets("it is judged by: kubectl asm lint")?;
         if given.folders.is_empty() {
             return Err(CommandError::usage("--cluster names a cluster of loose manifests, and there are none")
                 .hinted("give its files, --cluster NAME=DIR, or others with --manifests DIR"));
         }
-        if given.all_clusters().is_empty() {
-            given.clusters.push(ONLY_CLUSTER.to_owned());
-        }
+        let given = given.in_one_cluster_at_least();
         let files = given.open()?;
         let state = given.state_of(&files);
         Ok(Self::Loose { files, state, given })

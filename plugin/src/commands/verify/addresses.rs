@@ -3,8 +3,7 @@
 use super::VerifyArgs;
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
-use crate::kubeconfig;
-use crate::live::{self, LiveTargetName, request_failed};
+use crate::live::{self, LiveTargetName, request_failed, several};
 use asm_io::cluster::{ClusterError, Resource};
 use asm_shared::asm::addresses;
 use asm_shared::asm::gateway::is_serverless;
@@ -13,12 +12,10 @@ use asm_shared::fleet::{Manifest, Target};
 use asm_shared::object::GroupKind;
 use asm_shared::object::kinds::ASM;
 use asm_shared::verify::Ask;
-use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::Service;
+use kube::Client;
 use kube::api::Api;
 
-/// Clusters asked at the same time.
-const CLUSTERS_AT_ONCE: usize = 8;
 const NAMESPACE: &str = "istio-system";
 
 /// An address of a gateway.
@@ -70,37 +67,22 @@ pub(super) fn find(
         .collect();
     let serverless: Vec<&Manifest> =
         gateways.iter().copied().filter(|gateway| is_serverless(&gateway.object) && args.cluster.is_empty()).collect();
-    let targets = live::chosen(context, repo.fleet()?, &[])?;
-    let progress = context.ui().progress("reading addresses");
-    let answers = context.block_on(async {
-        let answers: Vec<_> = stream::iter(&targets)
-            .map(async |target| match &target.target {
-                Target::Mesh => of_mesh(context, target, &serverless).await,
-                Target::Cluster(name) => {
-                    let here = services.iter().filter(|service| *service.cluster == **name).collect::<Vec<_>>();
-                    of_member(context, target, &here, &names).await
-                }
-            })
-            .buffered(CLUSTERS_AT_ONCE)
-            .collect()
-            .await;
-        Ok(answers)
-    })?;
-    drop(progress);
-    let mut found = Found::default();
-    for answer in answers {
-        match answer {
-            Ok((places, gaps)) => {
-                found.places.extend(places);
-                found.gaps.extend(gaps);
-            }
-            Err(error) => {
-                found.error = Some(match found.error.take() {
-                    None => error,
-                    Some(first) => first.because(error.to_string()),
-                });
-            }
+    let mut targets = live::chosen(context, repo.fleet()?, &[])?;
+    targets.retain(|target| match &target.target {
+        Target::Mesh => !serverless.is_empty(),
+        Target::Cluster(name) => services.iter().any(|service| *service.cluster == **name),
+    });
+    let answers = several::ask(context, "reading addresses", &targets, async |target, client| match &target.target {
+        Target::Mesh => of_mesh(target, client, &serverless).await,
+        Target::Cluster(name) => {
+            let here = services.iter().filter(|service| *service.cluster == **name).collect::<Vec<_>>();
+            of_member(target, client, &here, &names).await
         }
+    })?;
+    let mut found = Found { error: several::as_one(answers.errors), ..Found::default() };
+    for (places, gaps) in answers.found {
+        found.places.extend(places);
+        found.gaps.extend(gaps);
     }
     Ok(found)
 }
@@ -123,12 +105,8 @@ fn named(gateways: &[&Manifest], addresses: &[String]) -> Result<Found, CommandE
 type Answer = Result<(Vec<Place>, Vec<String>), CommandError>;
 
 /// Serverless gateways have their addresses in the mesh.
-async fn of_mesh(context: &Context, target: &LiveTargetName, gateways: &[&Manifest]) -> Answer {
+async fn of_mesh(target: &LiveTargetName, client: Client, gateways: &[&Manifest]) -> Answer {
     let (mut places, mut gaps) = (Vec::new(), Vec::new());
-    if gateways.is_empty() {
-        return Ok((places, gaps));
-    }
-    let client = kubeconfig::client(context, &target.kube_context).await?;
     for gateway in gateways {
         let name = &*gateway.id.name;
         let kind = GroupKind::new(ASM, "IstioGateway");
@@ -153,16 +131,12 @@ async fn of_mesh(context: &Context, target: &LiveTargetName, gateways: &[&Manife
 }
 
 async fn of_member(
-    context: &Context,
     target: &LiveTargetName,
+    client: Client,
     services: &[&LoadBalancerService],
     names: &[&str],
 ) -> Answer {
     let (mut places, mut gaps) = (Vec::new(), Vec::new());
-    if services.is_empty() {
-        return Ok((places, gaps));
-    }
-    let client = kubeconfig::client(context, &target.kube_context).await?;
     for service in services {
         let api: Api<Service> = Api::namespaced(client.clone(), &service.namespace);
         let found = api.get_opt(&service.name).await.map_err(|error| {

@@ -5,6 +5,7 @@ use crate::asm::annotations::{Product, setting};
 use crate::asm::gateway::{cluster_ids, generated_name, is_serverless, wants_load_balancer};
 use crate::authoring::fleet_view::namespace;
 use crate::fleet::{FleetState, Manifest, Position, Target};
+use crate::istio::gateway_name;
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -143,8 +144,8 @@ impl LoadBalancerService {
         let mut hosts: Vec<String> = servers.flatten().flat_map(|server| texts(server.get("hosts"))).collect();
         for route in kind("VirtualService") {
             let bound = texts(route.object.pointer("/spec/gateways")).iter().any(|name| {
-                let (space, name) = name.split_once('/').unwrap_or((namespace(route), name));
-                doors.iter().any(|door| *door.id.name == *name && namespace(door) == space)
+                gateway_name(name, namespace(route))
+                    .is_some_and(|named| doors.iter().any(|door| (namespace(door), &*door.id.name) == named))
             });
             if bound {
                 hosts.extend(texts(route.object.pointer("/spec/hosts")));

@@ -7,7 +7,7 @@ use super::super::{AuthoringError, Plan};
 use super::change::{Rule, declare};
 use super::{Destination, Scope, objects};
 use crate::fleet::{FleetState, Manifest, Tree};
-use crate::istio::{Gateway, HttpMatch, HttpRule, StringMatch, VirtualService};
+use crate::istio::{Gateway, HttpMatch, HttpRule, StringMatch, VirtualService, gateway_name};
 use crate::object::parse_duration;
 use serde_json::{Value, json};
 use std::str::FromStr;
@@ -323,9 +323,9 @@ impl Redirect {
             });
         }
         let tls = view.gateways.iter().find(|reference| {
-            let (namespace, name) = reference.split_once('/').unwrap_or((scope.namespace(), reference));
-            let gateways = Scope { written: Some(namespace), ..scope };
-            let found = gateways.find("Gateway", name);
+            let named = gateway_name(reference, scope.namespace());
+            let found =
+                named.and_then(|(namespace, name)| Scope { written: Some(namespace), ..scope }.find("Gateway", name));
             found.is_some_and(|gateway| Gateway::read(&gateway.object).servers.iter().any(|s| s.terminates_tls()))
         });
         tls.filter(|_| self.https && !by_port).map(|gateway| {

@@ -5,6 +5,7 @@ use super::super::suggest::did_you_mean;
 use super::super::{AuthoringError, fleet_view};
 use super::{Destination, Scope, SubsetSpec};
 use crate::fleet::{Manifest, Target};
+use crate::istio::gateway_name;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -116,10 +117,9 @@ impl Scope<'_> {
 
     /// Does a Gateway that a route binds to exist?
     pub(super) fn check_gateway(&self, reference: &str) -> Result<(), AuthoringError> {
-        let (namespace, name) = reference.split_once('/').unwrap_or((self.namespace(), reference));
-        if reference == "mesh" || self.allow_unknown {
+        let Some((namespace, name)) = gateway_name(reference, self.namespace()).filter(|_| !self.allow_unknown) else {
             return Ok(());
-        }
+        };
         let other = Scope { written: Some(namespace), ..*self };
         if other.find("Gateway", name).is_some() {
             return Ok(());

@@ -6,7 +6,7 @@ use super::super::{AuthoringError, Plan};
 use super::Scope;
 use super::change::Rule;
 use crate::fleet::{FleetState, Manifest, Tree};
-use crate::istio::{DestinationRule, HttpAction, VirtualService, covers};
+use crate::istio::{DestinationRule, HttpAction, VirtualService, covers, gateway_name};
 use crate::object::kinds::ISTIO_NETWORKING;
 
 /// Remove a route or one of its rules.
@@ -101,7 +101,7 @@ fn unused<'a>(scope: Scope<'a>, route: &'a Manifest) -> Vec<&'a Manifest> {
                 let binds = |other: &Manifest| {
                     VirtualService::read(&other.object).gateways.iter().any(|reference| {
                         let own = super::fleet_view::namespace(other);
-                        reference.split_once('/').unwrap_or((own, reference)) == (namespace, &*object.id.name)
+                        gateway_name(reference, own) == Some((namespace, &*object.id.name))
                     })
                 };
                 !others().any(binds)

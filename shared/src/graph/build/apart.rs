@@ -5,7 +5,7 @@ use super::{Builder, on};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::graph::findings::On;
 use crate::graph::model::{Kind, Node, Place, Role, State};
-use crate::istio::VirtualService;
+use crate::istio::{VirtualService, gateway_name};
 use crate::lint::Finding;
 use crate::object::kinds::ISTIO_NETWORKING;
 use crate::route;
@@ -66,11 +66,7 @@ impl Builder {
     fn bindings(&mut self, manifest: &Manifest, gateways: &HashMap<(&str, &str), Vec<Arc<str>>>) {
         let own = space(manifest);
         for (index, name) in VirtualService::read(&manifest.object).gateways.iter().enumerate() {
-            if name == "mesh" {
-                continue;
-            }
-            let (other, short) = name.split_once('/').unwrap_or((own, name));
-            let other = if other == "." { own } else { other };
+            let Some((other, short)) = gateway_name(name, own) else { continue };
             let id = format!("vs/{own}/{}", manifest.id.name);
             let servers = gateways.get(&(other, short));
             let bound = servers.is_some_and(|servers| {

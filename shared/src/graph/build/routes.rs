@@ -200,6 +200,7 @@ impl Builder {
                 node.notes.push(fault(match why {
                     NoEndpoint::NoPod => "no pod in any cluster: 503",
                     NoEndpoint::NoPodInSubset => "no pod has the labels of the subset: 503",
+                    NoEndpoint::NoRegion => "distribute sends nothing to the regions of its pods: 503",
                 }));
             }
         }

@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, doors, is_put_last, namespace, overlaps, simple, together};
-use crate::istio::{HttpMatch, StringMatch, covers};
+use crate::istio::{HttpMatch, StringMatch, covers, gateway_name};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -88,10 +88,7 @@ fn applies(asks: &HttpMatch, port: u16, route: &crate::fleet::Manifest, gateway:
     let here = asks.others.get("port").and_then(Value::as_u64).is_none_or(|own| own == u64::from(port));
     let named = asks.others.get("gateways").and_then(Value::as_array);
     here && named.is_none_or(|names| {
-        names.iter().filter_map(Value::as_str).any(|name| {
-            let (space, name) = name.split_once('/').unwrap_or((namespace(route), name));
-            Some((if space == "." { namespace(route) } else { space }, name)) == gateway
-        })
+        names.iter().filter_map(Value::as_str).any(|name| gateway_name(name, namespace(route)) == gateway)
     })
 }
 

@@ -22,6 +22,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, Reference, RouteView, World, intersects, namespace};
 use crate::fleet::Manifest;
+use crate::istio::server_host;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -114,13 +115,9 @@ fn of_gateway_api<'a>(
 
 fn accepts(gateway: &GatewayView<'_>, own: &str, host: &str) -> bool {
     let (home, _) = gateway.key();
-    gateway.gateway.servers.iter().flat_map(|server| &server.hosts).any(|accepted| match accepted.split_once('/') {
-        None => intersects(accepted, host),
-        Some((space, accepted)) => match space {
-            "*" => intersects(accepted, host),
-            "." => home == own && intersects(accepted, host),
-            space => space == own && intersects(accepted, host),
-        },
+    gateway.gateway.servers.iter().flat_map(|server| &server.hosts).any(|accepted| {
+        let (space, accepted) = server_host(accepted, home);
+        space.is_none_or(|space| space == own) && intersects(accepted, host)
     })
 }
 

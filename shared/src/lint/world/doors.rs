@@ -1,8 +1,8 @@
 //! Doors: what one port of a gateway's pods answers, by host. Plain HTTP servers of all Gateways on the same pods and port
 //! are one door, because istiod joins them; a server that ends TLS is a door of its own.
 
-use super::{GatewayView, RouteView, World, intersects, namespace, scope};
-use crate::istio::Server;
+use super::{GatewayView, RouteView, World, namespace, scope};
+use crate::istio::{self, Server, narrower};
 use std::collections::{BTreeMap, HashMap};
 
 /// One door.
@@ -132,12 +132,11 @@ fn bound(world: &World<'_>, gateway: usize, server: &Server, routes: &[usize]) -
                 exact.get(host.as_str()).into_iter().flatten().chain(&wide).copied().collect()
             };
             for (space, accepted) in all.iter().filter_map(|index| hosts.get(*index)) {
-                if space.is_none_or(|space| space == namespace(view.manifest)) && intersects(accepted, &host) {
-                    // Of two wildcards, the longer one is the narrower.
-                    let server_narrows =
-                        host.starts_with('*') && (!accepted.starts_with('*') || accepted.len() > host.len());
-                    let narrow = if server_narrows { accepted } else { &host };
-                    found.push((narrow.clone(), Bound { route: *route, host: number, gateway }));
+                if space.is_some_and(|space| space != namespace(view.manifest)) {
+                    continue;
+                }
+                if let Some(narrow) = narrower(accepted, &host) {
+                    found.push((narrow.to_owned(), Bound { route: *route, host: number, gateway }));
                 }
             }
         }
@@ -147,10 +146,6 @@ fn bound(world: &World<'_>, gateway: usize, server: &Server, routes: &[usize]) -
 
 /// A host of a server: the namespace whose VirtualServices it takes (`None`: all), and the name in lower case.
 pub(in crate::lint) fn server_host<'h>(host: &'h str, home: &'h str) -> (Option<&'h str>, String) {
-    match host.split_once('/') {
-        None => (None, host.to_lowercase()),
-        Some(("*", host)) => (None, host.to_lowercase()),
-        Some((".", host)) => (Some(home), host.to_lowercase()),
-        Some((space, host)) => (Some(space), host.to_lowercase()),
-    }
+    let (space, host) = istio::server_host(host, home);
+    (space, host.to_lowercase())
 }

@@ -3,7 +3,7 @@
 use super::namespace;
 use super::pods::{Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest};
-use crate::istio::{DestinationRule, Gateway, VirtualService};
+use crate::istio::{DestinationRule, Gateway, VirtualService, gateway_name, meet};
 use crate::object::kinds::ISTIO_NETWORKING;
 
 /// An Istio Gateway.
@@ -89,12 +89,7 @@ pub(super) fn routes(state: &FleetState) -> Vec<RouteView<'_>> {
 
 /// What a name of a Gateway means in a VirtualService of this namespace.
 pub(in crate::lint) fn reference<'a>(name: &'a str, own: &'a str) -> Reference<'a> {
-    match name.split_once('/') {
-        None if name == "mesh" => Reference::Mesh,
-        None => Reference::Gateway(own, name),
-        Some((".", name)) => Reference::Gateway(own, name),
-        Some((space, name)) => Reference::Gateway(space, name),
-    }
+    gateway_name(name, own).map_or(Reference::Mesh, |(space, name)| Reference::Gateway(space, name))
 }
 
 pub(super) fn destination_rules(state: &FleetState) -> Vec<DestinationRuleView<'_>> {
@@ -105,14 +100,7 @@ pub(super) fn destination_rules(state: &FleetState) -> Vec<DestinationRuleView<'
 
 /// Is there a host name that both mean? Either side may begin with a wildcard. Hosts have no case.
 pub(in crate::lint) fn intersects(a: &str, b: &str) -> bool {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    match (a.strip_prefix('*'), b.strip_prefix('*')) {
-        (None, None) => a == b,
-        // A wildcard stands for one character at least.
-        (Some(a), None) => b.len() > a.len() && b.ends_with(a),
-        (None, Some(b)) => a.len() > b.len() && a.ends_with(b),
-        (Some(a), Some(b)) => a.ends_with(b) || b.ends_with(a),
-    }
+    meet(&a.to_lowercase(), &b.to_lowercase())
 }
 
 #[cfg(test)]
@@ -120,25 +108,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_meet_when_one_name_fits_both() {
-        for (a, b, meet) in [
-            ("a.x", "A.X", true),
-            ("*", "a.x", true),
-            ("*.x", "a.x", true),
-            ("*.x", "x", false),
-            ("*.x", "*.a.x", true),
-            ("*.x", "*.y", false),
-            ("a.x", "b.x", false),
-        ] {
-            assert_eq!((intersects(a, b), intersects(b, a)), (meet, meet), "{a} {b}");
-        }
-    }
-
-    #[test]
-    fn names_of_gateways() {
-        assert_eq!(reference("mesh", "shop"), Reference::Mesh);
-        assert_eq!(reference("a", "shop"), Reference::Gateway("shop", "a"));
-        assert_eq!(reference("./a", "shop"), Reference::Gateway("shop", "a"));
-        assert_eq!(reference("other/mesh", "shop"), Reference::Gateway("other", "mesh"));
+    fn hosts_have_no_case() {
+        assert!(intersects("*.Shop.test", "a.shop.TEST"));
+        assert!(!intersects("*.shop.test", "shop.test"));
     }
 }

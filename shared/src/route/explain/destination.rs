@@ -103,10 +103,22 @@ impl<'a, 's> Walk<'a, 's> {
                         it.host,
                         labels(it, it.subset.as_deref().unwrap_or_default())
                     ),
+                    NoEndpoint::NoRegion => {
+                        let clusters: Vec<String> = it.endpoints.iter().map(|at| at.cluster.to_string()).collect();
+                        format!(
+                            "the pods of {} are in {}, and distribute sends nothing to their regions",
+                            it.host,
+                            listed(&clusters)
+                        )
+                    }
                 };
                 let places = it.rules.iter().chain(&it.services);
                 let places = places.map(|manifest| Place { manifest, pointer: String::new() }).collect();
-                let fix = "Deploy pods with these labels, or change the labels of the subset".to_owned();
+                let fix = match why {
+                    NoEndpoint::NoRegion => "Add their regions to localityLbSetting.distribute",
+                    _ => "Deploy pods with these labels, or change the labels of the subset",
+                }
+                .to_owned();
                 return self.fail(Stage::Endpoints, text, places, fix);
             }
             State::Assumed => {

@@ -4,11 +4,11 @@ use super::super::compiled::{Action, Compare, PathMatch, Redirect, Rewrite, Rout
 use super::super::lookup;
 use super::super::matching::View;
 use super::super::model::{items, texts};
-use super::super::names;
 use super::super::outcome::{Answer, Place};
 use super::super::trace::Stage;
 use super::connection::number;
 use super::{Walk, listed, name};
+use crate::istio::is_subset;
 
 /// Rules that are told why they do not take a request, at most.
 const MOST: usize = 20;
@@ -56,8 +56,7 @@ impl<'a, 's> Walk<'a, 's> {
         let text =
             format!("no VirtualService answers to {} on port {port}; known there: {}", view.host, listed(&shown));
         let refused = self.table.refused().iter().find(|it| {
-            texts(&it.place.manifest.object, "/spec/hosts")
-                .any(|host| names::is_subset(&view.host, &host.to_lowercase()))
+            texts(&it.place.manifest.object, "/spec/hosts").any(|host| is_subset(&view.host, &host.to_lowercase()))
         });
         let near = known.iter().map(|host| (crate::distance::distance(&view.host, host), host)).min();
         let near = near.filter(|(distance, _)| *distance <= 3);
@@ -104,7 +103,7 @@ impl<'a, 's> Walk<'a, 's> {
         // The wider hosts do not help: Envoy never falls back to them.
         let wider = table.hosts.iter().find(|other| {
             other.domain != host.domain
-                && names::is_subset(&view.host, &other.domain)
+                && is_subset(&view.host, &other.domain)
                 && lookup::first_route(self.core, other, view).is_some()
         });
         let left = self

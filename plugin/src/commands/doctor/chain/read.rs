@@ -3,8 +3,7 @@
 use super::Way;
 use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
-use crate::kubeconfig;
-use crate::live::{self, LiveTargetName, request_failed};
+use crate::live::{self, LiveTargetName, request_failed, several};
 use asm_io::cluster::{ClusterError, Resource};
 use asm_shared::asm::addresses;
 use asm_shared::doctor::chain::{Live, LiveBackend, LiveDoor, backends, key};
@@ -12,15 +11,11 @@ use asm_shared::fleet::Target;
 use asm_shared::object::GroupKind;
 use asm_shared::object::kinds::ASM;
 use asm_shared::route::Trace;
-use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::core::v1::{Event, Pod, Service};
 use kube::Client;
 use kube::api::{Api, ListParams};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Clusters asked at the same time.
-const CLUSTERS_AT_ONCE: usize = 8;
 
 /// Cluster, namespace, name, subset.
 type BackendKey = (String, String, String, String);
@@ -68,36 +63,15 @@ pub(super) fn read(
     let questions = questions(ways, traces);
     let mut targets = live::chosen(context, repo.fleet()?, &[])?;
     targets.retain(|target| questions.contains_key(target.target.name()));
-    let progress = context.ui().progress("reading Services and pods");
-    let answers = context.block_on(async {
-        let answers: Vec<_> = stream::iter(&targets)
-            .map(async |target| {
-                let client = kubeconfig::client(context, &target.kube_context).await?;
-                let none = Questions::default();
-                let questions = questions.get(target.target.name()).unwrap_or(&none);
-                Server { target, client }.read(questions).await
-            })
-            .buffered(CLUSTERS_AT_ONCE)
-            .collect()
-            .await;
-        Ok(answers)
+    let none = Questions::default();
+    let answers = several::ask(context, "reading Services and pods", &targets, async |target, client| {
+        Server { target, client }.read(questions.get(target.target.name()).unwrap_or(&none)).await
     })?;
-    drop(progress);
-    let mut all = Found::default();
-    for answer in answers {
-        match answer {
-            Ok(found) => {
-                all.doors.extend(found.doors);
-                all.backends.extend(found.backends);
-                all.gateways.extend(found.gateways);
-            }
-            Err(error) => {
-                all.error = Some(match all.error.take() {
-                    None => error,
-                    Some(first) => first.because(error.to_string()),
-                });
-            }
-        }
+    let mut all = Found { error: several::as_one(answers.errors), ..Found::default() };
+    for found in answers.found {
+        all.doors.extend(found.doors);
+        all.backends.extend(found.backends);
+        all.gateways.extend(found.gateways);
     }
     Ok(all)
 }

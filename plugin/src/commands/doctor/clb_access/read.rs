@@ -3,13 +3,11 @@
 use super::Chosen;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::kubeconfig;
-use crate::live::{self, LiveTargetName, request_failed};
+use crate::live::{self, LiveTargetName, request_failed, several};
 use asm_io::cluster::ClusterError;
 use asm_shared::authoring::LoadBalancerService;
 use asm_shared::doctor::clb_access::{Caller, Facts, Objects, missing, observe};
 use asm_shared::fleet::{Fleet, Target};
-use futures::stream::{self, StreamExt as _};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Node, Pod, Service};
 use kube::Client;
@@ -20,8 +18,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// Clusters asked at the same time.
-const CLUSTERS_AT_ONCE: usize = 8;
 /// ConfigMaps that say how Services and pods are connected: kube-proxy's, as kubeadm and ACK name them, and Terway's.
 const CONFIG_MAPS: [&str; 4] = ["kube-proxy", "kube-proxy-worker", "kube-proxy-master", "eni-config"];
 
@@ -74,44 +70,24 @@ pub(super) fn read(
     }
     let mut targets = live::chosen(context, fleet, &[])?;
     targets.retain(|target| target.target != Target::Mesh && of.contains_key(target.target.name()));
-    let progress = context.ui().progress("reading Services, pods and nodes");
-    let answers = context.block_on(async {
-        let answers: Vec<_> = stream::iter(&targets)
-            .map(async |target| {
-                let client = kubeconfig::client(context, &target.kube_context).await?;
-                let services = of.get(target.target.name()).map(Vec::as_slice).unwrap_or_default();
-                Cluster { target, client }.read(services, from).await
-            })
-            .buffered(CLUSTERS_AT_ONCE)
-            .collect()
-            .await;
-        Ok(answers)
+    let answers = several::ask(context, "reading Services, pods and nodes", &targets, async |target, client| {
+        let services = of.get(target.target.name()).map(Vec::as_slice).unwrap_or_default();
+        Cluster { target, client }.read(services, from).await
     })?;
-    drop(progress);
-    let (mut facts, mut gaps, mut errors, mut has_caller) = (Vec::new(), Vec::new(), Vec::new(), false);
-    for answer in answers {
-        match answer {
-            Ok(Some((found, more))) => {
-                has_caller = true;
-                facts.extend(found);
-                gaps.extend(more);
-            }
-            // The client is not of this cluster.
-            Ok(None) => {}
-            Err(error) => errors.push(error),
-        }
+    let (mut facts, mut gaps, mut has_caller) = (Vec::new(), Vec::new(), false);
+    // None: the client is not of this cluster.
+    for (found, more) in answers.found.into_iter().flatten() {
+        has_caller = true;
+        facts.extend(found);
+        gaps.extend(more);
     }
     facts.extend(chosen.iter().filter_map(|chosen| chosen.serverless.as_deref()).map(super::serverless));
-    if let (Some(from), false, true) = (from, has_caller, errors.is_empty()) {
+    if let (Some(from), false, true) = (from, has_caller, answers.errors.is_empty()) {
         let names: Vec<&str> = targets.iter().map(|target| target.target.name()).collect();
         return Err(CommandError::input(format!("there is no {from} in {}", names.join(", ")))
             .hinted("list them with: kubectl --context CONTEXT get pods,nodes --all-namespaces -o wide"));
     }
-    let error = errors.into_iter().reduce(|first, other| {
-        let first = first.because(other.to_string());
-        other.hints.into_iter().fold(first, CommandError::hinted)
-    });
-    Ok((facts, gaps, error))
+    Ok((facts, gaps, several::as_one(answers.errors)))
 }
 
 /// One member cluster.

@@ -113,15 +113,7 @@ fn told(place: &Position) -> String {
 
 /// ` (istio-edge in m1c1, m1c2)`.
 fn through(seen: &Seen) -> String {
-    let doors: Vec<String> = seen
-        .through
-        .iter()
-        .map(|entry| {
-            let addresses =
-                if entry.addresses.is_empty() { String::new() } else { format!(" {}", entry.addresses.join(" ")) };
-            format!("{}:{} in {}{addresses}", entry.service, entry.port, entry.cluster)
-        })
-        .collect();
+    let doors: Vec<String> = seen.through.iter().map(ToString::to_string).collect();
     if doors.is_empty() { String::new() } else { format!(" through {}", printable(&doors.join(", "))) }
 }
 
@@ -133,6 +125,12 @@ fn outcome(text: &mut String, seen: &Seen, styles: &Styles) {
         let name = if rule.name.is_empty() { String::new() } else { format!(" rule {}", printable(&rule.name)) };
         let service = printable(&rule.virtual_service);
         let _ = writeln!(text, "    by VirtualService {service}{name}   {}", told(&rule.position));
+    }
+    for other in &seen.elsewhere {
+        let (warn, through) = (styles.warn, other.through.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let _ = writeln!(text, "  {warn}but{warn:#} {}", printable(&other.effect.told()));
+        details(text, &other.effect);
+        let _ = writeln!(text, "    through {}", printable(&through.join(", ")));
     }
     for other in &seen.alternatives {
         let warn = styles.warn;
@@ -155,6 +153,9 @@ fn details(text: &mut String, effect: &Effect) {
     }
     for to in effect.destinations.iter().filter(|to| !to.pods.is_empty()) {
         line("pods", &format!("{}: {}", to.name(), pods(to)));
+        if !to.locality.is_empty() {
+            line("locality", &format!("{}: {}", to.name(), localities(to)));
+        }
     }
     if let Some(timeout) = &effect.timeout {
         line("timeout", timeout);
@@ -167,6 +168,13 @@ fn details(text: &mut String, effect: &Effect) {
 /// `m1c1 2, m1c2 1`.
 fn pods(to: &To) -> String {
     to.pods.iter().map(|(cluster, count)| format!("{cluster} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `80 % to m1c1, 20 % to m1c2`.
+fn localities(to: &To) -> String {
+    let shares: Vec<String> =
+        to.locality.iter().map(|(cluster, percent)| format!("{percent} % to {cluster}")).collect();
+    shares.join(", ")
 }
 
 /// One test case: a line, and what is wrong with it.

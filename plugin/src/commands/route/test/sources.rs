@@ -4,11 +4,11 @@ use super::TestArgs;
 use crate::commands::diff;
 use crate::context::Context;
 use crate::error::CommandError;
-use asm_io::loose::{self, Folder};
-use asm_shared::fleet::{FleetState, MemoryTree, ONLY_CLUSTER, RouteTestRequest};
+use crate::loose::Given;
+use asm_shared::fleet::{FleetState, MemoryTree, RouteTestRequest};
 use asm_shared::route_test::{self, Case, read_foreign};
 use asm_shared::yaml;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Everything that was read.
@@ -113,27 +113,9 @@ const FLEET: &str =
     "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {name: x}\nspec: {mesh: {}, clusters: []}\n";
 
 fn manifests(args: &TestArgs) -> Result<FleetState, CommandError> {
-    let folder = |path: &PathBuf| Folder { path: path.clone(), cluster: None };
-    let mut folders: Vec<Folder> = args.manifests.iter().map(folder).collect();
-    let mut clusters = Vec::new();
-    for text in &args.cluster {
-        match text.split_once('=') {
-            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-                folders.push(Folder { path: path.into(), cluster: Some(name.to_owned()) });
-            }
-            None if !text.is_empty() => clusters.push(text.as_str()),
-            _ => {
-                return Err(CommandError::usage(format!("--cluster {text}: not NAME or NAME=DIR"))
-                    .hinted("the mesh's manifests are given with --manifests"));
-            }
-        }
-    }
-    if args.cluster.is_empty() {
-        clusters.push(ONLY_CLUSTER);
-    }
-    loose::read(&folders, &clusters).map_err(|error| {
-        CommandError::input(format!("{}: {}", error.path, error.reason)).hinted("--manifests takes folders and files")
-    })
+    let given = Given::read(&args.manifests, &args.cluster)?.in_one_cluster_at_least();
+    given.refuse_fleets("it is asked by: kubectl asm route test")?;
+    given.state()
 }
 
 fn request(url: &str, args: &TestArgs) -> Result<RouteTestRequest, CommandError> {
