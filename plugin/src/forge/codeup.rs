@@ -4,7 +4,7 @@
 
 use super::http::{ApiError, Request, Transport};
 use super::secret::encoded;
-use super::{Edit, Forge, New, Place, PullRequest, State, best, fields, list, text, titled};
+use super::{Edit, Forge, Head, New, Place, PullRequest, State, best, fields, list, text, titled};
 use serde_json::{Value, json};
 
 const PAGE: usize = 100;
@@ -25,17 +25,17 @@ impl Codeup<'_> {
         }
     }
 
-    fn repository(&self) -> String {
-        format!("{}/repositories/{}", self.root(), encoded(&self.place.path))
+    fn repository(&self, path: &str) -> String {
+        format!("{}/repositories/{}", self.root(), encoded(path))
     }
 
     fn requests(&self) -> String {
-        format!("{}/changeRequests", self.repository())
+        format!("{}/changeRequests", self.repository(&self.place.path))
     }
 
     /// Change requests name repositories by number.
-    fn id(&self) -> Result<u64, ApiError> {
-        let answer = self.transport.send(&Request::get(self.repository()))?;
+    fn id(&self, path: &str) -> Result<u64, ApiError> {
+        let answer = self.transport.send(&Request::get(self.repository(path)))?;
         Ok(number(&answer["id"]))
     }
 }
@@ -75,17 +75,20 @@ fn read(answer: &Value) -> PullRequest {
 }
 
 impl Forge for Codeup<'_> {
-    fn find(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError> {
-        let id = self.id()?;
+    fn find(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError> {
+        let id = self.id(&self.place.path)?;
+        let source = head.fork.map_or(Ok(id), |fork| self.id(fork))?;
         let mut best_found = None;
         for page in 1..=PAGES {
             let query = format!("projectIds={id}&orderBy=updated_at&sort=desc&page={page}&perPage={PAGE}");
             let answer = self.transport.send(&Request::get(format!("{}/changeRequests?{query}", self.root())))?;
             let found = list(&answer)?;
             let ours = found.iter().filter(|found| {
-                found["sourceBranch"] == head
+                let is_of = |field: &str, id: u64| found.get(field).is_none_or(|project| number(project) == id);
+                found["sourceBranch"] == head.branch
                     && found["targetBranch"] == base
-                    && found.get("targetProjectId").is_none_or(|target| number(target) == id)
+                    && is_of("sourceProjectId", source)
+                    && is_of("targetProjectId", id)
             });
             best_found = best(ours.map(read).chain(best_found).collect());
             if found.len() < PAGE || best_found.as_ref().is_some_and(|found| found.state == State::Open) {
@@ -99,12 +102,13 @@ impl Forge for Codeup<'_> {
     }
 
     fn create(&self, new: &New<'_>) -> Result<PullRequest, ApiError> {
-        let id = self.id()?;
+        let id = self.id(&self.place.path)?;
+        let source = new.head.fork.map_or(Ok(id), |fork| self.id(fork))?;
         let mut body = json!({
             "title": titled(self.place.kind, new.title, new.draft),
             "description": new.body,
-            "sourceBranch": new.head,
-            "sourceProjectId": id,
+            "sourceBranch": new.head.branch,
+            "sourceProjectId": source,
             "targetBranch": new.base,
             "targetProjectId": id,
         });

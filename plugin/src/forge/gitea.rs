@@ -2,7 +2,7 @@
 
 use super::http::{ApiError, Request, Transport};
 use super::secret::encoded;
-use super::{Edit, Forge, New, Place, PullRequest, best, fields, github_like, list, missing, titled};
+use super::{Edit, Forge, Head, New, Place, PullRequest, best, fields, github_like, list, missing, titled};
 use serde_json::{Value, json};
 
 /// The most that Gitea gives at once by default.
@@ -21,8 +21,9 @@ impl Gitea<'_> {
     }
 
     /// Gitea has no filter for branches; only the open one can be asked for by them.
-    fn open(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError> {
-        let head: Vec<_> = head.split('/').map(encoded).collect();
+    fn open(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError> {
+        let fork = head.fork.map(|fork| format!("{fork}:")).unwrap_or_default();
+        let head: Vec<_> = format!("{fork}{}", head.branch).split('/').map(encoded).collect();
         let path = format!("{}/{}/{}", self.pulls(), encoded(base), head.join("/"));
         match self.transport.send(&Request::get(path)) {
             Ok(answer) if answer["number"].is_u64() => Ok(Some(github_like(&answer, "requested_reviewers"))),
@@ -33,12 +34,13 @@ impl Gitea<'_> {
 }
 
 /// The branch keeps its name in the label when it has been deleted.
-fn is_from(found: &Value, head: &str) -> bool {
-    found["head"]["ref"] == head || found["head"]["label"] == head
+fn is_from(found: &Value, head: Head<'_>, place: &Place) -> bool {
+    let known = &found["head"];
+    (known["ref"] == head.branch || known["label"] == head.branch) && head.is_in(place, &known["repo"]["full_name"])
 }
 
 impl Forge for Gitea<'_> {
-    fn find(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError> {
+    fn find(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError> {
         if let Some(open) = self.open(head, base)? {
             return Ok(Some(open));
         }
@@ -46,7 +48,7 @@ impl Forge for Gitea<'_> {
             let query = format!("state=all&sort=recentupdate&limit={PAGE}&page={page}");
             let answer = self.transport.send(&Request::get(format!("{}?{query}", self.pulls())))?;
             let found = list(&answer)?;
-            let ours = found.iter().filter(|found| is_from(found, head) && found["base"]["ref"] == base);
+            let ours = found.iter().filter(|found| is_from(found, head, self.place) && found["base"]["ref"] == base);
             let ours = best(ours.map(|found| github_like(found, "requested_reviewers")).collect());
             if ours.is_some() || found.is_empty() {
                 return Ok(ours);
@@ -57,7 +59,7 @@ impl Forge for Gitea<'_> {
 
     fn create(&self, new: &New<'_>) -> Result<PullRequest, ApiError> {
         let title = titled(self.place.kind, new.title, new.draft);
-        let body = json!({"title": title, "head": new.head, "base": new.base, "body": new.body});
+        let body = json!({"title": title, "head": new.head.qualified(), "base": new.base, "body": new.body});
         let answer = self.transport.send(&Request::with("POST", self.pulls(), body))?;
         Ok(github_like(&answer, "requested_reviewers"))
     }

@@ -2,7 +2,7 @@
 
 use super::http::{ApiError, Request, Transport};
 use super::secret::encoded;
-use super::{Edit, Forge, New, Place, PullRequest, best, fields, github_like, list, missing, titled};
+use super::{Edit, Forge, Head, New, Place, PullRequest, best, fields, github_like, list, missing, titled};
 use serde_json::json;
 
 pub(super) struct GitHub<'a> {
@@ -17,19 +17,30 @@ impl GitHub<'_> {
 }
 
 impl Forge for GitHub<'_> {
-    fn find(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError> {
-        let owner = self.place.path.split('/').next().unwrap_or_default();
-        let query =
-            format!("head={}&base={}&state=all&per_page=100", encoded(&format!("{owner}:{head}")), encoded(base));
+    fn find(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError> {
+        // The filter wants the owner in any case.
+        let whole = Head { fork: head.fork.or(Some(&self.place.path)), ..head }.qualified();
+        let query = format!("head={}&base={}&state=all&per_page=100", encoded(&whole), encoded(base));
         let answer = self.transport.send(&Request::get(format!("{}?{query}", self.pulls())))?;
         // A server that does not know the filter would give them all.
-        let ours = list(&answer)?.iter().filter(|found| found["head"]["ref"] == head && found["base"]["ref"] == base);
+        let ours = list(&answer)?.iter().filter(|found| {
+            found["head"]["ref"] == head.branch
+                && found["base"]["ref"] == base
+                && head.is_in(self.place, &found["head"]["repo"]["full_name"])
+        });
         Ok(best(ours.map(|found| github_like(found, "requested_reviewers")).collect()))
     }
 
     fn create(&self, new: &New<'_>) -> Result<PullRequest, ApiError> {
         let title = titled(self.place.kind, new.title, new.draft);
-        let body = json!({"title": title, "head": new.head, "base": new.base, "body": new.body, "draft": new.draft});
+        let head = new.head.qualified();
+        let mut body = json!({"title": title, "head": head, "base": new.base, "body": new.body, "draft": new.draft});
+        // Two repositories of one owner: the owner alone does not say which.
+        if let Some((owner, name)) = new.head.fork.and_then(|fork| fork.split_once('/'))
+            && self.place.path.split('/').next() == Some(owner)
+        {
+            body["head_repo"] = name.into();
+        }
         let answer = self.transport.send(&Request::with("POST", self.pulls(), body))?;
         Ok(github_like(&answer, "requested_reviewers"))
     }

@@ -2,7 +2,7 @@
 
 use super::http::{ApiError, Request, Transport};
 use super::secret::encoded;
-use super::{Edit, Forge, New, Place, PullRequest, State, best, fields, list, missing, text, titled};
+use super::{Edit, Forge, Head, New, Place, PullRequest, State, best, fields, list, missing, text, titled};
 use serde_json::{Value, json};
 
 pub(super) struct GitLab<'a> {
@@ -13,6 +13,11 @@ pub(super) struct GitLab<'a> {
 impl GitLab<'_> {
     fn requests(&self) -> String {
         format!("/projects/{}/merge_requests", encoded(&self.place.path))
+    }
+
+    /// The number of a project, by which merge requests name both sides.
+    fn project(&self, path: &str) -> Result<Value, ApiError> {
+        Ok(self.transport.send(&Request::get(format!("/projects/{}", encoded(path))))?["id"].clone())
     }
 
     fn user(&self, name: &str) -> Result<u64, ApiError> {
@@ -40,26 +45,36 @@ fn read(answer: &Value) -> PullRequest {
 }
 
 impl Forge for GitLab<'_> {
-    fn find(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError> {
-        let query = format!("source_branch={}&target_branch={}&state=all&per_page=100", encoded(head), encoded(base));
+    fn find(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError> {
+        let branch = head.branch;
+        let query = format!("source_branch={}&target_branch={}&state=all&per_page=100", encoded(branch), encoded(base));
         let answer = self.transport.send(&Request::get(format!("{}?{query}", self.requests())))?;
-        // A fork may have a branch of the same name.
-        let ours = list(&answer)?.iter().filter(|found| {
-            found["source_project_id"] == found["target_project_id"]
-                && found["source_branch"] == head
+        let found = list(&answer)?;
+        // Without one there is nothing to tell apart.
+        let fork = head.fork.filter(|_| !found.is_empty()).map(|path| self.project(path)).transpose()?;
+        // Another repository may have a branch of the same name.
+        let ours = found.iter().filter(|found| {
+            found["source_project_id"] == *fork.as_ref().unwrap_or(&found["target_project_id"])
+                && found["source_branch"] == branch
                 && found["target_branch"] == base
         });
         Ok(best(ours.map(read).collect()))
     }
 
     fn create(&self, new: &New<'_>) -> Result<PullRequest, ApiError> {
-        let body = json!({
-            "source_branch": new.head,
+        let mut body = json!({
+            "source_branch": new.head.branch,
             "target_branch": new.base,
             "title": titled(self.place.kind, new.title, new.draft),
             "description": new.body,
         });
-        Ok(read(&self.transport.send(&Request::with("POST", self.requests(), body))?))
+        let Some(fork) = new.head.fork else {
+            return Ok(read(&self.transport.send(&Request::with("POST", self.requests(), body))?));
+        };
+        // It is the fork that asks to be merged.
+        body["target_project_id"] = self.project(&self.place.path)?;
+        let path = format!("/projects/{}/merge_requests", encoded(fork));
+        Ok(read(&self.transport.send(&Request::with("POST", path, body))?))
     }
 
     fn edit(&self, number: u64, edit: Edit<'_>) -> Result<(), ApiError> {

@@ -148,10 +148,36 @@ pub(crate) struct PullRequest {
     pub(crate) reviewers: Vec<String>,
 }
 
+/// The branch that holds a change, and the repository that it is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head<'a> {
+    pub(crate) branch: &'a str,
+    /// The path of the fork; `None` for the repository that the change is for.
+    pub(crate) fork: Option<&'a str>,
+}
+
+impl Head<'_> {
+    /// Whose fork it is: everything before the repository's own name.
+    fn owner(&self) -> Option<&str> {
+        Some(self.fork?.rsplit_once('/')?.0)
+    }
+
+    /// `branch`, or `owner:branch` for one in a fork.
+    fn qualified(&self) -> String {
+        self.owner().map_or_else(|| self.branch.to_owned(), |owner| format!("{owner}:{}", self.branch))
+    }
+
+    /// Does a repository that a forge names as the head's hold it? One that is gone, or that the forge does not tell, may.
+    fn is_in(&self, place: &Place, repository: &Value) -> bool {
+        let path = self.fork.unwrap_or(&place.path);
+        repository.as_str().is_none_or(|told| told.eq_ignore_ascii_case(path))
+    }
+}
+
 /// A pull request that is to be opened.
 #[derive(Clone, Debug)]
 pub(crate) struct New<'a> {
-    pub(crate) head: &'a str,
+    pub(crate) head: Head<'a>,
     pub(crate) base: &'a str,
     pub(crate) title: &'a str,
     pub(crate) body: &'a str,
@@ -170,7 +196,7 @@ pub(crate) struct Edit<'a> {
 /// What every forge can do.
 pub(crate) trait Forge {
     /// The pull request from one branch to another: an open one if there is one, else the newest.
-    fn find(&self, head: &str, base: &str) -> Result<Option<PullRequest>, ApiError>;
+    fn find(&self, head: Head<'_>, base: &str) -> Result<Option<PullRequest>, ApiError>;
     fn create(&self, new: &New<'_>) -> Result<PullRequest, ApiError>;
     fn edit(&self, number: u64, edit: Edit<'_>) -> Result<(), ApiError>;
     /// Asks people to review; `already` have been asked.

@@ -1,12 +1,14 @@
 //! Pull requests without a token: what `git push` alone can do on GitLab (push options) and on Gitea (AGit).
 
-use super::{Draft, Kind, New};
+use super::{Draft, Kind, New, Place};
 
 /// A push that also opens or updates a pull request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OptionPush {
     /// The ref that is pushed to.
     pub(crate) target: String,
+    /// Is that a ref of the repository that the change is for, and never of a fork?
+    pub(crate) is_of_base: bool,
     /// `-o`.
     pub(crate) options: Vec<String>,
     /// The refs under which the forge keeps heads of pull requests: `refs/pull/*/head`.
@@ -14,24 +16,33 @@ pub(crate) struct OptionPush {
 }
 
 /// The push, where the forge has one. Options are one line each.
-pub(crate) fn push(kind: Kind, new: &New<'_>) -> Option<OptionPush> {
+pub(crate) fn push(place: &Place, new: &New<'_>) -> Option<OptionPush> {
+    let kind = place.kind;
     let title = super::titled(kind, new.title, new.draft && matches!(kind.about().draft, Draft::Title(_)));
     match kind {
         Kind::GitLab => Some(OptionPush {
-            target: format!("refs/heads/{}", new.head),
-            options: vec![
-                "merge_request.create".to_owned(),
-                format!("merge_request.target={}", new.base),
-                format!("merge_request.title={title}"),
+            target: format!("refs/heads/{}", new.head.branch),
+            is_of_base: false,
+            options: [
+                Some("merge_request.create".to_owned()),
+                // Since 16.6; before, and without it, a fork's merge request is for what it was forked from.
+                new.head.fork.map(|_| format!("merge_request.target_project={}", place.path)),
+                Some(format!("merge_request.target={}", new.base)),
+                Some(format!("merge_request.title={title}")),
                 // GitLab turns \n into line breaks, since 15.0.
-                format!("merge_request.description={}", new.body.replace('\n', "\\n")),
-            ],
+                Some(format!("merge_request.description={}", new.body.replace('\n', "\\n"))),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             heads: "refs/merge-requests/*/head",
         }),
         Kind::Gitea => Some(OptionPush {
+            // No fork is needed: whoever may read the repository may push there.
             target: format!("refs/for/{}", new.base),
+            is_of_base: true,
             // The description is what the commit says below its first line: an option could not hold several lines.
-            options: vec![format!("topic={}", new.head), format!("title={title}")],
+            options: vec![format!("topic={}", new.head.branch), format!("title={title}")],
             heads: "refs/pull/*/head",
         }),
         Kind::GitHub | Kind::Gitee | Kind::Codeup => None,

@@ -78,6 +78,17 @@ impl RemoteUrl {
         Some(Self { scheme: Scheme::Ssh, host, port: None, user, password: None, path: clean_path(path)? })
     }
 
+    /// Is another remote on the same forge? One may be reached over SSH and the other over HTTPS.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        let host = |remote: &Self| match remote.host.as_str() {
+            "ssh.github.com" => "github.com".to_owned(),
+            "altssh.gitlab.com" => "gitlab.com".to_owned(),
+            host => host.to_owned(),
+        };
+        let ports_differ = self.scheme == other.scheme && self.port != other.port;
+        host(self) == host(other) && !ports_differ
+    }
+
     /// Where people see the forge: HTTPS, with the port only if the remote is a web address itself.
     pub(crate) fn web(&self) -> String {
         let host = match self.host.as_str() {

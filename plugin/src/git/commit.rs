@@ -91,9 +91,13 @@ impl Git<'_> {
         Ok(())
     }
 
-    /// Lets `git pull` and `git status` know where the branch was pushed to. Nothing depends on it.
-    pub(crate) fn track(&self, branch: &str, remote: &str) {
-        for (name, value) in [("remote", remote), ("merge", &format!("refs/heads/{branch}"))] {
+    /// Lets `git pull` and `git status` know where the branch was pushed to, and the next run which remote it is for when
+    /// that is another one. Nothing else depends on it.
+    pub(crate) fn track(&self, branch: &str, remote: &str, base: Option<&str>) {
+        let merge = format!("refs/heads/{branch}");
+        let settings =
+            [Some(("remote", remote)), Some(("merge", merge.as_str())), base.map(|base| ("asm-base-remote", base))];
+        for (name, value) in settings.into_iter().flatten() {
             let _ = self.call(["config", &format!("branch.{branch}.{name}"), value]).output();
         }
     }

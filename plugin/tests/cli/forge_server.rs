@@ -16,6 +16,8 @@ pub(crate) struct Flavor {
     pub(crate) word: &'static str,
     /// What stands in `git remote --verbose`.
     pub(crate) remote: &'static str,
+    /// Path of the repository, and of somebody's fork of it.
+    pub(crate) paths: [&'static str; 2],
     /// The variable with the token.
     pub(crate) variable: &'static str,
     /// The header that carries it, with `TOKEN` for the token.
@@ -42,6 +44,7 @@ pub(crate) const FLAVORS: &[Flavor] = &[
         remote: "https://forge.example/shop/fleet.git",
         variable: "GH_TOKEN",
         header: "authorization: Bearer TOKEN",
+        paths: ["shop/fleet", "me/fleet"],
         root: "/api/v3/repos/shop/fleet/pulls",
         names: ["number", "body", "head", "base", "html_url"],
         states: ["open", "closed"],
@@ -55,6 +58,7 @@ pub(crate) const FLAVORS: &[Flavor] = &[
         remote: "https://forge.example/shop/mesh/sub/fleet.git",
         variable: "GITLAB_TOKEN",
         header: "authorization: Bearer TOKEN",
+        paths: ["shop/mesh/sub/fleet", "me/fleet"],
         root: "/api/v4/projects/shop%2Fmesh%2Fsub%2Ffleet/merge_requests",
         names: ["iid", "description", "source_branch", "target_branch", "web_url"],
         states: ["opened", "closed"],
@@ -68,6 +72,7 @@ pub(crate) const FLAVORS: &[Flavor] = &[
         remote: "https://forge.example/shop/fleet.git",
         variable: "GITEA_TOKEN",
         header: "authorization: token TOKEN",
+        paths: ["shop/fleet", "me/fleet"],
         root: "/api/v1/repos/shop/fleet/pulls",
         names: ["number", "body", "head", "base", "html_url"],
         states: ["open", "closed"],
@@ -81,6 +86,7 @@ pub(crate) const FLAVORS: &[Flavor] = &[
         remote: "https://forge.example/shop/fleet.git",
         variable: "GITEE_TOKEN",
         header: "authorization: Bearer TOKEN",
+        paths: ["shop/fleet", "me/fleet"],
         root: "/api/v5/repos/shop/fleet/pulls",
         names: ["number", "body", "head", "base", "html_url"],
         states: ["open", "closed"],
@@ -94,6 +100,7 @@ pub(crate) const FLAVORS: &[Flavor] = &[
         remote: "https://forge.example/60d54f3daccf2bbd6659f3ad/mesh/fleet.git",
         variable: "YUNXIAO_TOKEN",
         header: "x-yunxiao-token: TOKEN",
+        paths: ["60d54f3daccf2bbd6659f3ad/mesh/fleet", "60d54f3daccf2bbd6659f3ad/me/fleet"],
         root: "/oapi/v1/codeup/organizations/60d54f3daccf2bbd6659f3ad/repositories/60d54f3daccf2bbd6659f3ad%2Fmesh%2Ffleet/changeRequests",
         names: ["localId", "description", "sourceBranch", "targetBranch", "detailUrl"],
         states: ["UNDER_REVIEW", "CLOSED"],
@@ -117,10 +124,15 @@ pub(crate) enum Mode {
     Hang,
 }
 
+/// The numbers of both repositories, where a forge calls them by numbers.
+const NUMBERS: [u64; 2] = [2_813_489, 2_813_490];
+
 /// A pull request, under the names that the test uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Request {
     pub(crate) head: String,
+    /// Is that a branch of the fork?
+    pub(crate) is_from_fork: bool,
     pub(crate) base: String,
     pub(crate) title: String,
     pub(crate) body: String,
@@ -279,21 +291,23 @@ fn shown(flavor: &Flavor, number: usize, request: &Request) -> Value {
     let field = if flavor.word == "codeup" { "status" } else { "state" };
     let mut shown =
         json!({id: number, "title": request.title, body: request.body, field: state, url: page(flavor, number)});
+    let from = usize::from(request.is_from_fork);
     let user = |name: &String| json!({"login": name, "username": name, "userId": name});
     let reviewers: Vec<_> = request.reviewers.iter().map(user).collect();
     match flavor.word {
         "gitlab" => {
             (shown[head], shown[base]) = (request.head.clone().into(), request.base.clone().into());
-            (shown["source_project_id"], shown["target_project_id"]) = (7.into(), 7.into());
+            (shown["source_project_id"], shown["target_project_id"]) = (NUMBERS[from].into(), NUMBERS[0].into());
             shown["reviewers"] = reviewers.into();
         }
         "codeup" => {
             (shown[head], shown[base]) = (request.head.clone().into(), request.base.clone().into());
-            shown["targetProjectId"] = 2_813_489.into();
+            (shown["sourceProjectId"], shown["targetProjectId"]) = (NUMBERS[from].into(), NUMBERS[0].into());
             shown["reviewers"] = reviewers.into();
         }
         _ => {
-            (shown[head], shown[base]) = (json!({"ref": request.head}), json!({"ref": request.base}));
+            (shown[head], shown[base]) =
+                (json!({"ref": request.head, "repo": {"full_name": flavor.paths[from]}}), json!({"ref": request.base}));
             shown[if flavor.word == "gitee" { "assignees" } else { "requested_reviewers" }] = reviewers.into();
             shown["merged_at"] = if request.is_merged { "2026-03-01T12:00:00Z".into() } else { Value::Null };
         }
@@ -309,11 +323,13 @@ fn answer(flavor: &Flavor, method: &str, target: &str, body: &Value, requests: &
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let query: BTreeMap<&str, String> =
         query.split('&').filter_map(|pair| pair.split_once('=')).map(|(key, value)| (key, decoded(value))).collect();
-    let repository = flavor.root.trim_end_matches("/changeRequests");
-    if flavor.word == "codeup" && method == "GET" {
-        if path == repository {
-            return (200, json!({"id": 2_813_489, "name": "fleet"}));
+    if method == "GET" && matches!(flavor.word, "codeup" | "gitlab") {
+        let asked = decoded(path.rsplit('/').next().unwrap());
+        if let Some(place) = flavor.paths.iter().position(|path| *path == asked) {
+            return (200, json!({"id": NUMBERS[place], "name": "fleet"}));
         }
+    }
+    if flavor.word == "codeup" && method == "GET" {
         if path == format!("/oapi/v1/codeup/organizations/{ORGANIZATION}/changeRequests") {
             assert_eq!(query["projectIds"], "2813489");
             let page = if query["page"] == "1" { &requests[..] } else { &[] };
@@ -329,14 +345,25 @@ fn answer(flavor: &Flavor, method: &str, target: &str, body: &Value, requests: &
     if flavor.word == "gitlab" && path == "/api/v4/users" {
         return (200, if query["username"] == "nobody" { json!([]) } else { json!([{"id": 5}]) });
     }
+    // It is the fork that asks to be merged.
+    if flavor.word == "gitlab" && method == "POST" && path == "/api/v4/projects/me%2Ffleet/merge_requests" {
+        assert_eq!(body["target_project_id"], NUMBERS[0]);
+        return create(flavor, body, requests);
+    }
     let Some(rest) = path.strip_prefix(flavor.root) else { return refuse(404, "404 Not Found") };
     let rest: Vec<&str> = rest.split('/').skip(1).collect();
     match (method, &rest[..]) {
         ("GET", []) => (200, list(flavor, &query, requests)),
         ("POST", []) => create(flavor, body, requests),
         ("GET", [base, head @ ..]) if flavor.word == "gitea" => {
-            let head = head.join("/");
-            let open = requests.iter().position(|found| found.is_open && found.head == head && found.base == *base);
+            let head = decoded(&head.join("/"));
+            let (is_from_fork, head) = match head.strip_prefix("me/fleet:") {
+                Some(head) => (true, head),
+                None => (false, head.as_str()),
+            };
+            let open = requests.iter().position(|found| {
+                found.is_open && found.head == head && found.is_from_fork == is_from_fork && found.base == *base
+            });
             open.map_or_else(|| refuse(404, "not found"), |place| (200, shown(flavor, place + 1, &requests[place])))
         }
         (method, [number, rest @ ..]) => {
@@ -351,9 +378,15 @@ fn answer(flavor: &Flavor, method: &str, target: &str, body: &Value, requests: &
 
 fn list(flavor: &Flavor, query: &BTreeMap<&str, String>, requests: &[Request]) -> Value {
     let is_asked_for = |request: &Request| match flavor.word {
-        "github" => format!("shop:{}", request.head) == query["head"] && request.base == query["base"],
+        "github" => {
+            let owner = if request.is_from_fork { "me" } else { "shop" };
+            format!("{owner}:{}", request.head) == query["head"] && request.base == query["base"]
+        }
         "gitlab" => request.head == query["source_branch"] && request.base == query["target_branch"],
-        "gitee" => request.head == query["head"] && request.base == query["base"],
+        "gitee" => {
+            let owner = if request.is_from_fork { "me:" } else { "" };
+            format!("{owner}{}", request.head) == query["head"] && request.base == query["base"]
+        }
         // Gitea cannot filter.
         _ => query["page"] == "1",
     };
@@ -382,10 +415,19 @@ fn create(flavor: &Flavor, body: &Value, requests: &mut Vec<Request>) -> (u16, V
     if text("title").is_empty() || head.is_empty() || base.is_empty() {
         return refuse(422, "title, head or base is missing");
     }
-    if flavor.word == "codeup" && (body["sourceProjectId"] != 2_813_489 || body["targetProjectId"] != 2_813_489) {
+    if flavor.word == "codeup" && body["targetProjectId"] != NUMBERS[0] {
         return refuse(400, "unknown project");
     }
-    if requests.iter().any(|known| known.is_open && known.head == head && known.base == base) {
+    let (is_from_fork, head) = match (flavor.word, head.strip_prefix("me:")) {
+        ("gitlab", _) => (body["target_project_id"].is_u64(), head),
+        ("codeup", _) => (body["sourceProjectId"] == NUMBERS[1], head),
+        (_, Some(branch)) => (true, branch.to_owned()),
+        (_, None) => (false, head),
+    };
+    let is_same = |known: &Request| {
+        known.head == head && known.base == base && known.is_from_fork == is_from_fork && known.is_open
+    };
+    if requests.iter().any(is_same) {
         return refuse(flavor.duplicate, "there is one already");
     }
     let reviewers = match (&body["assignees"], &body["reviewerUserIds"]) {
@@ -401,6 +443,7 @@ fn create(flavor: &Flavor, body: &Value, requests: &mut Vec<Request>) -> (u16, V
     };
     requests.push(Request {
         head,
+        is_from_fork,
         base,
         title,
         body: text(description),

@@ -30,7 +30,9 @@ const LINT_SHARE: usize = 4;
 /// GH_TOKEN, GITLAB_TOKEN, GITEA_TOKEN, GITEE_TOKEN or YUNXIAO_TOKEN, or from Git's credential helpers. Without a token,
 /// GitLab (push options) and Gitea (AGit) open pull requests from the push alone.
 ///
-/// Branch and base are in one repository, that of the remote: a pull request from a fork to another repository is not made.
+/// With a fork, the branch is pushed there and proposed to the repository that it was made from: with remotes named origin and
+/// upstream without a word, else with --remote and --base-remote. Both are on one forge.
+///
 /// Codeup can name reviewers only when it opens a change request, and documents updating and reopening for its central
 /// edition only.
 ///
@@ -46,6 +48,9 @@ const LINT_SHARE: usize = 4;
   # a draft against another branch, with somebody to look at it
   kubectl asm pr create --base release --draft --reviewer alice
 
+  # from a fork to where it was made from
+  kubectl asm pr create --remote my-fork --base-remote origin
+
   # a forge whose name does not say what it is
   kubectl asm pr create --forge gitlab --forge-url https://git.example.com")]
 pub struct CreateArgs {
@@ -60,6 +65,11 @@ pub struct CreateArgs {
     /// Remote to push to [default: git config asm.remote, else the branch's, else the only one]
     #[arg(long, value_name = "NAME")]
     pub remote: Option<String>,
+
+    /// Remote of the repository that the change is for, when the one to push to is a fork [default: git config
+    /// asm.base-remote, else what gh or glab were told, else upstream, else --remote]
+    #[arg(long, value_name = "NAME")]
+    pub base_remote: Option<String>,
 
     /// Title [default: what changes]; of a pull request that is there, replaces the title
     #[arg(long, value_name = "TEXT")]
@@ -147,7 +157,7 @@ impl Run<'_> {
 
     fn go(&self) -> Result<Outcome, CommandError> {
         let survey = survey::look(self)?;
-        let kind = survey.place.kind;
+        let kind = survey.remotes.place.kind;
         if self.args.draft && kind.about().draft == Draft::Never {
             return Err(CommandError::usage(format!("{} has no drafts: leave --draft out", kind.about().name)));
         }
@@ -165,18 +175,18 @@ impl Run<'_> {
     fn token(&self, survey: &Survey) -> Option<token::Token> {
         let environment = |name: &str| std::env::var(name).ok();
         let ask = |web: &str| if self.args.is_dry_run() { None } else { self.git.credential(web) };
-        token::find(&survey.place, &survey.address, survey.is_place_given, &environment, &ask)
+        token::find(&survey.remotes.place, &survey.remotes.address, survey.remotes.is_place_given, &environment, &ask)
     }
 
     fn propose(&self, survey: &Survey) -> Result<Outcome, CommandError> {
         let Some(token) = self.token(survey) else { return self.without_token(survey) };
-        let authorization = token.authorization(survey.place.kind, &self.redactor);
-        let api = Api::new(&survey.place.api, Some(authorization), self.timeout, self.redactor.clone());
-        let forge = forge::client(&survey.place, &api);
+        let authorization = token.authorization(survey.remotes.place.kind, &self.redactor);
+        let api = Api::new(&survey.remotes.place.api, Some(authorization), self.timeout, self.redactor.clone());
+        let forge = forge::client(&survey.remotes.place, &api);
         // Asked before anything is pushed: a token that is not good for reading is good for nothing.
         let found = forge
-            .find(&survey.branch, &survey.base)
-            .map_err(|error| forge::explain(&survey.place, "look for the pull request", error))?;
+            .find(survey.head(), &survey.base)
+            .map_err(|error| forge::explain(&survey.remotes.place, "look for the pull request", error))?;
         let found = found.filter(|found| found.state != State::Merged);
         if let Some(closed) = found.as_ref().filter(|found| found.state == State::Closed && !self.args.reopen) {
             return Err(closed_already(survey, closed));
@@ -185,9 +195,9 @@ impl Run<'_> {
     }
 
     fn without_token(&self, survey: &Survey) -> Result<Outcome, CommandError> {
-        let kind = survey.place.kind;
+        let kind = survey.remotes.place.kind;
         if !matches!(kind, Kind::GitLab | Kind::Gitea) {
-            return Err(token::missing(&survey.place, survey.is_place_given)
+            return Err(token::missing(&survey.remotes.place, survey.remotes.is_place_given)
                 .hinted("or only look: kubectl asm pr create --dry-run"));
         }
         let ui = self.context.ui();
@@ -200,8 +210,9 @@ impl Run<'_> {
 
     fn rehearse(&self, survey: &Survey) -> Result<Outcome, CommandError> {
         let rehearsal = Rehearsal::default();
-        let forge = forge::client(&survey.place, &rehearsal);
-        let has_token = self.token(survey).is_some() || !matches!(survey.place.kind, Kind::GitLab | Kind::Gitea);
+        let forge = forge::client(&survey.remotes.place, &rehearsal);
+        let has_token =
+            self.token(survey).is_some() || !matches!(survey.remotes.place.kind, Kind::GitLab | Kind::Gitea);
         publish::rehearse(self, survey, &*forge, &rehearsal, has_token)
     }
 
@@ -234,7 +245,7 @@ impl Run<'_> {
 }
 
 fn closed_already(survey: &Survey, closed: &PullRequest) -> CommandError {
-    let request = survey.place.kind.about().request;
+    let request = survey.remotes.place.kind.about().request;
     let number = closed.number;
     CommandError::input(format!(
         "{request} {number} for {} was closed without being merged: {}",

@@ -2,6 +2,7 @@
 
 pub mod create;
 mod publish;
+mod remotes;
 pub(crate) mod report;
 mod survey;
 

@@ -51,10 +51,10 @@ fn arrive(run: &Run<'_>, survey: &Survey, commit: &str) -> Result<(), CommandErr
             .because(format!(
                 "the commit {} is pushed to {} as {}",
                 run.git.short(commit),
-                survey.remote,
+                survey.remotes.head,
                 survey.branch
             ))
-            .hinted(format!("get it: git fetch {} {}", survey.remote, survey.branch))
+            .hinted(format!("get it: git fetch {} {}", survey.remotes.head, survey.branch))
     })
 }
 
@@ -68,15 +68,16 @@ fn by_api(
 ) -> Result<(), CommandError> {
     if survey.refs.branch(&survey.branch) != Some(commit) {
         let target = format!("refs/heads/{}", survey.branch);
-        let progress = run.context.ui().progress(&format!("pushing to {}", survey.remote));
-        let pushed = run.git.push(&run.network(&survey.remote), commit, &target, &[]);
+        let progress = run.context.ui().progress(&format!("pushing to {}", survey.remotes.head));
+        let pushed = run.git.push(&run.network(&survey.remotes.head), commit, &target, &[]);
         drop(progress);
         pushed?;
         outcome.pushed = true;
     }
     arrive(run, survey, commit)?;
     if !survey.is_elsewhere && outcome.pushed {
-        run.git.track(&survey.branch, &survey.remote);
+        let base = survey.remotes.fork.is_some().then_some(survey.remotes.base.as_str());
+        run.git.track(&survey.branch, &survey.remotes.head, base);
     }
     let request = match found {
         Some(found) => bring_up_to_date(run, survey, commit, forge, found, outcome),
@@ -90,11 +91,11 @@ fn by_api(
 
 /// The branch is there; the next run finds it so.
 fn goes_on(survey: &Survey, error: CommandError) -> CommandError {
-    let request = survey.place.kind.about().request;
+    let request = survey.remotes.place.kind.about().request;
     error
         .because(format!(
             "the commits are pushed to {} as {}; only the {request} is not as it should be",
-            survey.remote, survey.branch
+            survey.remotes.head, survey.branch
         ))
         .hinted("then run the same command again: it goes on from there")
 }
@@ -106,12 +107,12 @@ fn open(
     forge: &dyn Forge,
     outcome: &mut Outcome,
 ) -> Result<PullRequest, CommandError> {
-    let place = &survey.place;
+    let place = &survey.remotes.place;
     let doing = format!("open the {}", place.kind.about().request);
     let title = survey.set.message(title(run)).title;
     let body = run.body(survey, commit, &Page::default(), place.kind.about().body)?.unwrap_or_default();
     let new = New {
-        head: &survey.branch,
+        head: survey.head(),
         base: &survey.base,
         title: &title,
         body: &body,
@@ -126,7 +127,7 @@ fn open(
         Ok(request) => request,
         // Somebody was faster, or an earlier call of ours was heard although it seemed not to be.
         Err(error @ ApiError::Status { code: 409 | 422 | 400, .. }) => {
-            let again = forge.find(&survey.branch, &survey.base).ok().flatten();
+            let again = forge.find(survey.head(), &survey.base).ok().flatten();
             let Some(found) = again.filter(|found| found.state == State::Open) else {
                 return Err(forge::explain(place, &doing, error));
             };
@@ -149,7 +150,7 @@ fn bring_up_to_date(
     found: &PullRequest,
     outcome: &mut Outcome,
 ) -> Result<PullRequest, CommandError> {
-    let about = survey.place.kind.about();
+    let about = survey.remotes.place.kind.about();
     let page = Page::around(&found.body);
     let body = run.body(survey, commit, &page, about.body)?;
     if body.is_none() {
@@ -163,7 +164,7 @@ fn bring_up_to_date(
     if edit.title.is_some() || edit.body.is_some() || edit.reopen {
         let doing = if edit.reopen { "open again the" } else { "update the" };
         forge.edit(found.number, edit).map_err(|error| {
-            forge::explain(&survey.place, &format!("{doing} {} {}", about.request, found.number), error)
+            forge::explain(&survey.remotes.place, &format!("{doing} {} {}", about.request, found.number), error)
         })?;
     }
     outcome.action = if edit.reopen {
@@ -183,15 +184,16 @@ fn ask(run: &Run<'_>, survey: &Survey, forge: &dyn Forge, request: &PullRequest)
         return;
     }
     if let Err(error) = forge.ask(request.number, &run.args.reviewers, &request.reviewers) {
-        let error = forge::explain(&survey.place, &format!("ask {} to review", run.args.reviewers.join(", ")), error);
+        let error =
+            forge::explain(&survey.remotes.place, &format!("ask {} to review", run.args.reviewers.join(", ")), error);
         run.context.ui().warning(&run.redactor.clean(&error.to_string()));
     }
 }
 
 fn by_push(run: &Run<'_>, survey: &Survey, commit: &str, outcome: &mut Outcome) -> Result<(), CommandError> {
-    let place = &survey.place;
+    let place = &survey.remotes.place;
     let Some(push) = option_push(run, survey, commit)? else { return Ok(()) };
-    let is_there = survey.refs.request_of(push.heads, commit);
+    let is_there = survey.base_refs.request_of(push.heads, commit);
     if let Some(number) = is_there {
         arrive(run, survey, commit)?;
         outcome.number = Some(number);
@@ -207,8 +209,9 @@ fn by_push(run: &Run<'_>, survey: &Survey, commit: &str, outcome: &mut Outcome) 
         .hinted(format!("export {}=… and run this again", about.tokens[0]))
         .hinted(format!("or open it at {}/{}/-/merge_requests/new", place.web, place.path)));
     }
-    let progress = run.context.ui().progress(&format!("pushing to {}", survey.remote));
-    let pushed = run.git.push(&run.network(&survey.remote), commit, &push.target, &push.options);
+    let remote = if push.is_of_base { &survey.remotes.base } else { &survey.remotes.head };
+    let progress = run.context.ui().progress(&format!("pushing to {remote}"));
+    let pushed = run.git.push(&run.network(remote), commit, &push.target, &push.options);
     drop(progress);
     let pushed = pushed.map_err(|error| {
         error.hinted(format!("with a token it goes another way: export {}=…", place.kind.about().tokens[0]))
@@ -218,7 +221,7 @@ fn by_push(run: &Run<'_>, survey: &Survey, commit: &str, outcome: &mut Outcome) 
     outcome.url = options::url(&pushed.told);
     outcome.number = outcome.url.as_ref().and_then(|url| url.rsplit('/').next()?.parse().ok());
     // A number that was there before this push: the pull request has only got another commit.
-    let known = |number: &u64| survey.refs.refs.contains_key(&push.heads.replace('*', &number.to_string()));
+    let known = |number: &u64| survey.base_refs.refs.contains_key(&push.heads.replace('*', &number.to_string()));
     if outcome.number.as_ref().is_some_and(known) {
         outcome.action = Action::Updated;
     }
@@ -227,14 +230,14 @@ fn by_push(run: &Run<'_>, survey: &Survey, commit: &str, outcome: &mut Outcome) 
 
 /// Without a token a public repository still answers whether the pull request was closed.
 fn still_open(run: &Run<'_>, survey: &Survey, number: u64) -> Result<(), CommandError> {
-    if survey.place.kind != Kind::Gitea {
+    if survey.remotes.place.kind != Kind::Gitea {
         return Ok(());
     }
-    let api = Api::new(&survey.place.api, None, run.timeout, run.redactor.clone());
-    let path = format!("/repos/{}/pulls/{number}", survey.place.encoded_path());
+    let api = Api::new(&survey.remotes.place.api, None, run.timeout, run.redactor.clone());
+    let path = format!("/repos/{}/pulls/{number}", survey.remotes.place.encoded_path());
     match api.send(&Request::get(path)) {
         Ok(answer) if answer["state"] == "closed" && answer["merged"] != true => {
-            let url = survey.place.page(number);
+            let url = survey.remotes.place.page(number);
             Err(CommandError::input(format!(
                 "pull request {number} with this very commit was closed without being merged: {url}"
             ))
@@ -245,19 +248,19 @@ fn still_open(run: &Run<'_>, survey: &Survey, number: u64) -> Result<(), Command
 }
 
 fn option_push(run: &Run<'_>, survey: &Survey, commit: &str) -> Result<Option<OptionPush>, CommandError> {
-    let kind = survey.place.kind;
+    let kind = survey.remotes.place.kind;
     let title = survey.set.message(title(run)).title;
     let limit = kind.about().body.min(OPTION);
     let body = run.body(survey, commit, &Page::default(), limit)?.unwrap_or_default();
     let new = New {
-        head: &survey.branch,
+        head: survey.head(),
         base: &survey.base,
         title: &title,
         body: &body,
         draft: run.args.draft,
         reviewers: &[],
     };
-    Ok(options::push(kind, &new))
+    Ok(options::push(&survey.remotes.place, &new))
 }
 
 /// Everything that would be done, and nothing of it.
@@ -271,16 +274,17 @@ pub(super) fn rehearse(
     let mut outcome = Outcome::of(survey, Action::Opened);
     outcome.dry_run = true;
     let title = survey.set.message(title(run)).title;
-    let body = run.body(survey, &survey.commit, &Page::default(), survey.place.kind.about().body)?.unwrap_or_default();
+    let body =
+        run.body(survey, &survey.commit, &Page::default(), survey.remotes.place.kind.about().body)?.unwrap_or_default();
     if !survey.paths.is_empty() {
         let set = change_set(run, &survey.stand.head, &survey.commit)?;
         outcome.message = Some(set.message(run.args.title.as_deref()).commit);
     }
     let target = format!("refs/heads/{}", survey.branch);
     if has_token {
-        outcome.calls.push(format!("git push {} COMMIT:{target}", survey.remote));
+        outcome.calls.push(format!("git push {} COMMIT:{target}", survey.remotes.head));
         let new = New {
-            head: &survey.branch,
+            head: survey.head(),
             base: &survey.base,
             title: &title,
             body: &body,
@@ -288,17 +292,18 @@ pub(super) fn rehearse(
             reviewers: &run.args.reviewers,
         };
         let doing = "rehearse";
-        let explained = |error| forge::explain(&survey.place, doing, error);
-        forge.find(&survey.branch, &survey.base).map_err(explained)?;
+        let explained = |error| forge::explain(&survey.remotes.place, doing, error);
+        forge.find(survey.head(), &survey.base).map_err(explained)?;
         let request = forge.create(&new).map_err(explained)?;
         if !forge.asks_when_created() && !run.args.reviewers.is_empty() {
             forge.ask(request.number, &run.args.reviewers, &[]).map_err(explained)?;
         }
         let calls = rehearsal.calls.lock().map(|calls| calls.clone()).unwrap_or_default();
-        outcome.calls.extend(calls.iter().map(|call| told(&survey.place.api, call, &body)));
+        outcome.calls.extend(calls.iter().map(|call| told(&survey.remotes.place.api, call, &body)));
     } else if let Some(push) = option_push(run, survey, &survey.commit)? {
         let options: Vec<_> = push.options.iter().map(|option| format!(" -o {}", quoted(option))).collect();
-        outcome.calls.push(format!("git push{} {} COMMIT:{}", options.concat(), survey.remote, push.target));
+        let remote = if push.is_of_base { &survey.remotes.base } else { &survey.remotes.head };
+        outcome.calls.push(format!("git push{} {remote} COMMIT:{}", options.concat(), push.target));
     }
     outcome.title = Some(title);
     outcome.body = Some(body);

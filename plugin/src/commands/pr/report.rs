@@ -36,8 +36,11 @@ pub(crate) struct Outcome {
     pub(super) dry_run: bool,
     /// The kind of forge.
     pub(super) forge: Kind,
-    /// The repository there.
+    /// The repository there that the change is for.
     pub(super) repository: String,
+    /// The repository that holds the branch, when it is a fork.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) fork: Option<String>,
     /// Address of the pull request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<String>,
@@ -46,6 +49,8 @@ pub(crate) struct Outcome {
     pub(super) number: Option<u64>,
     /// The remote that was pushed to.
     pub(super) remote: String,
+    /// The remote that the change is for.
+    pub(super) base_remote: String,
     /// The branch that the change is for.
     pub(super) base: String,
     /// The branch that holds the change.
@@ -85,11 +90,13 @@ impl Outcome {
         Self {
             action,
             dry_run: false,
-            forge: survey.place.kind,
-            repository: survey.place.path.clone(),
+            forge: survey.remotes.place.kind,
+            repository: survey.remotes.place.path.clone(),
+            fork: survey.remotes.fork.clone(),
             url: None,
             number: None,
-            remote: survey.remote.clone(),
+            remote: survey.remotes.head.clone(),
+            base_remote: survey.remotes.base.clone(),
             base: survey.base.clone(),
             branch: survey.branch.clone(),
             commit: None,
@@ -112,7 +119,7 @@ impl Outcome {
             return output::print(ui, format, &output::of(self)?);
         }
         if self.action == Action::Nothing {
-            ui.status(&format!("nothing to propose: the fleet is as {} of {} has it", self.base, self.remote));
+            ui.status(&format!("nothing to propose: the fleet is as {} of {} has it", self.base, self.base_remote));
             return Ok(());
         }
         if self.dry_run {
@@ -128,13 +135,13 @@ impl Outcome {
             Action::Reopened => format!("opened {request}{number} again"),
             Action::Unchanged | Action::Nothing => format!("unchanged: {request}{number} says so already"),
         };
-        ui.status(&format!("{what}: {} → {} on {}", self.branch, self.base, self.remote));
+        ui.status(&format!("{what}: {} → {} on {}", self.branch, self.base, self.base_remote));
         match &self.url {
             Some(url) => ui.line(&printable(url)),
             None => ui.warning(&format!("the forge did not tell the address of the {request}")),
         }
         if self.base_is_ahead {
-            let (base, remote) = (&self.base, &self.remote);
+            let (base, remote) = (&self.base, &self.base_remote);
             ui.hint(&format!(
                 "{base} has the same commits here; put it back with: git branch --force {base} {remote}/{base}"
             ));
@@ -150,7 +157,7 @@ impl Outcome {
             "Branch: {} → {} of {} ({} {})\n",
             self.branch,
             self.base,
-            self.remote,
+            self.base_remote,
             self.forge.about().name,
             self.repository
         );

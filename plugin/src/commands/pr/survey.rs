@@ -1,16 +1,15 @@
 //! What a pull request would be made of: looked at, and nothing changed.
 
 use super::create::Run;
+use super::remotes::{self, Remotes};
 use crate::error::CommandError;
-use crate::forge::remote::RemoteUrl;
-use crate::forge::{Kind, Place};
+use crate::forge::{Head, Kind};
 use crate::git::{Dirty, RemoteRefs, Stand};
 use asm_io::revisions::WorkingCopy;
 use asm_io::tree::{CommitTree, resolve};
 use asm_shared::diff::diff;
 use asm_shared::fleet::{FleetState, Tree as _, TreeError};
 use asm_shared::pull_request::{ChangeSet, plain};
-use clap::ValueEnum as _;
 use std::collections::BTreeSet;
 
 /// Names that are listed.
@@ -20,13 +19,11 @@ const NAMES: usize = 5;
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) stand: Stand,
-    pub(super) remote: String,
-    pub(super) address: RemoteUrl,
-    pub(super) place: Place,
-    /// Did the user say where the forge is?
-    pub(super) is_place_given: bool,
-    /// What the remote has; nothing in a dry run.
+    pub(super) remotes: Remotes,
+    /// What the remote that is pushed to has; nothing in a dry run.
     pub(super) refs: RemoteRefs,
+    /// What the remote that the change is for has; the same unless the other is a fork.
+    pub(super) base_refs: RemoteRefs,
     pub(super) base: String,
     pub(super) base_commit: String,
     pub(super) merge_base: String,
@@ -44,6 +41,13 @@ pub(super) struct Survey {
     pub(super) notes: Vec<String>,
 }
 
+impl Survey {
+    /// The branch, and the fork that it is in.
+    pub(super) fn head(&self) -> Head<'_> {
+        Head { branch: &self.branch, fork: self.remotes.fork.as_deref() }
+    }
+}
+
 /// Looks at everything.
 pub(super) fn look(run: &Run<'_>) -> Result<Survey, CommandError> {
     let (git, args) = (&run.git, run.args);
@@ -53,29 +57,28 @@ pub(super) fn look(run: &Run<'_>) -> Result<Survey, CommandError> {
             .hinted("name a branch for it: kubectl asm pr create --branch NAME")
             .hinted("or go to one first: git switch BRANCH"));
     }
-    let remote = choose_remote(run, &stand)?;
-    let (address, place, is_place_given) = choose_place(run, &remote)?;
-    if let Some(password) = &address.password {
-        run.redactor.add(address.user.as_deref(), password);
-    }
+    let remotes = remotes::choose(git, args, &stand, &run.redactor)?;
     let dirty = git.dirty(&stand)?;
-    let refs = match args.is_dry_run() {
-        true => RemoteRefs::default(),
+    let read = |remote: &str| match args.is_dry_run() {
+        true => Ok(RemoteRefs::default()),
         false => {
             let progress = run.context.ui().progress(&format!("reading {remote}"));
-            let refs = git.remote_refs(&run.network(&remote), request_heads(place.kind));
+            let refs = git.remote_refs(&run.network(remote), request_heads(remotes.place.kind));
             drop(progress);
-            refs?
+            refs
         }
     };
-    let (base, base_commit) = choose_base(run, &remote, &refs)?;
+    let base_refs = read(&remotes.base)?;
+    let refs = if remotes.head == remotes.base { base_refs.clone() } else { read(&remotes.head)? };
+    let (base, base_commit) = choose_base(run, &remotes.base, &base_refs)?;
     if args.branch.as_deref() == Some(&base) {
         return Err(CommandError::usage(format!("{base} is the base: a change cannot be proposed to itself"))
             .hinted("give --branch another name, or leave it out"));
     }
     let paths = if args.no_commit { Vec::new() } else { dirty.fleet.clone() };
     let commit = if paths.is_empty() { stand.head.clone() } else { git.provisional(&stand, &paths)? };
-    let merge_base = git.merge_base(&base_commit, &commit).ok_or_else(|| no_merge_base(&stand, &remote, &base))?;
+    let merge_base =
+        git.merge_base(&base_commit, &commit).ok_or_else(|| no_merge_base(&stand, &remotes.base, &base))?;
     let mut set = change_set(run, &merge_base, &commit)?;
     // What the base has meanwhile got in another way, for example squashed, is nothing to propose.
     let still: BTreeSet<_> = git.changed_files(&base_commit, &commit)?.into_iter().map(|file| file.path).collect();
@@ -85,14 +88,21 @@ pub(super) fn look(run: &Run<'_>) -> Result<Survey, CommandError> {
     let own =
         if merge_base == stand.head || paths.is_empty() { set.clone() } else { change_set(run, &stand.head, &commit)? };
     let branch = choose_branch(run, &stand, &base, &set)?;
-    let notes = notes(&dirty, args.no_commit);
+    let mut notes = notes(&dirty, args.no_commit);
+    if let Some(fork) = &remotes.fork {
+        let (place, head) = (&remotes.place, plain(&remotes.head));
+        notes.push(format!(
+            "from the fork {} ({head}) to {} ({})",
+            plain(fork),
+            plain(&place.path),
+            plain(&remotes.base)
+        ));
+    }
     let mut survey = Survey {
         stand,
-        remote,
-        address,
-        place,
-        is_place_given,
+        remotes,
         refs,
+        base_refs,
         base,
         base_commit,
         merge_base,
@@ -117,58 +127,6 @@ fn request_heads(kind: Kind) -> Option<&'static str> {
         Kind::GitLab => Some("refs/merge-requests/*/head"),
         Kind::GitHub | Kind::Gitee | Kind::Codeup => None,
     }
-}
-
-/// The remote that was named, set, followed, or is the only one.
-fn choose_remote(run: &Run<'_>, stand: &Stand) -> Result<String, CommandError> {
-    let git = &run.git;
-    let remotes = git.remotes();
-    let listed = || remotes.iter().map(|name| plain(name)).collect::<Vec<_>>().join(", ");
-    if remotes.is_empty() {
-        return Err(CommandError::input("this repository has no remote to push to")
-            .hinted("add the forge's: git remote add origin URL"));
-    }
-    let set = || git.config("asm.remote");
-    let followed = || {
-        let branch = stand.branch.as_ref();
-        let of = |what: &str| branch.and_then(|branch| git.config(&format!("branch.{branch}.{what}")));
-        of("pushRemote")
-            .or_else(|| git.config("remote.pushDefault"))
-            .or_else(|| of("remote"))
-            .filter(|name| name != ".")
-    };
-    match run.args.remote.clone().or_else(set).or_else(followed) {
-        Some(name) if remotes.contains(&name) => Ok(name),
-        Some(name) => Err(CommandError::input(format!("there is no remote {}", plain(&name)))
-            .hinted(format!("choose one of {} with --remote NAME", listed()))),
-        None if remotes.len() == 1 => Ok(remotes[0].clone()),
-        None => Err(CommandError::input(format!("there are {} remotes: {}", remotes.len(), listed()))
-            .hinted("choose one with --remote NAME, or for good: git config asm.remote NAME")),
-    }
-}
-
-/// The forge behind a remote.
-fn choose_place(run: &Run<'_>, remote: &str) -> Result<(RemoteUrl, Place, bool), CommandError> {
-    let (git, args) = (&run.git, run.args);
-    let kind = match (args.forge, git.config("asm.forge")) {
-        (Some(kind), _) => Some(kind),
-        (None, Some(word)) => Some(Kind::from_str(&word, true).map_err(|_| {
-            CommandError::input(format!("git config asm.forge is {}, which is no kind of forge", plain(&word)))
-                .hinted("set it to github, gitlab, gitea, gitee or codeup")
-        })?),
-        (None, None) => None,
-    };
-    let url = args.forge_url.clone().or_else(|| git.config("asm.forge-url"));
-    let addresses = git.addresses(remote);
-    let address = addresses.iter().find_map(|address| RemoteUrl::parse(address)).ok_or_else(|| {
-        CommandError::input(format!("the remote {remote} is no address of a forge"))
-            .because(
-                addresses.first().map_or_else(|| "it has no address".to_owned(), |address| run.redactor.clean(address)),
-            )
-            .hinted("choose another remote with --remote NAME, or set its address: git remote set-url NAME URL")
-    })?;
-    let place = Place::of(&address, kind, url.as_deref())?;
-    Ok((address, place, url.is_some()))
 }
 
 /// The branch that the change is for, and its commit. A dry run knows what the clone knows.
@@ -274,7 +232,7 @@ fn find_branch(run: &Run<'_>, survey: &mut Survey) -> Result<(), CommandError> {
         return Ok(());
     }
     if !run.args.is_dry_run() {
-        git.get(&run.network(&survey.remote), &survey.branch, &commit)?;
+        git.get(&run.network(&survey.remotes.head), &survey.branch, &commit)?;
     }
     let merge_base = git.merge_base(&survey.base_commit, &commit);
     let same = merge_base.as_ref().map(|base| change_set(run, base, &commit)).transpose()?;
@@ -291,7 +249,7 @@ fn find_branch(run: &Run<'_>, survey: &mut Survey) -> Result<(), CommandError> {
             Err(CommandError::input(format!("there is a branch {} already, with something else on it", survey.branch))
                 .hinted(format!(
                     "go on there: git fetch {} {branch} && git switch {branch}",
-                    survey.remote,
+                    survey.remotes.head,
                     branch = survey.branch
                 ))
                 .hinted("or propose this beside it with --branch NAME"))
@@ -342,7 +300,7 @@ pub(super) fn check(run: &Run<'_>, survey: &Survey) -> Result<(), CommandError> 
     if conflicts.is_empty() {
         return Ok(());
     }
-    let (remote, base) = (&survey.remote, &survey.base);
+    let (remote, base) = (&survey.remotes.base, &survey.base);
     let files: Vec<_> = conflicts.iter().take(NAMES).map(|path| plain(path)).collect();
     Err(CommandError::input(format!(
         "the change contradicts what {base} of {remote} has meanwhile: nothing was pushed"
