@@ -9,7 +9,6 @@ use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, DestinationRefs, Hold, Prune, Reason, Stage, TargetPlan, stage_of};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -264,7 +263,7 @@ impl Worker {
                 continue;
             }
             let resources = self.resources.clone();
-            let outcome = remove(&resources, desired, prune, Timestamp::now()).await;
+            let outcome = remove(&resources, desired, prune).await;
             self.removed(&prune.id, outcome, end);
         }
     }
@@ -273,7 +272,7 @@ impl Worker {
     async fn dangers(&mut self, desired: &Arc<Desired>, plan: &TargetPlan) {
         for prune in &plan.prune {
             let resources = self.resources.clone();
-            match look(&resources, desired, prune, Timestamp::now()).await {
+            match look(&resources, desired, prune, false).await {
                 Ok(Some(Removal::Held(change))) => self.state.held.push(change),
                 Ok(_) => {}
                 Err(error) => self.count_error(&error),
