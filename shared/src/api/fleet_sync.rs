@@ -404,7 +404,7 @@ pub struct TargetStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldChange {
-    /// `Delete` or `Release`.
+    /// `Delete`, `Release` or `TakeOver`, as in an Approval; `Replace` when no approval helps.
     pub action: String,
     /// `Kind.group`.
     pub kind: String,

@@ -44,6 +44,9 @@ pub struct ApprovalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub expires: Option<Timestamp>,
+    /// What becomes of the load balancer of a Service. Default: `Delete`.
+    #[serde(default, skip_serializing_if = "LoadBalancerFate::is_delete")]
+    pub load_balancer: LoadBalancerFate,
     /// Why, for the reviewer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -56,4 +59,34 @@ pub enum ApprovalAction {
     Delete,
     /// Change the object so that it loses its load balancer (Service type, cluster list, serverless switch).
     Release,
+    /// Take over the listeners of a reused load balancer (`loadbalancer-force-override-listeners`). `addresses` names its ID.
+    TakeOver,
+}
+
+impl ApprovalAction {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delete => "Delete",
+            Self::Release => "Release",
+            Self::TakeOver => "TakeOver",
+        }
+    }
+}
+
+/// What becomes of the load balancer of a Service that is deleted or gives it up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LoadBalancerFate {
+    /// The cloud controller deletes it; its address is lost for good.
+    #[default]
+    Delete,
+    /// It stays, with its address, and costs on: the agent sets `loadbalancer-preserve-lb-on-delete` before. Needs cloud
+    /// controller 2.10.0 or later, and `cloudControllerVersion` in `fleet.yaml`.
+    Keep,
+}
+
+impl LoadBalancerFate {
+    fn is_delete(&self) -> bool {
+        *self == Self::Delete
+    }
 }

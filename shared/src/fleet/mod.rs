@@ -22,7 +22,7 @@ mod suggest;
 mod tree;
 mod typed;
 
-pub use approval::{Approval, ApprovalAction, ApprovalSpec};
+pub use approval::{Approval, ApprovalAction, ApprovalSpec, LoadBalancerFate};
 pub use file::{
     API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, LintConfig, LintIgnore, Mesh, Metadata,
 };

@@ -4,6 +4,8 @@
 
 mod approval;
 mod danger;
+mod depends;
+mod keep;
 mod order;
 mod prepare;
 mod reference;
@@ -11,7 +13,9 @@ mod target;
 mod union;
 
 pub use approval::consent;
-pub use danger::{Danger, of_change, of_delete, wants_look};
+pub use danger::{CLASSES, Danger, DangerClass, Needs, of_change, of_delete, wants_look};
+pub use depends::needs;
+pub use keep::{Keep, keep};
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};
 pub use target::{

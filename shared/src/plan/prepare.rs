@@ -1,7 +1,8 @@
 //! What is really sent: Git's object with the set's label, and a Secret's `stringData` turned into `data`.
 
 use crate::api::labels;
-use crate::object::{GroupKind, fold_in_place};
+use crate::object::server_owned::is_filled_in;
+use crate::object::{FieldPath, GroupKind, Segment, fold_in_place};
 use serde_json::{Map, Value};
 
 /// Makes the object that is applied for a manifest.
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 /// foreign change would not be seen, and a dropped key would stay for ever (managed-fields reference, "Holes").
 pub(super) fn prepare(group_kind: &GroupKind, object: &Value, set: &str) -> Value {
     let mut object = object.clone();
+    leave_to_controllers(group_kind, &mut object);
     if let Some(labels) = labels_of(&mut object) {
         labels.insert(labels::PART_OF.to_owned(), Value::from(set));
     }
@@ -17,6 +19,26 @@ pub(super) fn prepare(group_kind: &GroupKind, object: &Value, set: &str) -> Valu
         fold_in_place(&mut object);
     }
     object
+}
+
+/// Takes out what belongs to the API server and to the controllers, should a file hold it (an export, say): status, the labels
+/// of the cloud controller (another hash makes it synchronise the load balancer anew, and fight), its finalizers (a Service
+/// without them leaks its load balancer; one that owns them cannot go), ASM's finalizers.
+fn leave_to_controllers(group_kind: &GroupKind, object: &mut Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.remove("status");
+    }
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    let is_theirs = |path: &[&str]| {
+        let path = FieldPath(path.iter().map(|field| Segment::Field((*field).into())).collect());
+        is_filled_in(group_kind, &path, &Value::Null)
+    };
+    if is_theirs(&["metadata", "finalizers"]) {
+        metadata.remove("finalizers");
+    }
+    if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+        labels.retain(|label, _| !is_theirs(&["metadata", "labels", label]));
+    }
 }
 
 /// `metadata.labels`, made when it is not there.
@@ -48,6 +70,23 @@ mod tests {
             prepare(&kind, &json!({"metadata": {"name": "x", "labels": "no"}}), "set")["metadata"]["labels"],
             "no"
         );
+    }
+
+    #[test]
+    fn what_belongs_to_controllers_is_never_sent() {
+        let labels = json!({"service.beta.kubernetes.io/hash": "x", "service.k8s.alibaba/loadbalancer-id": "lb-1",
+            "service.k8s.alibaba/security-group-id": "sg-1", "app": "door"});
+        let exported = json!({"metadata": {"name": "door", "labels": labels, "finalizers": ["service.k8s.alibaba/resources"]},
+            "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}});
+        let sent = prepare(&GroupKind::new("", "Service"), &exported, "set");
+        assert_eq!(
+            sent,
+            json!({"metadata": {"name": "door", "labels": {"app": "door", "applyset.kubernetes.io/part-of": "set"}},
+                "spec": {"type": "LoadBalancer"}})
+        );
+        let claim = json!({"metadata": {"name": "x", "finalizers": ["example.com/keep"]}});
+        let sent = prepare(&GroupKind::new("", "PersistentVolumeClaim"), &claim, "set");
+        assert_eq!(sent["metadata"]["finalizers"], json!(["example.com/keep"]), "finalizers of others are Git's");
     }
 
     #[test]

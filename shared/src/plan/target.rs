@@ -28,6 +28,8 @@ pub struct Desired {
     pub leaning: BTreeMap<ObjectId, Vec<HeldManifest>>,
     /// Consents of this commit.
     pub approvals: Arc<[Approval]>,
+    /// Version of the cluster's cloud controller, as far as the fleet file says.
+    pub cloud_controller: Option<Arc<str>>,
 }
 
 /// One object as Git wants it.
@@ -95,8 +97,15 @@ impl Desired {
             held: by_object(state.held_of(target).filter(|held| !held.leans)),
             leaning: by_object(state.held_of(target).filter(|held| held.leans)),
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
+            cloud_controller: cloud_controller(state, target),
         }
     }
+}
+
+fn cloud_controller(state: &FleetState, target: &Target) -> Option<Arc<str>> {
+    let mut clusters = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+    let cluster = clusters.find(|cluster| *target != Target::Mesh && cluster.name == target.name())?;
+    cluster.cloud_controller_version.as_deref().map(Into::into)
 }
 
 fn by_object<'a>(held: impl Iterator<Item = &'a HeldManifest>) -> BTreeMap<ObjectId, Vec<HeldManifest>> {

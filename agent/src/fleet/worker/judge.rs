@@ -210,6 +210,7 @@ impl Worker {
             if let Some(applied) = self.state.inventory.get_mut(id) {
                 applied.hash = 0;
             }
+            self.state.healing.insert(id.clone());
             return true;
         }
         self.take_back(desired, id, wanted).await

@@ -2,6 +2,7 @@
 //! reaches another target.
 
 mod apply;
+mod guard;
 mod judge;
 mod lint;
 mod pass;

@@ -8,8 +8,7 @@ use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Desired, DestinationRefs, Hold, Prune, Reason, Stage, TargetPlan, stage_of};
-use jiff::Timestamp;
+use asm_shared::plan::{Desired, Hold, Prune, Reason, Stage, TargetPlan, needs, stage_of};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +62,8 @@ impl Worker {
         let drifted: Vec<ObjectId> = drifted.cloned().collect();
         self.state.suspects.extend(drifted);
 
-        let wrote_routes = self.stages(&desired, &plan, &mut end).await;
+        let broken = self.not_looked_at(&desired, &unlisted);
+        let wrote_routes = self.stages(&desired, &plan, broken, &mut end).await;
         let whole = desired.complete && self.state.withheld.is_empty() && self.state.waiting.is_empty();
         // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
         let applied = end.is_clean() && self.state.held.is_empty() && whole && desired.held.is_empty();
@@ -102,26 +102,39 @@ impl Worker {
         broken.into_iter().map(|(kind, _)| kind).collect()
     }
 
+    /// Objects that are not applied because their kind could not be listed, though Git wants something else of them than was
+    /// applied last.
+    fn not_looked_at(&self, desired: &Desired, unlisted: &BTreeSet<GroupKind>) -> BTreeSet<ObjectId> {
+        let waits = |id: &ObjectId, hash| self.state.inventory.get(id).is_none_or(|applied| applied.hash != hash);
+        let of_them = desired.objects.iter().filter(|(id, _)| unlisted.contains(&id.group_kind));
+        of_them.filter(|(id, wanted)| waits(id, wanted.hash)).map(|(id, _)| id.clone()).collect()
+    }
+
     /// Applies stage by stage. Gives back whether a route was written.
-    async fn stages(&mut self, desired: &Arc<Desired>, plan: &TargetPlan, end: &mut PassEnd) -> bool {
+    async fn stages(
+        &mut self,
+        desired: &Arc<Desired>,
+        plan: &TargetPlan,
+        mut broken: BTreeSet<ObjectId>,
+        end: &mut PassEnd,
+    ) -> bool {
         self.starting.clear();
         // What routes may lead to: rules, ServiceEntries, Services and workloads.
         let (mut wrote_ends, mut wrote_routes) = (false, false);
-        let (mut broken_rules, mut unions) = (Vec::new(), Vec::new());
+        let mut unions = Vec::new();
         for stage in Stage::ALL {
             self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
             let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 wrote_ends |= self.progress.workloads(&self.order.members, &desired.revision).await;
             }
-            let mut items = self.without_leaning(desired, items, end).await;
-            if stage == Stage::VirtualService {
-                items = self.without_broken_rules(desired, items, &broken_rules);
-                if wrote_ends && !items.is_empty() {
-                    tokio::time::sleep(PROPAGATION).await;
-                }
+            let items = self.without_leaning(desired, items, end).await;
+            let items = self.without_dependents(desired, items, &mut broken);
+            if stage == Stage::VirtualService && wrote_ends && !items.is_empty() {
+                tokio::time::sleep(PROPAGATION).await;
             }
             let result = self.apply_stage(desired, stage, &items, Round::First, end).await;
+            broken.extend(result.failed);
             match stage {
                 Stage::Service | Stage::Workload => {
                     if result.wrote {
@@ -133,7 +146,7 @@ impl Worker {
                 Stage::Gateway => wrote_ends |= result.wrote,
                 Stage::DestinationRule => {
                     wrote_ends |= result.wrote;
-                    (broken_rules, unions) = (result.failed, result.unions);
+                    unions = result.unions;
                 }
                 Stage::VirtualService => wrote_routes = result.wrote,
                 _ => {}
@@ -158,23 +171,31 @@ impl Worker {
         self.progress.starting(&self.order.desired.target, &self.order.desired.revision, !self.starting.is_empty());
     }
 
-    /// Routes to a subset whose DestinationRule could not be applied would answer 503: they wait.
-    fn without_broken_rules(
+    /// Takes out of a stage what needs something that could not be applied: it would break, or answer 503. What is taken out
+    /// is broken itself for what needs it in turn.
+    fn without_dependents(
         &mut self,
         desired: &Desired,
         items: Vec<(ObjectId, Reason)>,
-        broken: &[ObjectId],
+        broken: &mut BTreeSet<ObjectId>,
     ) -> Vec<(ObjectId, Reason)> {
-        let rules: Vec<_> = broken.iter().filter_map(|id| Some((id, desired.objects.get(id)?))).collect();
+        if broken.is_empty() {
+            return items;
+        }
         let mut kept = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let Some(route) = desired.objects.get(&id) else { continue };
-            let refs = DestinationRefs::of(&route.object);
-            match rules.iter().find(|(_, rule)| refs.needs(&rule.object)) {
+            let Some(object) = desired.objects.get(&id) else { continue };
+            let needed = broken
+                .iter()
+                .filter_map(|id| Some((id, desired.objects.get(id)?)))
+                .find(|(needed, value)| **needed != id && needs((&id, &object.object), (needed, &value.object)));
+            match needed.map(|(needed, value)| (needed.clone(), value.position.to_string())) {
                 None => kept.push((id, reason)),
-                Some((rule, _)) => {
-                    let message = format!("{id}: waits for {rule}, which could not be applied and defines its subset");
-                    self.problem(route.position.to_string(), message);
+                Some((needed, at)) => {
+                    let message =
+                        format!("{id}: waits for {needed} ({at}), which could not be applied and which it needs");
+                    self.problem(object.position.to_string(), message);
+                    broken.insert(id);
                 }
             }
         }
@@ -264,7 +285,7 @@ impl Worker {
                 continue;
             }
             let resources = self.resources.clone();
-            let outcome = remove(&resources, desired, prune, Timestamp::now()).await;
+            let outcome = remove(&resources, desired, prune).await;
             self.removed(&prune.id, outcome, end);
         }
     }
@@ -273,7 +294,7 @@ impl Worker {
     async fn dangers(&mut self, desired: &Arc<Desired>, plan: &TargetPlan) {
         for prune in &plan.prune {
             let resources = self.resources.clone();
-            match look(&resources, desired, prune, Timestamp::now()).await {
+            match look(&resources, desired, prune, false).await {
                 Ok(Some(Removal::Held(change))) => self.state.held.push(change),
                 Ok(_) => {}
                 Err(error) => self.count_error(&error),

@@ -100,7 +100,9 @@ impl Worker {
             return (RevertOutcome::NotDrifted, None);
         }
         let (context, resources) = (self.context.clone(), self.resources.clone());
-        match guarded(context, resources, desired.clone(), id.clone(), Round::Last).await.1 {
+        // Back to what was applied, unless Git says something else by now.
+        let healing = self.state.inventory.get(id).is_some_and(|applied| applied.hash == wanted.hash);
+        match guarded(context, resources, desired.clone(), id.clone(), Round::Last, healing).await.1 {
             Done::Applied(live, hash) => {
                 self.take_in(desired, id, &live, hash);
                 self.news.push(News::Reverted { object: id.to_string() });
@@ -156,6 +158,7 @@ mod tests {
             held: std::collections::BTreeMap::new(),
             leaning: std::collections::BTreeMap::new(),
             approvals: Arc::new([]),
+            cloud_controller: None,
         }
     }
 

@@ -2,8 +2,8 @@
 
 use super::Worker;
 use super::apply::Refusal;
+use super::guard;
 use super::pass::PassEnd;
-use super::remove::held;
 use super::resources::Resources;
 use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
@@ -13,9 +13,8 @@ use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::HeldChange;
 use asm_shared::health;
 use asm_shared::object::{ObjectId, kinds};
-use asm_shared::plan::{Desired, Reason, Stage, consent, of_change, union_subsets, wants_look};
+use asm_shared::plan::{Desired, Reason, Stage, union_subsets, wants_look};
 use futures::StreamExt as _;
-use jiff::Timestamp;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::sync::Arc;
@@ -81,7 +80,9 @@ impl Worker {
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
         let mut work = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let work_item = guarded(self.context.clone(), self.resources.clone(), desired.clone(), id.clone(), round);
+            let healing = self.state.healing.remove(id);
+            let (context, resources) = (self.context.clone(), self.resources.clone());
+            let work_item = guarded(context, resources, desired.clone(), id.clone(), round, healing);
             work.push(async move { (work_item.await, *reason) });
         }
         let mut finished = futures::stream::iter(work).buffer_unordered(width);
@@ -162,16 +163,17 @@ pub(super) fn api_version(object: &Value) -> Arc<str> {
     object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().into()
 }
 
-/// Applies one object if this replica may still write. Owns what it uses, so that many of them can be in flight.
+/// Applies one object if this replica may still write. `healing`: what was applied last is put back. Owns what it uses, so that many of them can be in flight.
 pub(super) async fn guarded(
     context: FleetContext,
     resources: Resources,
     desired: Arc<Desired>,
     id: ObjectId,
     round: Round,
+    healing: bool,
 ) -> (ObjectId, Done) {
     let done = if context.may_write() {
-        one(&resources, &desired, &id, round).await
+        one(&resources, &desired, &id, round, healing).await
     } else {
         Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Timeout, "another replica has taken over")))
     };
@@ -179,7 +181,7 @@ pub(super) async fn guarded(
 }
 
 /// Applies one object, if that loses no load balancer without consent.
-async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round) -> Done {
+async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round, healing: bool) -> Done {
     let Some(wanted) = desired.objects.get(id) else {
         return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
     };
@@ -192,10 +194,10 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
         };
         if let Some(live) = live {
             let object = expected(wanted, &live);
-            if let Some(danger) = of_change(&id.group_kind, &object, &live)
-                && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, Timestamp::now())
-            {
-                return Done::Held(held(&danger, &desired.target, id, &why));
+            match guard::change(resources, desired, id, &object, &live, healing).await {
+                Ok(None) => {}
+                Ok(Some(held)) => return Done::Held(held),
+                Err(error) => return Done::Refused(Refusal::Cluster(error)),
             }
             if is_rule {
                 union = union_subsets(&object, &live);

@@ -85,6 +85,8 @@ pub(crate) struct TargetState {
     pub(crate) look_again: BTreeSet<ObjectId>,
     /// Objects that do not work yet, and why.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// Objects to which the next pass applies once more what was applied last.
+    pub(crate) healing: BTreeSet<ObjectId>,
     /// Changes that wait for an approval.
     pub(crate) held: Vec<HeldChange>,
     /// Objects that lint holds back and that run otherwise, or not at all.

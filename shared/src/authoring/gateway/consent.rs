@@ -27,6 +27,7 @@ impl Consent<'_> {
         let (word, verb) = match self.action {
             ApprovalAction::Delete => ("delete", "Delete"),
             ApprovalAction::Release => ("release", "Release"),
+            ApprovalAction::TakeOver => ("take-over", "TakeOver"),
         };
         let addresses: BTreeSet<&String> = self.named.iter().chain(self.lost).collect();
         let uid = self.live.and_then(|live| live.pointer("/metadata/uid")).and_then(Value::as_str);

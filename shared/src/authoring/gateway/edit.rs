@@ -58,9 +58,13 @@ impl EditGateway {
         let effects = diff(state, &now).changes.into_iter().filter(|change| change.id == manifest.id);
         let effects: Vec<_> = effects.collect();
         let consequences = || effects.iter().flat_map(|change| change.consequences.iter().cloned());
-        let release = plan::of_change(manifest.group_kind(), &after, before);
+        let releases = |live: &Value| -> Vec<plan::Danger> {
+            let all = plan::of_change(manifest.group_kind(), &after, live).into_iter();
+            all.filter(|danger| danger.action() == Some(ApprovalAction::Release)).collect()
+        };
+        let releases_one = !releases(before).is_empty();
         let replaced = effects.iter().any(|change| change.op == Op::Replace);
-        if (release.is_some() || replaced) && !self.allow_address_loss {
+        if (releases_one || replaced) && !self.allow_address_loss {
             return Err(consequences()
                 .fold(
                     AuthoringError::new(format!("this change of {} loses an address, or cannot be made", self.name))
@@ -71,10 +75,9 @@ impl EditGateway {
                 .hint("to lose the address all the same: --allow-address-loss"));
         }
         warnings.extend(consequences());
-        if release.is_some() {
+        if releases_one {
             let live = self.live.as_ref();
-            let lost = live.and_then(|live| plan::of_change(manifest.group_kind(), &after, live));
-            let lost = lost.map(|danger| danger.addresses).unwrap_or_default();
+            let lost: Vec<String> = live.into_iter().flat_map(releases).flat_map(|danger| danger.addresses).collect();
             let consent = Consent {
                 action: ApprovalAction::Release,
                 gateway: &self.name,

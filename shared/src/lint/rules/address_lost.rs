@@ -23,7 +23,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World};
 use crate::asm::annotations::setting;
-use crate::fleet::{FleetState, Manifest, Target};
+use crate::fleet::{ApprovalAction, FleetState, Manifest, Target};
 use crate::object::ObjectId;
 use crate::object::kinds::ASM;
 use crate::plan::{Danger, of_change, of_delete, wants_look};
@@ -60,7 +60,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let after = now.get(&(&before.target, &before.id)).copied();
         let kind = before.group_kind();
         let (danger, at) = match after {
-            Some(after) => (of_change(kind, &after.object, &before.object), after),
+            Some(after) => {
+                // What no approval helps with has a rule of its own.
+                let all = of_change(kind, &after.object, &before.object);
+                (all.into_iter().find(|danger| danger.action().is_some_and(loses)), after)
+            }
             None if broken.contains(&before.target) => continue,
             None => (of_delete(kind, &before.object, &[]), before),
         };
@@ -79,6 +83,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let gone = if after.is_none() { " (the place is that of the base)" } else { "" };
         sink.push(report.hint(format!("{hint}{gone}")));
     }
+}
+
+/// Is an address lost by it?
+fn loses(action: ApprovalAction) -> bool {
+    action != ApprovalAction::TakeOver
 }
 
 /// Where the Services of each manifest are.
@@ -104,7 +113,7 @@ fn kept(object: &Value) -> bool {
 /// Does an approval name the step? Addresses and times are the agent's to judge: files do not know them.
 fn approved(state: &FleetState, manifest: &Manifest, danger: &Danger) -> bool {
     state.approvals.iter().map(|(approval, _)| &approval.spec).any(|spec| {
-        spec.action == danger.action
+        Some(spec.action) == danger.action()
             && spec.target == manifest.target.name()
             && spec.kind == manifest.id.group_kind.to_string()
             && spec.namespace.as_deref() == manifest.id.namespace.as_deref()

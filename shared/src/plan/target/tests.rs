@@ -28,6 +28,7 @@ fn desired(names: &[&str]) -> Desired {
         held: BTreeMap::new(),
         leaning: BTreeMap::new(),
         approvals: Arc::new([]),
+        cloud_controller: None,
     }
 }
 
