@@ -3,6 +3,7 @@
 //! Everything here is a function of values: Git's objects, the inventory of what was applied, and what the watches saw.
 
 mod approval;
+mod approval_file;
 mod danger;
 mod order;
 mod prepare;
@@ -11,6 +12,7 @@ mod target;
 mod union;
 
 pub use approval::consent;
+pub use approval_file::approval_file;
 pub use danger::{Danger, of_change, of_delete, wants_look};
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};

@@ -1,11 +1,11 @@
 //! The approval file that lets a held change go on.
 
-use asm_shared::api::HeldChange;
-use asm_shared::yaml;
+use crate::api::HeldChange;
+use crate::yaml;
 use serde_json::{Map, Value, json};
 
 /// Path and content of the file to commit.
-pub(super) fn file(target: &str, held: &HeldChange) -> (String, String) {
+pub fn approval_file(target: &str, held: &HeldChange) -> (String, String) {
     let kind = held.kind.split('.').next().unwrap_or_default().to_lowercase();
     let name = label(&format!("{}-{target}-{kind}-{}", held.action.to_lowercase(), held.name));
     let mut spec = Map::new();
@@ -20,7 +20,7 @@ pub(super) fn file(target: &str, held: &HeldChange) -> (String, String) {
     put("uid", json!(held.uid));
     put("addresses", json!(held.addresses));
     let approval = json!({
-        "apiVersion": asm_shared::fleet::API_VERSION, "kind": "Approval", "metadata": {"name": name}, "spec": spec,
+        "apiVersion": crate::fleet::API_VERSION, "kind": "Approval", "metadata": {"name": name}, "spec": spec,
     });
     (format!("approvals/{name}.yaml"), yaml::write(&approval))
 }
@@ -36,7 +36,7 @@ fn label(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use asm_shared::fleet::Approval;
+    use crate::fleet::Approval;
 
     #[test]
     fn the_file_is_an_approval_that_the_agent_understands() {
@@ -49,7 +49,7 @@ mod tests {
             addresses: vec!["198.51.100.7".to_owned()],
             message: String::new(),
         };
-        let (path, text) = file("m1c1", &held);
+        let (path, text) = approval_file("m1c1", &held);
         assert_eq!(path, "approvals/delete-m1c1-service-clb-2.yaml");
         let documents = yaml::read(text.as_bytes(), &yaml::Limits::default()).unwrap();
         let approval: Approval = serde_json::from_value((*documents[0].value).clone()).unwrap();
