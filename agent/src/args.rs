@@ -9,7 +9,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::log::LogFormat;
-use crate::run::{self, Settings};
+use crate::run::{self, Settings, Web};
 
 /// Keeps a mesh API and its member clusters at what a Git repository says.
 ///
@@ -48,6 +48,24 @@ pub struct Args {
     /// Address for hints of Git servers, POST /hooks/FLEETSYNC (spec.source.webhook); none are taken without it
     #[arg(long, env = "ASM_AGENT_WEBHOOK_ADDRESS", value_name = "ADDRESS")]
     webhook_address: Option<SocketAddr>,
+
+    /// Address of the live page; there is none without it. On any but a loopback address, --web-token-file is needed
+    #[arg(long, env = "ASM_AGENT_WEB_ADDRESS", value_name = "ADDRESS")]
+    web_address: Option<SocketAddr>,
+
+    /// Name by which browsers ask for the live page, besides localhost and addresses; may be repeated
+    #[arg(
+        long = "web-host",
+        env = "ASM_AGENT_WEB_HOSTS",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "web_address"
+    )]
+    web_hosts: Vec<String>,
+
+    /// File with the token that browsers must give as the password (Basic), and programs as Bearer; read at each request
+    #[arg(long, env = "ASM_AGENT_WEB_TOKEN_FILE", value_name = "FILE", requires = "web_address")]
+    web_token_file: Option<PathBuf>,
 
     /// Write without asking whether another replica does; only when there is no other
     #[arg(long, env = "ASM_AGENT_NO_LEADER_ELECTION")]
@@ -104,6 +122,9 @@ impl Args {
             timeout,
             http_address,
             webhook_address,
+            web_address,
+            web_hosts,
+            web_token_file,
             no_leader_election,
             lease_duration,
             lease_renew,
@@ -124,6 +145,7 @@ impl Args {
             once: once.map(|name| (name, timeout)),
             http_address,
             webhook_address,
+            web: web_address.map(|address| Web { address, hosts: web_hosts, token: web_token_file }),
             lease: (!no_leader_election).then_some((lease_duration, lease_renew)),
             log_level,
             log_format,

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lease::Claim;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::web::Views;
 
 /// Everything that `fleet` needs from the outside. Cheap to clone: one per FleetSync is fine.
 #[derive(Clone)]
@@ -23,6 +24,8 @@ pub struct FleetContext {
     pub metrics: Arc<Metrics>,
     /// Checks for `/readyz`.
     pub readiness: Readiness,
+    /// What the live page shows.
+    pub views: Views,
     /// Cancelled when the agent is to end. What is being written may be finished within the grace period.
     pub shutdown: CancellationToken,
     /// Whether this replica may write. Writers look again (`claim.borrow().is_current()`) before every write.

@@ -4,6 +4,7 @@ mod hooks;
 mod listener;
 
 pub use hooks::Hooks;
+pub(crate) use listener::{Limited, Limits};
 
 use std::fmt::Write as _;
 use std::io;
@@ -48,7 +49,7 @@ impl Server {
 
     /// Answers until `stop`; connections that are open then are cut.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
-        let listener = listener::Limited::new(self.listener);
+        let listener = Limited::new(self.listener, Limits::default());
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = async { axum::serve(listener, self.router).await } => ended,

@@ -15,3 +15,4 @@ pub mod readiness;
 pub mod run;
 pub mod shutdown;
 pub mod source;
+pub mod web;

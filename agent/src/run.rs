@@ -16,6 +16,7 @@ use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::shutdown::Signals;
+use crate::web::{Access, Page, Views};
 
 /// What the command line says, checked.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub http_address: SocketAddr,
     /// Where to take hints of Git servers.
     pub webhook_address: Option<SocketAddr>,
+    /// Where and to whom to show the live page.
+    pub web: Option<Web>,
     /// Duration and renewal of the Lease; none: without leader election.
     pub lease: Option<(Duration, Duration)>,
     /// Log filter.
@@ -42,6 +45,17 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Time to end in.
     pub grace_period: Duration,
+}
+
+/// The live page.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Names by which browsers ask for it.
+    pub hosts: Vec<String>,
+    /// File with its token.
+    pub token: Option<PathBuf>,
 }
 
 /// How the agent ended. The numbers are a contract with scripts (docs: exit codes).
@@ -129,6 +143,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         once,
         http_address,
         webhook_address,
+        web,
         lease,
         log_level: _,
         log_format: _,
@@ -143,6 +158,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
     let (data_dir, _temporary) = agent::data_dir(data_dir)?;
     let metrics = Arc::new(Metrics::default());
     let readiness = Readiness::default();
+    let mut views = Views::default();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace, data_dir = %data_dir.display(), "starting");
 
     // `--once` is a command, not a service: it must not fail because the agent on the same machine has the port.
@@ -165,12 +181,29 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
             tracing::info!(address, "taking hints of Git servers at /hooks/FLEETSYNC");
             tokio::spawn(hooks.serve(http.clone()));
         }
+        if let Some(web) = web {
+            views = Views::on();
+            show(web, &views, &http).await?;
+        }
     }
-    let parts = agent::Parts { client, namespace, data_dir, metrics, readiness, shutdown, lease, grace_period };
+    let parts = agent::Parts { client, namespace, data_dir, metrics, readiness, views, shutdown, lease, grace_period };
     let ending = match once {
         Some((name, timeout)) => once::run(parts, &name, timeout).await,
         None => agent::run(parts).await,
     };
     http.cancel();
     ending
+}
+
+/// Shows the live page until `stop`.
+async fn show(web: Web, views: &Views, stop: &CancellationToken) -> Result<(), Failure> {
+    let Web { address: wanted, hosts, token } = web;
+    let access = Access::new(wanted, hosts, token).map_err(|error| failure(Ending::Usage, error.to_string()))?;
+    let taken = |error| failure(Ending::Usage, format!("--web-address {wanted}: {error}; choose a free port"));
+    if let Some(page) = Page::bind(wanted, views, access).await.map_err(taken)? {
+        let address = page.address().map_or_else(|_| wanted.to_string(), |address| address.to_string());
+        tracing::info!(address, "showing the live page");
+        tokio::spawn(page.serve(stop.clone()));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ mod once;
 mod progress;
 mod status;
 mod supervisor;
+mod view;
 mod worker;
 
 pub use once::{Outcome, once};
@@ -75,13 +76,20 @@ async fn lead(context: &FleetContext) {
                 follow(context, &mut running, sync);
             }
             Some(Ok(watcher::Event::InitDone)) => {
-                running.retain(|name, _| listed.contains(name));
+                running.retain(|name, _| {
+                    let stays = listed.contains(name);
+                    if !stays {
+                        context.views.forget(name);
+                    }
+                    stays
+                });
                 context.readiness.ready(READY_CHECK);
             }
             Some(Ok(watcher::Event::Apply(sync))) => follow(context, &mut running, sync),
             Some(Ok(watcher::Event::Delete(sync))) => {
                 // What was synced stays: deleting the FleetSync ends the syncing, not the fleet.
                 running.remove(&sync.name_any());
+                context.views.forget(&sync.name_any());
                 tracing::info!(fleetsync = sync.name_any(), "deleted; what it synced is left as it is");
             }
             Some(Err(error)) => {

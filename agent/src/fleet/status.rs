@@ -87,7 +87,8 @@ impl StatusWriter {
     }
 }
 
-fn drift_status(report: &TargetReport) -> DriftReportStatus {
+/// What a report says of drift, within bounds.
+pub(super) fn drift_status(report: &TargetReport) -> DriftReportStatus {
     let objects = report.drift.iter().take(MOST_OBJECTS).map(|(id, (drift, declared_at))| DriftedObject {
         kind: id.group_kind.to_string(),
         namespace: id.namespace.as_deref().map(str::to_owned),

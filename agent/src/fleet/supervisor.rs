@@ -472,6 +472,7 @@ impl Supervisor {
         if let Some(snapshots) = snapshots {
             snapshots.send_replace(Some(Arc::new(status.clone())));
         }
+        self.show(&status);
         if !self.context.may_write() {
             return Some(STATUS_RETRY);
         }
@@ -497,6 +498,22 @@ impl Supervisor {
             tracing::warn!(fleetsync = self.sync.name_any(), "the status cannot be written: {error}");
             STATUS_RETRY
         })
+    }
+
+    /// Gives the page what there is to see.
+    fn show(&self, status: &FleetSyncStatus) {
+        if !self.context.views.is_on() {
+            return;
+        }
+        self.context.views.publish(crate::web::News {
+            name: self.sync.name_any(),
+            namespace: &self.context.namespace,
+            spec: &self.sync.spec,
+            status,
+            targets: super::view::targets(&self.known),
+            commit: self.state.as_ref().map(|(revision, state)| (revision, state)),
+            at: Timestamp::now(),
+        });
     }
 
     /// A wish is fulfilled when every target has ended its pass for it.

@@ -12,22 +12,34 @@ use axum::serve::Listener;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
-/// Longest life of a connection, keep-alive included: a client simply connects again.
-const LIFETIME: Duration = Duration::from_secs(30);
-/// Most connections at a time; others wait in the kernel's queue.
-const CONNECTIONS: usize = 64;
+/// What a connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Most connections at a time; others wait in the kernel's queue.
+    pub(crate) connections: usize,
+    /// Longest life of a connection, keep-alive included: a client simply connects again.
+    pub(crate) lifetime: Duration,
+    /// Longest time without anything written to it. Who never finishes a request, or never reads an answer, gets nothing.
+    pub(crate) quiet: Duration,
+}
 
-pub(super) struct Limited {
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, lifetime: Duration::from_secs(30), quiet: Duration::from_secs(30) }
+    }
+}
+
+pub(crate) struct Limited {
     listener: TcpListener,
     permits: Arc<Semaphore>,
-    lifetime: Duration,
+    limits: Limits,
 }
 
 impl Limited {
-    pub(super) fn new(listener: TcpListener) -> Self {
-        Self { listener, permits: Arc::new(Semaphore::new(CONNECTIONS)), lifetime: LIFETIME }
+    pub(crate) fn new(listener: TcpListener, limits: Limits) -> Self {
+        Self { listener, permits: Arc::new(Semaphore::new(limits.connections)), limits }
     }
 }
 
@@ -39,7 +51,9 @@ impl Listener for Limited {
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         // Axum's own accept waits and retries on errors such as too many open files.
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Connection { stream, end: Box::pin(sleep(self.lifetime)), _permit: permit }, address)
+        let Limits { lifetime, quiet, .. } = self.limits;
+        let (end, heard) = (Box::pin(sleep(lifetime)), Box::pin(sleep(quiet)));
+        (Connection { stream, end, heard, quiet, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -47,18 +61,19 @@ impl Listener for Limited {
     }
 }
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
+    /// Ends when nothing was written for too long.
+    heard: Pin<Box<Sleep>>,
+    quiet: Duration,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
     fn alive(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
+        let over = self.end.as_mut().poll(context).is_ready() || self.heard.as_mut().poll(context).is_ready();
+        if over { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
     }
 }
 
@@ -72,7 +87,10 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         self.alive(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buffer)
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, buffer))?;
+        let until = Instant::now() + self.quiet;
+        self.heard.as_mut().reset(until);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -92,21 +110,20 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use axum::Router;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::Semaphore;
 
-    use super::Limited;
+    use super::{Limited, Limits};
 
     #[tokio::test]
     async fn a_client_that_never_finishes_its_request_is_cut() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limited = Limited { listener, permits: Arc::new(Semaphore::new(1)), lifetime: Duration::from_millis(200) };
+        let limits = Limits { connections: 1, quiet: Duration::from_millis(200), ..Limits::default() };
+        let limited = Limited::new(listener, limits);
         tokio::spawn(async move { axum::serve(limited, Router::new()).await });
         for _ in 0..2 {
             // The second one gets in only because the first was cut: there is one permit.

@@ -16,6 +16,7 @@ use crate::context::FleetContext;
 use crate::lease::{self, Claim, Election, KubeLeases, LeaseParams};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::web::Views;
 
 /// Name of the Lease.
 const LEASE: &str = "asm-agent";
@@ -33,6 +34,7 @@ pub(super) struct Parts {
     pub(super) data_dir: PathBuf,
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: Readiness,
+    pub(super) views: Views,
     pub(super) shutdown: CancellationToken,
     pub(super) lease: Option<(Duration, Duration)>,
     pub(super) grace_period: Duration,
@@ -75,7 +77,8 @@ where
         }
         None => (Claim::unchallenged(&identity), None),
     };
-    let shown = tokio::spawn(show(claim.clone(), Arc::clone(&parts.metrics), parts.readiness.clone()));
+    let shown =
+        tokio::spawn(show(claim.clone(), Arc::clone(&parts.metrics), parts.readiness.clone(), parts.views.clone()));
     let shutdown = parts.shutdown.clone();
     let context = FleetContext {
         client: parts.client,
@@ -83,6 +86,7 @@ where
         data_dir: parts.data_dir,
         metrics: parts.metrics,
         readiness: parts.readiness,
+        views: parts.views,
         shutdown: parts.shutdown,
         claim,
         identity,
@@ -105,14 +109,15 @@ where
     ended.transpose()
 }
 
-/// Shows in numbers and readiness who leads.
-async fn show(mut claim: watch::Receiver<Claim>, metrics: Arc<Metrics>, readiness: Readiness) {
+/// Shows in numbers, readiness and on the page who leads.
+async fn show(mut claim: watch::Receiver<Claim>, metrics: Arc<Metrics>, readiness: Readiness, views: Views) {
     loop {
         // The election publishes the end of a claim, too.
         let now = claim.borrow_and_update().clone();
         metrics.leader(now.is_current());
         let known = !now.holder.is_empty();
         readiness.standby(known && !now.holder_is_me);
+        views.led_by((known && !now.holder_is_me).then_some(&*now.holder));
         if known {
             readiness.ready(LEASE_CHECK);
         } else {

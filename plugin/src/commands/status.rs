@@ -1,6 +1,5 @@
 //! `kubectl asm status`.
 
-mod approval;
 mod page;
 
 use crate::context::Context;

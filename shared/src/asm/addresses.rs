@@ -1,6 +1,16 @@
 //! The addresses that an object holds: what clients and DNS know, and what is lost with it.
 
+use crate::object::{GroupKind, kinds};
 use serde_json::Value;
+
+/// Of a Service or an IstioGateway as the API server returned it; other kinds hold none.
+pub fn of(kind: &GroupKind, live: &Value) -> Vec<String> {
+    match (&*kind.group, &*kind.kind) {
+        ("", "Service") => of_service(live),
+        (kinds::ASM, "IstioGateway") => of_istio_gateway(live),
+        _ => Vec::new(),
+    }
+}
 
 /// IPs and host names in the status of a Service.
 pub fn of_service(service: &Value) -> Vec<String> {

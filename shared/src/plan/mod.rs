@@ -3,6 +3,7 @@
 //! Everything here is a function of values: Git's objects, the inventory of what was applied, and what the watches saw.
 
 mod approval;
+mod approval_file;
 mod danger;
 mod depends;
 mod keep;
@@ -16,6 +17,7 @@ pub use approval::consent;
 pub use danger::{CLASSES, Danger, DangerClass, Needs, of_change, of_delete, wants_look};
 pub use depends::needs;
 pub use keep::{Keep, keep};
+pub use approval_file::approval_file;
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};
 pub use target::{

@@ -24,6 +24,8 @@ pub(crate) struct TargetReport {
     pub(crate) drift: BTreeMap<ObjectId, (Drift, String)>,
     /// What does not work yet.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// Addresses that load balancers and gateways hold.
+    pub(crate) addresses: BTreeMap<ObjectId, Vec<String>>,
     /// What waits for an approval.
     pub(crate) held: Vec<HeldChange>,
     /// What lint holds back, and what waits for that.
@@ -57,6 +59,7 @@ impl TargetReport {
             objects: 0,
             drift: BTreeMap::new(),
             unhealthy: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             held: Vec::new(),
             lint: Vec::new(),
             problems: Vec::new(),
@@ -76,6 +79,7 @@ impl TargetReport {
         self.revision = state.revision.clone();
         self.drift = state.drift.iter().map(|(id, drift)| (id.clone(), (drift.clone(), declared_at(id)))).collect();
         self.unhealthy = state.unhealthy.clone();
+        self.addresses = state.addresses.clone();
         self.held = state.held.clone();
         self.problems = state.problems.clone();
         self.hold = state.hold.clone();

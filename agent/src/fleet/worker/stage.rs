@@ -11,6 +11,7 @@ use crate::context::FleetContext;
 use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::HeldChange;
+use asm_shared::asm::addresses;
 use asm_shared::health;
 use asm_shared::object::{ObjectId, kinds};
 use asm_shared::plan::{Desired, Reason, Stage, union_subsets, wants_look};
@@ -144,6 +145,7 @@ impl Worker {
     /// Remembers whether an object works.
     pub(super) fn judge_health(&mut self, id: &ObjectId, live: &Value) {
         self.state.look_again.remove(id);
+        self.state.holds(id, addresses::of(&id.group_kind, live));
         match health::judge(&id.group_kind, live) {
             health::Health::Healthy => {
                 self.state.unhealthy.remove(id);

@@ -87,6 +87,8 @@ pub(crate) struct TargetState {
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
     /// Objects to which the next pass applies once more what was applied last.
     pub(crate) healing: BTreeSet<ObjectId>,
+    /// Addresses that load balancers and gateways hold.
+    pub(crate) addresses: BTreeMap<ObjectId, Vec<String>>,
     /// Changes that wait for an approval.
     pub(crate) held: Vec<HeldChange>,
     /// Objects that lint holds back and that run otherwise, or not at all.
@@ -182,6 +184,7 @@ impl TargetState {
         self.observed.remove(&id);
         self.look_again.remove(&id);
         self.leaving.remove(&id);
+        self.addresses.remove(&id);
         if self.inventory.contains_key(&id) {
             self.suspects.insert(id);
         }
@@ -286,8 +289,18 @@ impl TargetState {
         self.inventory.remove(id);
         self.drift.remove(id);
         self.unhealthy.remove(id);
+        self.addresses.remove(id);
         self.suspects.remove(id);
         self.leaving.remove(id);
+    }
+
+    /// Remembers which addresses an object holds.
+    pub(crate) fn holds(&mut self, id: &ObjectId, addresses: Vec<String>) {
+        if addresses.is_empty() {
+            self.addresses.remove(id);
+        } else {
+            self.addresses.insert(id.clone(), addresses);
+        }
     }
 }
 

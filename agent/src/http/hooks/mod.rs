@@ -33,7 +33,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::listener::Limited;
+use super::listener::{Limited, Limits};
 use crate::metrics::{HintOutcome, Metrics};
 
 /// The largest delivery of any sender: GitHub's.
@@ -111,7 +111,7 @@ impl Hooks {
     /// Takes hints until `stop`.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
         let router = Router::new().route("/hooks/{fleetsync}", post(hint)).with_state(Arc::clone(&self.shared));
-        let listener = Limited::new(self.listener);
+        let listener = Limited::new(self.listener, Limits::default());
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             () = follow(&self.shared) => Ok(()),

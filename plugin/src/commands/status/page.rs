@@ -1,6 +1,5 @@
 //! The page for people: a function of the FleetSync and the time.
 
-use super::approval;
 use super::{is_current, is_well};
 use crate::commands::diff::printable;
 use crate::live::host::resource_name;
@@ -225,7 +224,7 @@ fn one_held(text: &mut String, target: &str, held: &HeldChange) {
     };
     let _ = writeln!(text, "  {target}: {} {kind} {namespace}{}, {lost}", held.action, held.name);
     let _ = writeln!(text, "    {}", printable(&held.message));
-    let (path, content) = approval::file(target, held);
+    let Some((path, content)) = asm_shared::plan::approval_file(target, held) else { return };
     let _ = writeln!(text, "    To agree, commit {path}:");
     for line in content.lines() {
         let _ = writeln!(text, "      {line}");
