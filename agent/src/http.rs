@@ -4,6 +4,8 @@ mod hooks;
 mod listener;
 
 pub use hooks::Hooks;
+#[doc(hidden)]
+pub use hooks::fuzzing;
 
 use std::fmt::Write as _;
 use std::io;
