@@ -33,6 +33,14 @@ pub struct Args {
     #[arg(long, short, env = "ASM_AGENT_NAMESPACE", value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
+    /// FleetSyncs of all namespaces, each with the Secrets of its own; the Lease stays in --namespace
+    #[arg(long, short = 'A', env = "ASM_AGENT_ALL_NAMESPACES", conflicts_with = "once")]
+    all_namespaces: bool,
+
+    /// Service account that targets are worked on as, by impersonation, for FleetSyncs without spec.serviceAccountName
+    #[arg(long, env = "ASM_AGENT_DEFAULT_SERVICE_ACCOUNT", value_name = "NAME", value_parser = account)]
+    default_service_account: Option<String>,
+
     /// Sync one commit of this FleetSync, wait until it is synced and healthy, say how it went, and end
     #[arg(long, env = "ASM_AGENT_ONCE", value_name = "FLEETSYNC")]
     once: Option<String>,
@@ -118,6 +126,8 @@ impl Args {
             kubeconfig,
             context,
             namespace,
+            all_namespaces,
+            default_service_account,
             once,
             timeout,
             http_address,
@@ -142,6 +152,8 @@ impl Args {
             kubeconfig,
             context,
             namespace,
+            all_namespaces,
+            default_service_account,
             once: once.map(|name| (name, timeout)),
             http_address,
             webhook_address,
@@ -163,6 +175,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("a time of more than nothing and at most 24h is needed".to_owned());
     }
     Ok(duration)
+}
+
+fn account(text: &str) -> Result<String, String> {
+    crate::credentials::Actor::new("any", text).map(|_| text.to_owned())
 }
 
 fn namespace(text: &str) -> Result<String, String> {
@@ -215,6 +231,9 @@ mod tests {
             &["--lease-renew", "11s"],
             &["--lease-duration", "2s", "--lease-renew", "100ms"],
             &["--namespace", "Not_A_Name"],
+            &["--default-service-account", "a:b"],
+            &["--default-service-account", "system:masters"],
+            &["--all-namespaces", "--once", "shop"],
             &["--http-address", "8080"],
             &["--log-format", "xml"],
             &["left-over"],

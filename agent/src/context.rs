@@ -1,7 +1,8 @@
 //! What the reconcile core is given to work with.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -16,8 +17,15 @@ use crate::web::Views;
 pub struct FleetContext {
     /// Client of the host cluster: where FleetSyncs, Secrets, inventories and the Lease live.
     pub client: kube::Client,
-    /// The one namespace that the agent reads there.
+    /// The namespace of the FleetSync at hand, and the only one in which anything is read or written for it. Before it is
+    /// known which: that of the Lease.
     pub namespace: String,
+    /// FleetSyncs of every namespace are followed.
+    pub all_namespaces: bool,
+    /// Who targets are worked on as, when a FleetSync says nothing.
+    pub default_service_account: Option<Arc<str>>,
+    /// Whose the sets are that this agent keeps.
+    pub sets: Sets,
     /// Folder for Git object stores; each source takes a folder of its own in it.
     pub data_dir: PathBuf,
     /// Numbers for `/metrics`.
@@ -32,6 +40,38 @@ pub struct FleetContext {
     pub claim: watch::Receiver<Claim>,
     /// Name of this replica: holder of the Lease, reporting instance of Events.
     pub identity: String,
+}
+
+/// The sets of all FleetSyncs (values of the label on their objects) and whose they are: no FleetSync takes an object from
+/// another one that is still there.
+#[derive(Clone, Default)]
+pub struct Sets(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Sets {
+    // A panic while the lock was held cannot leave the map half changed.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A set belongs to this FleetSync (`namespace/name`).
+    pub fn claim(&self, set: String, owner: &str) {
+        self.lock().insert(set, owner.to_owned());
+    }
+
+    /// A FleetSync is gone: whoever wants its objects may have them.
+    pub fn release(&self, owner: &str) {
+        self.lock().retain(|_, known| known != owner);
+    }
+
+    /// The FleetSync that a set belongs to, if it is another one.
+    pub fn other(&self, set: &str, owner: &str) -> Option<String> {
+        self.lock().get(set).filter(|known| *known != owner).cloned()
+    }
+
+    /// Are there FleetSyncs besides this one?
+    pub fn has_others(&self, owner: &str) -> bool {
+        self.lock().values().any(|known| known != owner)
+    }
 }
 
 impl FleetContext {

@@ -12,10 +12,12 @@ use std::time::Duration;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{KeyReference, SecretReference, SourceSpec};
 use asm_shared::kubeconfig::{self, SafeKubeconfig};
+use http_body_util::Limited;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ObjectMeta;
+use kube::client::ClientBuilder;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use rustls::pki_types::CertificateDer;
@@ -35,6 +37,9 @@ const WRITE: Duration = Duration::from_secs(60);
 /// Longer than a watch is open without a word (watches end after 290 s by themselves), so that it ends only connections
 /// whose other side has gone. Single requests have shorter limits of their own.
 const READ: Duration = Duration::from_secs(300);
+/// Most that an API server may answer at once. An object has 3 MiB at most and a page 500 of them, of which only metadata is
+/// asked for; a watch that has told so much in its five minutes is begun anew.
+const LARGEST_ANSWER: usize = 128 << 20;
 /// After how long a Secret that is not answered counts as an error.
 const GET: Duration = Duration::from_secs(15);
 /// A webhook's secret that is shorter is none.
@@ -52,12 +57,30 @@ pub struct TargetAccess {
     pub version: String,
 }
 
-/// The client of a target, as [`target`] makes it.
-///
-/// # Errors
-/// See [`target`].
-pub async fn target_client(context: &FleetContext, reference: &KeyReference) -> Result<Client, CredentialsError> {
-    target(&context.client, &context.namespace, reference).await.map(|access| access.client)
+/// Who a target is worked on as: a service account of the FleetSync's own namespace, and nobody else. The groups are those
+/// that an API server gives to every service account; none can be asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(String);
+
+impl Actor {
+    /// `system:serviceaccount:<namespace>:<name>`.
+    ///
+    /// # Errors
+    /// The name is none of a service account, and could mean another user.
+    pub fn new(namespace: &str, name: &str) -> Result<Self, String> {
+        let part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let inner = |byte: u8| part(byte) || byte == b'-' || byte == b'.';
+        let ends = |text: &str| text.bytes().next().is_some_and(part) && text.bytes().last().is_some_and(part);
+        if name.len() > 253 || !ends(name) || !name.bytes().all(inner) {
+            return Err("it is no name of a service account (a-z, 0-9, - and ., at most 253 characters)".to_owned());
+        }
+        Ok(Self(format!("system:serviceaccount:{namespace}:{name}")))
+    }
+
+    /// The user's name.
+    pub fn user(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The Git credentials of a Secret, as [`git`] reads them.
@@ -76,6 +99,7 @@ pub async fn target(
     host: &Client,
     namespace: &str,
     reference: &KeyReference,
+    actor: Option<&Actor>,
 ) -> Result<TargetAccess, CredentialsError> {
     let place = error::Place::new(namespace, &reference.name);
     let secret = read(host, &place).await?;
@@ -91,7 +115,7 @@ pub async fn target(
         return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
     }
     let unusable = |reason| CredentialsError::Unusable { place: place.clone(), key: reference.key.clone(), reason };
-    let client = client(&safe).map_err(unusable)?;
+    let client = client(&safe, actor).map_err(unusable)?;
     Ok(TargetAccess { client, server: safe.server, expires, version })
 }
 
@@ -203,7 +227,7 @@ pub async fn source(host: &Client, namespace: &str, spec: &SourceSpec) -> Result
 ///
 /// # Errors
 /// What cannot be used, in words; never a value.
-pub fn client(safe: &SafeKubeconfig) -> Result<Client, String> {
+pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>) -> Result<Client, String> {
     let server = safe.server.parse().map_err(|_| "the server's URL cannot be parsed".to_owned())?;
     // Not by way of `kube::Kubeconfig`: its loader would look at HTTPS_PROXY.
     let mut config = tuned(Config::new(server));
@@ -232,9 +256,18 @@ pub fn client(safe: &SafeKubeconfig) -> Result<Client, String> {
     }
     config.auth_info =
         serde_json::from_value::<AuthInfo>(user.into()).map_err(|_| "the credentials cannot be used".to_owned())?;
+    config.auth_info.impersonate = actor.map(|actor| actor.user().to_owned());
     // kube's TLS errors name what is wrong with a certificate or key, not its content.
-    Client::try_from(config)
+    bounded(config, LARGEST_ANSWER)
         .map_err(|error| format!("no client can be made of it: {}", ClusterError::from(error).message))
+}
+
+/// A client whose server can fill no more memory than this with one answer.
+fn bounded(config: Config, most: usize) -> Result<Client, kube::Error> {
+    let cut = tower::util::MapResponseLayer::new(move |answer: http::Response<_>| {
+        answer.map(|body| Limited::new(body, most))
+    });
+    Ok(ClientBuilder::try_from(config)?.with_layer(&cut).build())
 }
 
 /// The client of the host cluster: in a pod the service account's, elsewhere that of a kubeconfig file, which is the

@@ -4,6 +4,8 @@ mod hooks;
 mod listener;
 
 pub use hooks::Hooks;
+#[doc(hidden)]
+pub use hooks::fuzzing;
 pub(crate) use listener::{Limited, Limits};
 
 use std::fmt::Write as _;

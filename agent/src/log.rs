@@ -24,7 +24,16 @@ pub fn start(level: &str, format: LogFormat) -> Result<(), String> {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| format!("logging could not be started: {error}"))
+    started.map_err(|error| format!("logging could not be started: {error}"))?;
+    // What a panic says may quote what it panicked about, so only the place is told.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{}", broken_at(panic.location()))));
+    Ok(())
+}
+
+/// What is said of a panic.
+fn broken_at(place: Option<&std::panic::Location<'_>>) -> String {
+    let place = place.map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    format!("a fault of the agent at {place}; what it worked on is tried again in a minute; please report it")
 }
 
 /// Says why the agent ends when logging has not been started, or must not be the only place.
@@ -51,6 +60,15 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
+    /// The words of a panic are no argument, so no secret in them can be told.
+    #[test]
+    fn attack_a_panic_tells_its_place_and_none_of_its_words() {
+        let here = std::panic::Location::caller();
+        let told = super::broken_at(Some(here));
+        assert!(told.contains("log.rs:") && told.contains("please report it"), "{told}");
+        assert!(super::broken_at(None).contains("an unknown place"));
+    }
+
     #[test]
     fn causes_are_said_once() {
         #[derive(Debug, thiserror::Error)]

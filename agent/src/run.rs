@@ -27,6 +27,10 @@ pub struct Settings {
     pub context: Option<String>,
     /// Namespace; see [`crate::args::Args`].
     pub namespace: Option<String>,
+    /// FleetSyncs of every namespace.
+    pub all_namespaces: bool,
+    /// Who targets are worked on as, when a FleetSync says nothing.
+    pub default_service_account: Option<String>,
     /// Sync this FleetSync once, within this time.
     pub once: Option<(String, Duration)>,
     /// Where to answer probes and scrapes.
@@ -140,6 +144,8 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         kubeconfig,
         context,
         namespace,
+        all_namespaces,
+        default_service_account,
         once,
         http_address,
         webhook_address,
@@ -173,10 +179,10 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         tracing::info!(address, "answering /healthz, /readyz and /metrics");
         tokio::spawn(server.serve(http.clone()));
         if let Some(wanted) = webhook_address {
-            let hooks =
-                Hooks::bind(wanted, client.clone(), &namespace, Arc::clone(&metrics)).await.map_err(|error| {
-                    failure(Ending::Usage, format!("--webhook-address {wanted}: {error}; choose a free port"))
-                })?;
+            let watched = (!all_namespaces).then_some(namespace.as_str());
+            let hooks = Hooks::bind(wanted, client.clone(), watched, Arc::clone(&metrics)).await.map_err(|error| {
+                failure(Ending::Usage, format!("--webhook-address {wanted}: {error}; choose a free port"))
+            })?;
             let address = hooks.address().map_or_else(|_| wanted.to_string(), |address| address.to_string());
             tracing::info!(address, "taking hints of Git servers at /hooks/FLEETSYNC");
             tokio::spawn(hooks.serve(http.clone()));
@@ -186,7 +192,19 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
             show(web, &views, &http).await?;
         }
     }
-    let parts = agent::Parts { client, namespace, data_dir, metrics, readiness, views, shutdown, lease, grace_period };
+    let parts = agent::Parts {
+        client,
+        namespace,
+        all_namespaces,
+        default_service_account: default_service_account.map(Into::into),
+        data_dir,
+        metrics,
+        readiness,
+        views,
+        shutdown,
+        lease,
+        grace_period,
+    };
     let ending = match once {
         Some((name, timeout)) => once::run(parts, &name, timeout).await,
         None => agent::run(parts).await,

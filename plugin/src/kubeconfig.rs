@@ -64,8 +64,20 @@ fn load_files(files: Vec<(PathBuf, bool)>, context: &Context) -> Result<Kubeconf
 /// Makes a client for one kubeconfig context, with the flags of the command line applied. It does not connect yet: see
 /// [`request_error`] for what to make of a failed request.
 pub async fn client(context: &Context, kube_context: &str) -> Result<kube::Client, CommandError> {
+    client_as(context, kube_context, None).await
+}
+
+/// The same, acting as somebody else.
+pub async fn client_as(
+    context: &Context,
+    kube_context: &str,
+    user: Option<&str>,
+) -> Result<kube::Client, CommandError> {
     install_crypto();
-    let config = config(context, kube_context).await?;
+    let mut config = config(context, kube_context).await?;
+    if let Some(user) = user {
+        config.auth_info.impersonate = Some(user.to_owned());
+    }
     kube::Client::try_from(config).map_err(|error| {
         CommandError::unreachable(format!("cannot connect to context {kube_context}"))
             .caused_by(&error)

@@ -14,6 +14,7 @@ use crate::commands::gateway::show::IngressGateway;
 use crate::commands::graph::FleetGraph;
 use crate::commands::lint::document::LintReport;
 use crate::commands::pr::report::Outcome as PullRequest;
+use crate::commands::rbac::FleetAccess;
 use crate::commands::revert::RevertList;
 use crate::commands::route::steps::StepList;
 use crate::commands::route::test::document::RouteTestReport;
@@ -36,6 +37,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
         schema::<EditList<'_>>(),
+        schema::<FleetAccess>(),
         schema::<FleetDiff<'_>>(),
         schema::<Shown<FleetSync>>(),
         schema::<FleetSyncList>(),

@@ -5,9 +5,12 @@
 //! server, its authority and plain credentials are taken; every other field is refused by name. The plugin reads its
 //! user's own kubeconfig without this.
 
+mod address;
 mod fields;
 #[cfg(test)]
 mod tests;
+
+pub use address::check_host;
 
 use std::fmt;
 

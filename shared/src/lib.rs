@@ -4,6 +4,7 @@
 //! values back (`clippy.toml` beside this crate enforces it). Data flows one way:
 //! `Tree → FleetState → {diff, plan, drift, lint, route} → graph` for reading, `intent → file edits` for authoring.
 
+pub mod access;
 pub mod api;
 pub mod asm;
 pub mod authoring;

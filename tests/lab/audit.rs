@@ -16,6 +16,8 @@ use serde::Deserialize;
 pub struct AuditEntry {
     /// Who asked.
     pub user: String,
+    /// As whom, by impersonation; empty for as oneself.
+    pub acting_as: String,
     /// The program that asked, as it calls itself.
     pub user_agent: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`; for requests that are for no
@@ -107,6 +109,7 @@ struct Raw {
     uri: String,
     verb: String,
     user: RawUser,
+    impersonated_user: Option<RawUser>,
     #[serde(default)]
     user_agent: String,
     object_ref: Option<RawRef>,
@@ -150,6 +153,7 @@ fn parse(line: &str) -> Result<Option<AuditEntry>> {
     }
     Ok(Some(AuditEntry {
         user: raw.user.username,
+        acting_as: raw.impersonated_user.map(|user| user.username).unwrap_or_default(),
         user_agent: raw.user_agent,
         verb: raw.verb,
         resource: raw.object_ref.map(|r| AuditResource {

@@ -164,15 +164,22 @@ impl<'lab> Story<'lab> {
 
     /// Installs what the agent needs on the host: CRDs, RBAC, kubeconfig Secrets, the FleetSync.
     pub async fn install(&self, spec: Value) -> Result<()> {
-        let manifests = manifests();
-        for file in ["crds/fleetsyncs.yaml", "crds/driftreports.yaml", "install/rbac.yaml"] {
-            self.lab.apply_file(HOST, &manifests.join(file)).await.with_context(|| file.to_owned())?;
-        }
+        self.install_crds().await?;
+        let file = "install/rbac.yaml";
+        self.lab.apply_file(HOST, &manifests().join(file)).await.with_context(|| file.to_owned())?;
         for target in [MESH].into_iter().chain(self.lab.members().iter().map(String::as_str)) {
             let kubeconfig = self.lab.kubeconfig_text(target, users::AGENT)?;
             self.secret(&format!("{target}-kubeconfig"), &kubeconfig).await?;
         }
         self.fleet_sync(spec).await
+    }
+
+    /// The agent's own kinds, on the host.
+    pub async fn install_crds(&self) -> Result<()> {
+        for file in ["crds/fleetsyncs.yaml", "crds/driftreports.yaml"] {
+            self.lab.apply_file(HOST, &manifests().join(file)).await.with_context(|| file.to_owned())?;
+        }
+        Ok(())
     }
 
     /// Writes the Secret with a kubeconfig.

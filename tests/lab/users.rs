@@ -13,6 +13,8 @@ pub const CONSOLE: &str = "asm-console";
 pub const AGENT: &str = "asm-agent";
 /// The agent on the host cluster. Has only the rights that the applied RBAC manifest gives.
 pub const AGENT_SERVICE_ACCOUNT: &str = "system:serviceaccount:asm-system:asm-agent";
+/// A user without any right but those that a test gives: what the kubeconfigs of a careful administrator say.
+pub const LIMITED: &str = "asm-agent-limited";
 /// The simulated ASM controller.
 pub const ASM_CONTROLLER: &str = "asm-controller";
 /// The simulated cloud controller manager.
@@ -29,11 +31,12 @@ pub const LAB: &str = "lab";
 const MASTERS: &str = "system:masters";
 
 /// User and groups, in the order of the token file.
-const USERS: [(&str, &str); 10] = [
+const USERS: [(&str, &str); 11] = [
     (ADMIN, MASTERS),
     (CONSOLE, MASTERS),
     (AGENT, MASTERS),
     (AGENT_SERVICE_ACCOUNT, "system:serviceaccounts,system:serviceaccounts:asm-system,system:authenticated"),
+    (LIMITED, "system:authenticated"),
     (ASM_CONTROLLER, MASTERS),
     (CLOUD_CONTROLLER, MASTERS),
     (KUBELET, MASTERS),

@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod generate;
 mod lab;
 mod prerequisites;
@@ -26,6 +27,8 @@ enum Command {
     Test(test::Args),
     /// A fleet on this machine: real API servers, simulated cloud
     Lab(lab::Args),
+    /// Mutated inputs for every reader of what strangers send
+    Fuzz(fuzz::Args),
     /// Write every generated file: CRDs, JSON schemas, the command reference
     Gen(generate::Args),
     /// Write the schemas that lint judges by, from their sources (downloads Istio's module)
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         },
         Command::Test(args) => test::run(&args),
         Command::Lab(args) => lab::run(args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Gen(args) => generate::run(&args),
         Command::Schemas => schemas::run(),
         Command::Bench(args) => bench::run(&args),

@@ -16,7 +16,7 @@ pub(crate) struct Args {
 }
 
 /// Crates whose tests need no lab.
-const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "xtask"];
+const UNITS: &[&str] = &["asm-shared", "asm-io", "kubectl-asm", "asm-agent", "asm-fuzz", "xtask"];
 
 /// The module that holds Istio's samples; the version of `shared/tests/lint_samples.rs`.
 const ISTIO_SAMPLES: &str = "istio.io/istio@v0.0.0-20260827124520-eed52ebb66ad";

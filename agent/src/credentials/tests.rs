@@ -50,12 +50,12 @@ async fn a_client_is_made_of_what_is_left_of_a_kubeconfig() {
         client_certificate: None,
         basic: None,
     };
-    assert!(client(&safe).is_ok());
+    assert!(client(&safe, None).is_ok());
     let broken = SafeKubeconfig {
         certificate_authority: Some("-----BEGIN CERTIFICATE-----\nc4n4ry\n-----END CERTIFICATE-----\n".to_owned()),
         ..safe
     };
-    let error = client(&broken).err().unwrap();
+    let error = client(&broken, None).err().unwrap();
     assert!(!error.contains("c4n4ry"), "{error}");
 }
 
@@ -106,6 +106,90 @@ async fn a_secret_that_changes_is_noticed() {
     // While nobody looked, and while somebody looks.
     changed("u/6").await;
     changed("u/7").await;
+}
+
+/// A server that lets the agent get its Secret and neither list nor watch it. The second look finds another one.
+async fn api_without_watch(looks: std::sync::Arc<std::sync::atomic::AtomicU32>) -> kube::Client {
+    use axum::extract::Request;
+    use axum::http::StatusCode;
+    use axum::response::IntoResponse as _;
+    let answer = move |request: Request| {
+        let looks = looks.clone();
+        async move {
+            if request.uri().path().ends_with("/secrets") {
+                let refused = serde_json::json!({
+                    "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+                    "message": "secrets is forbidden: User \"a\" cannot list resource \"secrets\" in API group \"\"",
+                });
+                return (StatusCode::FORBIDDEN, [("content-type", "application/json")], refused.to_string())
+                    .into_response();
+            }
+            let version = 7 + looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let secret = serde_json::json!({
+                "apiVersion": "v1", "kind": "Secret",
+                "metadata": {"name": "m1c1-kubeconfig", "namespace": "n", "uid": "u", "resourceVersion": version.to_string()},
+            });
+            ([("content-type", "application/json")], secret.to_string()).into_response()
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+}
+
+/// Time that stands still goes on by itself when everybody waits, so five minutes cost nothing.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_may_not_be_watched_is_read_now_and_then() {
+    let looks = std::sync::Arc::default();
+    let host = api_without_watch(std::sync::Arc::clone(&looks)).await;
+    let started = tokio::time::Instant::now();
+    super::changed(host, "n".to_owned(), "m1c1-kubeconfig".to_owned(), "u/7".to_owned()).await;
+    assert_eq!(looks.load(std::sync::atomic::Ordering::SeqCst), 2, "the first look finds the same Secret");
+    assert!(started.elapsed() >= std::time::Duration::from_secs(600));
+}
+
+/// An API server that lies: HTML with 200, an object that never ends, garbage where an object should be.
+#[tokio::test]
+async fn attack_answers_of_an_api_server_are_cut_and_never_quoted() {
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    let answer = |request: Request| async move {
+        let json = [("content-type", "application/json")];
+        match request.uri().path().rsplit('/').next().unwrap_or_default() {
+            "page" => ([("content-type", "text/html")], "<html>c4n4ry</html>".to_owned()).into_response(),
+            "endless" => {
+                let piece = || Ok::<_, std::io::Error>(axum::body::Bytes::from(vec![b'a'; 1 << 16]));
+                let start = Ok(axum::body::Bytes::from_static(b"{\"kind\": \"Secret\", \"type\": \""));
+                let body = futures::stream::iter(std::iter::once(start).chain(std::iter::repeat_with(piece)));
+                (json, axum::body::Body::from_stream(body)).into_response()
+            }
+            // A Secret whose data is none: the parser's words would quote it (CVE-2025-23216).
+            _ => (json, r#"{"kind": "Secret", "data": {"a": "c4n4ry !"}, "metadata": {"name": "x"}}"#.to_owned())
+                .into_response(),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+    let host = super::bounded(config, 1 << 20).unwrap();
+    for (name, word) in [("page", ""), ("endless", "length limit exceeded"), ("odd", "no Secret")] {
+        let error = super::secret_version(&host, "n", name).await.unwrap_err().to_string();
+        assert!(error.contains(word) && !error.contains("c4n4ry") && error.len() < 500, "{name}: {error}");
+    }
+}
+
+#[test]
+fn nobody_can_be_acted_as_but_a_service_account_of_the_own_namespace() {
+    let user = |name: &str| super::Actor::new("team-a", name).map(|actor| actor.user().to_owned());
+    assert_eq!(user("deployer").as_deref(), Ok("system:serviceaccount:team-a:deployer"));
+    for name in
+        ["", "a:b", "system:masters", "team-b:x", "A", "a\r\nimpersonate-group: system:masters", "-a", "a/b", "\u{e9}"]
+    {
+        assert!(user(name).is_err(), "{name:?}");
+    }
+    assert!(user(&"a".repeat(254)).is_err());
 }
 
 #[test]

@@ -59,7 +59,11 @@ struct Running {
 }
 
 async fn lead(context: &FleetContext) {
-    let api: Api<FleetSync> = Api::namespaced(context.client.clone(), &context.namespace);
+    let api: Api<FleetSync> = if context.all_namespaces {
+        Api::all(context.client.clone())
+    } else {
+        Api::namespaced(context.client.clone(), &context.namespace)
+    };
     let stream = watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(stream);
     let mut running: BTreeMap<String, Running> = BTreeMap::new();
@@ -72,24 +76,19 @@ async fn lead(context: &FleetContext) {
         match event {
             Some(Ok(watcher::Event::Init)) => listed.clear(),
             Some(Ok(watcher::Event::InitApply(sync))) => {
-                listed.insert(sync.name_any());
+                listed.insert(full_name(&sync));
                 follow(context, &mut running, sync);
             }
             Some(Ok(watcher::Event::InitDone)) => {
-                running.retain(|name, _| {
-                    let stays = listed.contains(name);
-                    if !stays {
-                        context.views.forget(name);
-                    }
-                    stays
-                });
+                running.retain(|name, _| listed.contains(name) || left(context, name));
                 context.readiness.ready(READY_CHECK);
             }
             Some(Ok(watcher::Event::Apply(sync))) => follow(context, &mut running, sync),
             Some(Ok(watcher::Event::Delete(sync))) => {
                 // What was synced stays: deleting the FleetSync ends the syncing, not the fleet.
-                running.remove(&sync.name_any());
-                context.views.forget(&sync.name_any());
+                let name = full_name(&sync);
+                running.remove(&name);
+                left(context, &name);
                 tracing::info!(fleetsync = sync.name_any(), "deleted; what it synced is left as it is");
             }
             Some(Err(error)) => {
@@ -107,8 +106,26 @@ async fn lead(context: &FleetContext) {
     }
 }
 
+/// `namespace/name`: two FleetSyncs of one name have nothing in common.
+fn full_name(sync: &FleetSync) -> String {
+    format!("{}/{}", sync.namespace().unwrap_or_default(), sync.name_any())
+}
+
+/// A FleetSync is gone. Gives back `false`: it is not to be kept.
+fn left(context: &FleetContext, name: &str) -> bool {
+    context.sets.release(name);
+    context.views.forget(label(context, name));
+    false
+}
+
+/// How metrics and the page call a FleetSync: by its name alone where all of them are in one namespace.
+fn label<'a>(context: &FleetContext, full_name: &'a str) -> &'a str {
+    let name = full_name.split_once('/').map_or(full_name, |(_, name)| name);
+    if context.all_namespaces { full_name } else { name }
+}
+
 fn follow(context: &FleetContext, running: &mut BTreeMap<String, Running>, sync: FleetSync) {
-    let name = sync.name_any();
+    let name = full_name(&sync);
     let sync = Arc::new(sync);
     // Deleted and made again while the watch was away: another FleetSync, with nothing of the old one's.
     let known = running.get(&name).filter(|known| known.specs.borrow().uid() == sync.uid());
@@ -122,7 +139,10 @@ fn follow(context: &FleetContext, running: &mut BTreeMap<String, Running>, sync:
         return;
     }
     let (specs, receiver) = channel::channel(sync);
-    let task = tokio::spawn(supervisor::run(context.clone(), receiver, None));
+    // From here on nothing outside of its namespace is touched on the home cluster.
+    let namespace = receiver.borrow().namespace().unwrap_or_else(|| context.namespace.clone());
+    let own = FleetContext { namespace, ..context.clone() };
+    let task = tokio::spawn(supervisor::run(own, receiver, None));
     running.insert(name, Running { specs, _task: AbortOnDropHandle::new(task) });
 }
 

@@ -149,7 +149,21 @@ impl Supervisor {
             sync,
         };
         supervisor.read_wishes();
+        // Known before the first fetch, so that another FleetSync that is quicker does not take them.
+        for target in &supervisor.last_status.targets {
+            supervisor.claim(&target.name);
+        }
         supervisor
+    }
+
+    fn claim(&self, target: &str) {
+        let set = labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target);
+        self.context.sets.claim(set, &super::full_name(&self.sync));
+    }
+
+    /// How metrics and the page call it.
+    fn label(&self) -> String {
+        super::label(&self.context, &super::full_name(&self.sync)).to_owned()
     }
 
     fn read_wishes(&mut self) {
@@ -318,12 +332,13 @@ impl Supervisor {
             self.targets.remove(&target);
             self.known.left.push(target.name().to_owned());
             self.stale_reports.insert(target.name().to_owned());
-            self.context.metrics.forget_target(&self.sync.name_any(), target.name());
+            self.context.metrics.forget_target(&self.label(), target.name());
         }
         self.known.left.retain(|name| targets.iter().all(|target| target.name() != name));
         self.stale_reports.retain(|name| targets.iter().all(|target| target.name() != name));
         for target in &targets {
             let set = self.set(target);
+            self.claim(target.name());
             let desired = Arc::new(Desired::of(&state, target, &revision, &set));
             let order = self.order(target, desired, &members);
             match self.targets.get(target) {
@@ -350,6 +365,7 @@ impl Supervisor {
                 // That there is no wish any more is no order.
                 && (order.revert.is_none() || order.revert == last.revert)
                 && order.kubeconfig == last.kubeconfig
+                && order.service_account == last.service_account
                 && order.limits == last.limits;
             if !same {
                 running.orders.send_replace(order);
@@ -377,6 +393,10 @@ impl Supervisor {
             request: self.request.clone(),
             revert: self.revert.clone(),
             kubeconfig: self.sync.spec.kubeconfig_of(target.name()),
+            service_account: match &self.sync.spec.service_account_name {
+                Some(name) => Some(name.as_str().into()),
+                None => self.context.default_service_account.clone(),
+            },
         }
     }
 
@@ -389,17 +409,19 @@ impl Supervisor {
             store: InventoryStore::new(client, &self.context.namespace, &name, target.name(), owner),
             context: self.context.clone(),
             set,
+            owner: super::full_name(&self.sync),
             progress: self.progress.clone(),
             orders: receiver,
             words: self.words.clone(),
         };
-        Running { orders, report: None, _task: AbortOnDropHandle::new(tokio::spawn(worker::run(setting))) }
+        Running { orders, report: None, _task: AbortOnDropHandle::new(tokio::spawn(worker::kept(setting))) }
     }
 
     async fn hear(&mut self, word: Word) {
         match word {
             Word::News(target, news) => self.events.news(&target, news).await,
             Word::Report(report) => {
+                let sync = self.label();
                 let Some(running) = self.targets.get_mut(&report.target) else { return };
                 let before = running.report.as_ref();
                 let held_before = before.map(|report| report.held.clone()).unwrap_or_default();
@@ -408,7 +430,7 @@ impl Supervisor {
                 let lint_before = before.map(|report| report.lint.clone()).unwrap_or_default();
                 let wrong = report.lint.iter().filter(|held| !lint_before.contains(held));
                 let wrong: Vec<String> = wrong.map(|held| told(report.target.name(), held)).collect();
-                let (sync, target) = (self.sync.name_any(), report.target.name());
+                let target = report.target.name();
                 self.context.metrics.drifted(&sync, target, u32::try_from(report.drift.len()).unwrap_or(u32::MAX));
                 let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
                 self.context.metrics.held(&sync, target, count(report.held.len()));
@@ -506,7 +528,7 @@ impl Supervisor {
             return;
         }
         self.context.views.publish(crate::web::News {
-            name: self.sync.name_any(),
+            name: self.label(),
             namespace: &self.context.namespace,
             spec: &self.sync.spec,
             status,

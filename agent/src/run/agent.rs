@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ending, Failure, failure};
-use crate::context::FleetContext;
+use crate::context::{FleetContext, Sets};
 use crate::lease::{self, Claim, Election, KubeLeases, LeaseParams};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -31,6 +31,8 @@ const NAMESPACE: &str = "asm-system";
 pub(super) struct Parts {
     pub(super) client: kube::Client,
     pub(super) namespace: String,
+    pub(super) all_namespaces: bool,
+    pub(super) default_service_account: Option<Arc<str>>,
     pub(super) data_dir: PathBuf,
     pub(super) metrics: Arc<Metrics>,
     pub(super) readiness: Readiness,
@@ -83,6 +85,9 @@ where
     let context = FleetContext {
         client: parts.client,
         namespace: parts.namespace,
+        all_namespaces: parts.all_namespaces,
+        default_service_account: parts.default_service_account,
+        sets: Sets::default(),
         data_dir: parts.data_dir,
         metrics: parts.metrics,
         readiness: parts.readiness,

@@ -5,6 +5,8 @@
 
 mod auth;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod mirrors;
 mod pack;

@@ -19,6 +19,8 @@ pub(super) struct Seen {
     pub(super) users: Vec<String>,
     pub(super) commands: Vec<String>,
     pub(super) agents: u32,
+    /// With which algorithms logins were signed.
+    pub(super) algorithms: Vec<String>,
 }
 
 pub(super) struct SshServer {
@@ -84,6 +86,7 @@ impl Handler for Guest {
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         self.seen.lock().unwrap().users.push(user.to_owned());
+        self.seen.lock().unwrap().algorithms.push(key.algorithm.to_string());
         let fits = key.public_key.fingerprint(HashAlg::Sha256) == self.client.fingerprint(HashAlg::Sha256);
         Ok(if fits { Auth::Accept } else { Auth::reject() })
     }

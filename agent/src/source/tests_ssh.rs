@@ -74,6 +74,23 @@ async fn keys_of_other_kinds_and_with_a_passphrase() {
     setup.fetch(&credentials).await.unwrap();
 }
 
+/// Made for this test; making one of this kind takes minutes without optimisation.
+const RSA: &str = include_str!("testdata/rsa_of_a_test");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_rsa_key_is_taken_and_signs_with_sha_2_only() {
+    let mut setup = setup().await;
+    let revision = setup.git.commit("a.yaml", b"a: 1", "First");
+    setup.client = PrivateKey::from_openssh(RSA).unwrap();
+    let root = setup.git.repository().parent().unwrap().to_owned();
+    // The server, too, has an RSA key and nothing else.
+    setup.ssh = SshServer::start(root, setup.client.public_key(), vec![setup.client.clone()]).await;
+    assert_eq!(setup.fetch(&setup.credentials()).await.unwrap().revision, revision);
+    let seen = setup.ssh.seen.lock().unwrap();
+    assert!(!seen.algorithms.is_empty());
+    assert!(seen.algorithms.iter().all(|algorithm| algorithm.starts_with("rsa-sha2-")), "{:?}", seen.algorithms);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_a_host_key_that_is_not_known_gets_no_login() {
     let setup = setup().await;

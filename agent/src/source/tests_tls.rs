@@ -65,6 +65,25 @@ async fn a_password_is_tried_once() {
     assert!(!format!("{error} {error:?} {}", error.hint("n", "f")).contains("wrong-canary"));
 }
 
+/// GitHub and Codeup answer 403 where others answer 401; a server that hides what there is answers 404.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_with_403_is_one_of_credentials_and_asked_once() {
+    let server = GitServer::start().await;
+    server.commit("a.yaml", b"a: 1", "First");
+    let ours = authority();
+    let port = in_front_of(server.address(), &ours, "localhost").port();
+    server.set(Mood::Status(403));
+    let only_ca = GitCredentials { ca: Some(ours.pem().into_bytes()), ..GitCredentials::default() };
+    for (credentials, presented) in [(login("c4n4ry", &ours.pem()), true), (only_ca, false)] {
+        let before = server.requests();
+        let error = fetch(port, Some(&credentials)).await.unwrap_err();
+        assert!(matches!(error, SourceError::Unauthorized { presented: p, .. } if p == presented), "{error:?}");
+        assert!(!error.is_unreachable(), "a mirror is not asked for what a person has to mend");
+        assert!(!format!("{error} {error:?} {}", error.hint("n", "f")).contains("c4n4ry"));
+        assert_eq!(server.requests().0 - before.0, 1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn attack_credentials_are_not_taken_to_another_server() {
     let (server, other) = (GitServer::start().await, GitServer::start().await);

@@ -220,6 +220,7 @@ fn host(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
         }
         (host, port)
     };
+    asm_shared::kubeconfig::check_host(host)?;
     match port.map(|port| (port, port.parse::<u16>())) {
         None => Ok((host, None)),
         Some((digits, Ok(port @ 1..))) if digits.bytes().all(|byte| byte.is_ascii_digit()) => Ok((host, Some(port))),

@@ -18,6 +18,7 @@ pub mod import;
 pub mod init;
 pub mod lint;
 pub mod pr;
+pub mod rbac;
 pub mod resume;
 pub mod revert;
 pub mod route;
@@ -59,6 +60,7 @@ pub enum Command {
     Pr(pr::PrCommand),
     // Its flags are many; the other verbs should not carry their size.
     Verify(Box<verify::VerifyArgs>),
+    Rbac(rbac::RbacArgs),
     Status(status::StatusArgs),
     Drift(drift::DriftArgs),
     Adopt(adopt::AdoptArgs),
@@ -91,6 +93,7 @@ pub fn run(context: &Context, command: Command) -> Result<Exit, CommandError> {
         Command::Doctor(command) => doctor::run(context, command),
         Command::Pr(command) => pr::run(context, command),
         Command::Verify(args) => verify::run(context, *args),
+        Command::Rbac(args) => rbac::run(context, args),
         Command::Status(args) => status::run(context, args),
         Command::Drift(args) => drift::run(context, args),
         Command::Adopt(args) => adopt::run(context, args),

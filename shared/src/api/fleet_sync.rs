@@ -45,6 +45,12 @@ pub struct FleetSyncSpec {
     /// Stop applying. Drift is still reported.
     #[serde(default)]
     pub suspend: bool,
+    /// Service account that requests to the targets are made as, by impersonation:
+    /// `system:serviceaccount:<namespace of this FleetSync>:<name>`. The users of the kubeconfigs then need no more than to
+    /// impersonate it. Default: the agent's `--default-service-account`, or nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
 }
 
 /// Where the commits come from.

@@ -192,7 +192,7 @@ fn check_server(server: &str) -> Result<(), &'static str> {
     if port.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
         return Err("the port is no number from 1 to 65535");
     }
-    Ok(())
+    super::check_host(host)
 }
 
 fn is_empty(value: &Value) -> bool {

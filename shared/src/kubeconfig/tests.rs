@@ -135,6 +135,8 @@ fn servers_without_https_or_with_tricks_are_refused() {
         "https://[c4n4ry]",
         "unix:///var/run/c4n4ry.sock",
         "HTTPS://10.0.0.1",
+        "https://100.100.100.200",
+        "https://[::ffff:100.100.100.200]:443/latest/meta-data",
     ] {
         let mut config = good();
         config["clusters"][0]["cluster"]["server"] = json!(server);

@@ -14,10 +14,10 @@ mod target;
 mod union;
 
 pub use approval::consent;
+pub use approval_file::approval_file;
 pub use danger::{CLASSES, Danger, DangerClass, Needs, of_change, of_delete, wants_look};
 pub use depends::needs;
 pub use keep::{Keep, keep};
-pub use approval_file::approval_file;
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};
 pub use target::{

@@ -38,6 +38,26 @@ impl Refusal {
         }
     }
 
+    /// What may be said of it. An API server quotes the value that it cannot take (`expected string, got …`), and of a
+    /// Secret that is the secret (CVE-2025-23216).
+    fn about(self, id: &ObjectId) -> Self {
+        let quotes = |kind: &ErrorKind| matches!(kind, ErrorKind::Invalid(_) | ErrorKind::Server | ErrorKind::Other);
+        match self {
+            Self::Cluster(error) if id.group_kind.is("", "Secret") && quotes(&error.kind) => {
+                let message = "the API server does not take it as a Secret, and its words are not shown, because they may quote \
+                               values; every value below data and stringData must be a string; see them with: kubectl apply \
+                               --dry-run=server -f FILE";
+                let kind = if matches!(error.kind, ErrorKind::Invalid(_)) {
+                    ErrorKind::Invalid(Vec::new())
+                } else {
+                    error.kind
+                };
+                Self::Cluster(ClusterError::new(kind, message))
+            }
+            other => other,
+        }
+    }
+
     /// How it is counted.
     pub(super) fn outcome(&self) -> ApplyOutcome {
         match self {
@@ -57,7 +77,7 @@ impl Refusal {
 /// would write its value again, for ever.
 pub(super) async fn apply(resources: &Resources, id: &ObjectId, object: &Value) -> Result<DynamicObject, Refusal> {
     let api = api_of(resources, id, object).await?;
-    let live = store(&api, id, object).await?;
+    let live = store(&api, id, object).await.map_err(|refusal| refusal.about(id))?;
     Ok(take_over(&api, &id.name, live).await)
 }
 
@@ -67,7 +87,7 @@ pub(super) async fn apply_beside(
     id: &ObjectId,
     object: &Value,
 ) -> Result<DynamicObject, Refusal> {
-    store(&api_of(resources, id, object).await?, id, object).await
+    store(&api_of(resources, id, object).await?, id, object).await.map_err(|refusal| refusal.about(id))
 }
 
 async fn api_of(resources: &Resources, id: &ObjectId, object: &Value) -> Result<Api<DynamicObject>, Refusal> {
@@ -128,4 +148,25 @@ async fn take_over(api: &Api<DynamicObject>, name: &str, mut live: DynamicObject
         }
     }
     live
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attack_an_invalid_secret_is_refused_without_its_value() {
+        let of = |kind: &str, error: ErrorKind| {
+            let words = "failed to create typed patch object (.data.pin: expected string, got &{c4n4ry})";
+            let refusal = Refusal::Cluster(ClusterError::new(error, words));
+            refusal.about(&ObjectId::new("", kind, Some("n"), "x")).message()
+        };
+        for error in [ErrorKind::Server, ErrorKind::Invalid(Vec::new()), ErrorKind::Other] {
+            let told = of("Secret", error.clone());
+            assert!(!told.contains("c4n4ry") && told.contains("must be a string"), "{told}");
+            assert!(of("ConfigMap", error).contains("c4n4ry"));
+        }
+        // What says nothing about values stays as it is.
+        assert!(of("Secret", ErrorKind::Forbidden).contains("typed patch"));
+    }
 }

@@ -99,7 +99,7 @@ impl Worker {
         let api = self.resources.api(kind, &self.version_of(sample), None).await?;
         let mut params = ListParams::default().labels(&format!("{}={}", labels::PART_OF, self.set)).limit(500);
         let mut found = BTreeMap::new();
-        loop {
+        for _ in 0..super::MOST_PAGES {
             let page = api.list(&params).await.map_err(ClusterError::from)?;
             for object in page.items {
                 let name = object.metadata.name.as_deref().unwrap_or_default();
@@ -113,6 +113,7 @@ impl Worker {
                 None => return Ok(found),
             }
         }
+        Err(super::endless(kind))
     }
 
     /// The version an object is addressed by.
@@ -140,7 +141,7 @@ impl Worker {
         }
         let Some(found) = found else {
             self.drifted(id, Change::Deleted, Vec::new(), Some(NO_DELETER));
-            return self.correct(desired, id, wanted).await;
+            return self.correct(desired, id, wanted, None).await;
         };
         let metadata = metadata_of(found);
         let now = observed(&metadata);
@@ -171,7 +172,7 @@ impl Worker {
             Verdict::Modified(fields) if remade => self.drifted(id, Change::Replaced, fields, Some(REMADE)),
             Verdict::Modified(fields) => self.drifted(id, Change::Modified, fields, None),
         }
-        self.correct(desired, id, wanted).await
+        self.correct(desired, id, wanted, Some(found)).await
     }
 
     /// Notes a drift; what was noticed before keeps its time.
@@ -200,8 +201,14 @@ impl Worker {
     }
 
     /// Puts Git's value back when the fleet is in `Correct` mode. `true` when a pass is needed.
-    async fn correct(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject) -> bool {
-        if self.order.mode != DriftMode::Correct || self.order.suspended {
+    async fn correct(
+        &mut self,
+        desired: &Arc<Desired>,
+        id: &ObjectId,
+        wanted: &DesiredObject,
+        found: Option<&Value>,
+    ) -> bool {
+        if self.order.mode != DriftMode::Correct || self.order.suspended || self.is_others(found) {
             return false;
         }
         if asm_shared::plan::wants_look(&id.group_kind) {

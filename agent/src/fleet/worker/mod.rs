@@ -2,6 +2,7 @@
 //! reaches another target.
 
 mod apply;
+mod foreign;
 mod guard;
 mod judge;
 mod lint;
@@ -21,11 +22,12 @@ use super::at;
 use super::inventory::InventoryStore;
 use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
+use crate::credentials::Actor;
 use crate::metrics::TargetKind;
-use asm_io::cluster::ClusterError;
+use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, KeyReference, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
-use asm_shared::object::ObjectId;
+use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
 use jiff::Timestamp;
 use pass::PassEnd;
@@ -36,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use watch::Watches;
 
 /// Events are gathered this long before they are looked at: one write often makes several.
@@ -50,8 +53,18 @@ const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// Back-off after something that only a change elsewhere can mend (a missing CRD, a refused object): first and last.
 const LATER: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
 
+/// After a fault of the agent itself: it may be with the next event, too.
+const ANEW: Duration = Duration::from_secs(60);
+
 /// A field that is left alone until some day is looked at this often at least, whatever the clocks do meanwhile.
 const THAW_LOOK: Duration = Duration::from_secs(24 * 3600);
+
+/// Pages of 500 that one list may have: a server that always has one more is not believed.
+const MOST_PAGES: usize = 2_000;
+
+fn endless(kind: &GroupKind) -> ClusterError {
+    ClusterError::new(ErrorKind::Server, format!("the API server lists {kind} without end"))
+}
 
 /// What a target is told to do.
 #[derive(Clone, Debug)]
@@ -72,6 +85,8 @@ pub(super) struct Order {
     pub(super) revert: Option<Arc<RevertRequest>>,
     /// Secret with the kubeconfig.
     pub(super) kubeconfig: KeyReference,
+    /// Service account to act as.
+    pub(super) service_account: Option<Arc<str>>,
 }
 
 /// Something worth an Event.
@@ -110,11 +125,14 @@ pub(super) enum Word {
 }
 
 /// What a target's task needs.
+#[derive(Clone)]
 pub(super) struct Setting {
     /// The agent's surroundings.
     pub(super) context: FleetContext,
     /// Label value of the set.
     pub(super) set: String,
+    /// The FleetSync, `namespace/name`.
+    pub(super) owner: String,
     /// Where the inventory is kept.
     pub(super) store: InventoryStore,
     /// How far the others are.
@@ -123,6 +141,32 @@ pub(super) struct Setting {
     pub(super) orders: channel::Receiver<Order>,
     /// Reports.
     pub(super) words: mpsc::Sender<Word>,
+}
+
+/// Runs a target, anew when it breaks: a fault of ours with one object neither ends its target in silence nor reaches
+/// another one.
+pub(super) async fn kept(setting: Setting) {
+    loop {
+        let task = AbortOnDropHandle::new(tokio::spawn(run(setting.clone())));
+        match task.await {
+            // The words of a panic may quote what it was about; the log has its place.
+            Err(broken) if broken.is_panic() => {}
+            _ => return,
+        }
+        let order = setting.orders.borrow().clone();
+        let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
+        report.objects = order.desired.objects.len();
+        report.blocked = Some(format!(
+            "a fault of the agent stopped the work on this target; its log says where; tried again every {} s",
+            ANEW.as_secs()
+        ));
+        report.settled = true;
+        setting.progress.reached(&order.desired.target, &order.desired.revision, Reached::Failed);
+        if setting.words.send(Word::Report(Box::new(report))).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(ANEW).await;
+    }
 }
 
 /// Runs a target until its orders end or the agent does.
@@ -179,6 +223,7 @@ enum Ended {
 struct Worker {
     context: FleetContext,
     set: String,
+    owner: String,
     store: InventoryStore,
     progress: Progress,
     words: mpsc::Sender<Word>,
@@ -204,7 +249,13 @@ struct Worker {
 impl Worker {
     async fn start(setting: &Setting, order: Order) -> Result<Self, String> {
         let (host, namespace) = (&setting.context.client, &setting.context.namespace);
-        let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
+        let actor = order
+            .service_account
+            .as_deref()
+            .map(|name| Actor::new(namespace, name).map_err(|why| format!("spec.serviceAccountName {name:?}: {why}")));
+        let actor = actor.transpose()?;
+        let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref());
+        let access = access.await.map_err(|error| error.to_string())?;
         let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
         report.expires = access.expires;
@@ -212,6 +263,7 @@ impl Worker {
         Ok(Self {
             context: setting.context.clone(),
             set: setting.set.clone(),
+            owner: setting.owner.clone(),
             store: setting.store.clone(),
             progress: setting.progress.clone(),
             words: setting.words.clone(),
@@ -235,6 +287,11 @@ impl Worker {
     }
 
     fn problem(&mut self, at: String, message: String) {
+        // What RBAC refuses is said with what to do about it.
+        let message = match asm_shared::access::advice(&message, self.target()) {
+            Some(advice) => format!("{message}; {advice}"),
+            None => message,
+        };
         tracing::warn!(target = %self.order.desired.target, at, "{message}");
         self.state.problems.push(SyncProblem { at, message });
     }
@@ -275,7 +332,7 @@ impl Worker {
                         return Ended::Over;
                     }
                     let order = orders.borrow_and_update().clone();
-                    if order.kubeconfig != self.order.kubeconfig {
+                    if order.kubeconfig != self.order.kubeconfig || order.service_account != self.order.service_account {
                         return Ended::NewCredentials;
                     }
                     self.order = order;

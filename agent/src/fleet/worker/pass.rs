@@ -49,7 +49,8 @@ impl Worker {
         self.state.waiting.clear();
         self.state.hold = None;
         let unlisted = self.unlisted(&desired, &mut end);
-        let plan = self.state.plan(&desired, &unlisted, self.order.limits);
+        let mut plan = self.state.plan(&desired, &unlisted, self.order.limits);
+        self.leave_to_others(&desired, &mut plan, &mut end).await;
         for id in &plan.forget {
             self.state.forget(id);
         }

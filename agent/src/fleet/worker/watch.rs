@@ -178,3 +178,91 @@ fn failure(kind: &WatchedKind, error: &ClusterError) -> WatchFailure {
         message: format!("{} cannot be watched: {}", kind.group_kind, error.message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn config_map(name: &str, version: &str) -> Value {
+        json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {"name": name, "namespace": "n", "uid": name, "resourceVersion": version},
+        })
+    }
+
+    /// What no API server sends: each line is one poisoned event.
+    fn poison() -> Vec<String> {
+        let event = |object: Value| json!({"type": "MODIFIED", "object": object}).to_string();
+        let with = |field: &str, value: Value| {
+            let mut object = config_map("poisoned", "8");
+            object["metadata"][field] = value;
+            object
+        };
+        vec![
+            "<html>not an event</html>".to_owned(),
+            "{\"type\": \"MODIFIED\"".to_owned(),
+            json!({"type": "EXPLODED", "object": {}}).to_string(),
+            event(json!("a string")),
+            event(with("managedFields", json!([{"manager": 7, "fieldsV1": "\u{0}"}]))),
+            event(with("labels", json!([1, 2, 3]))),
+            event(with("creationTimestamp", json!("the day before yesterday"))),
+            event(with("name", Value::Null)),
+            "{".repeat(100_000),
+            json!({"type": "ERROR", "object": {"kind": "Status", "code": "many"}}).to_string(),
+        ]
+    }
+
+    /// Lists one object, then tells a poisoned event in each watch, then a good one.
+    async fn api_server() -> kube::Client {
+        let watches = Arc::new(AtomicUsize::new(0));
+        let answer = move |request: Request| {
+            let watches = watches.clone();
+            async move {
+                let json = [("content-type", "application/json")];
+                if !request.uri().query().unwrap_or_default().contains("watch=") {
+                    let list = json!({
+                        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                        "metadata": {"resourceVersion": "7"}, "items": [config_map("listed", "7")],
+                    });
+                    return (json, list.to_string()).into_response();
+                }
+                let turn = watches.fetch_add(1, Ordering::SeqCst);
+                let good = json!({"type": "MODIFIED", "object": config_map("good", "9")}).to_string();
+                let line = poison().into_iter().nth(turn).unwrap_or(good);
+                (json, line + "\n").into_response()
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    }
+
+    /// Pauses between tries cost nothing: time that stands still goes on by itself when everybody waits.
+    #[tokio::test(start_paused = true)]
+    async fn attack_a_poisoned_object_in_a_watch_does_not_wedge_it() {
+        let kind =
+            WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
+        let mut watches = Watches::new("a-set");
+        watches.follow(&Resources::new(api_server().await), &BTreeSet::from([kind]));
+        let mut broken = 0;
+        loop {
+            match watches.next().await.1 {
+                Seen::Changed(id, _) if &*id.name == "good" => break,
+                Seen::Changed(id, _) => assert_eq!(&*id.name, "poisoned", "only what could be read at all"),
+                Seen::Broken(failure) => {
+                    broken += 1;
+                    assert!(failure.message.len() < 2_000, "{}", failure.message);
+                }
+                _ => {}
+            }
+            assert!(broken < 100, "it is wedged");
+        }
+        assert!(broken > 0);
+    }
+}

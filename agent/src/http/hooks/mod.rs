@@ -7,6 +7,8 @@
 //! Every replica takes hints, also one that stands by: it writes an annotation on the FleetSync, and the replica that works
 //! sees it.
 
+#[doc(hidden)]
+pub mod fuzzing;
 mod proof;
 
 use std::collections::HashMap;
@@ -55,9 +57,10 @@ pub struct Hooks {
 
 struct Shared {
     client: Client,
-    namespace: String,
+    /// None: all of them.
+    namespace: Option<String>,
     metrics: Arc<Metrics>,
-    /// By name of the FleetSync; only those that want hints, so nobody can make this grow.
+    /// By name of the FleetSync, with its namespace in front if there may be several; only those that want hints, so nobody can make this grow.
     known: Mutex<HashMap<String, Hook>>,
 }
 
@@ -97,10 +100,16 @@ impl Hook {
 
 impl Hooks {
     /// Takes the address, so that a port in use is known before any work starts.
-    pub async fn bind(address: SocketAddr, client: Client, namespace: &str, metrics: Arc<Metrics>) -> io::Result<Self> {
+    /// `namespace`: that of the FleetSyncs; none for all.
+    pub async fn bind(
+        address: SocketAddr,
+        client: Client,
+        namespace: Option<&str>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        let known = Mutex::default();
-        Ok(Self { listener, shared: Arc::new(Shared { client, namespace: namespace.to_owned(), metrics, known }) })
+        let (known, namespace) = (Mutex::default(), namespace.map(str::to_owned));
+        Ok(Self { listener, shared: Arc::new(Shared { client, namespace, metrics, known }) })
     }
 
     /// The address that was taken.
@@ -110,7 +119,10 @@ impl Hooks {
 
     /// Takes hints until `stop`.
     pub async fn serve(self, stop: CancellationToken) -> io::Result<()> {
-        let router = Router::new().route("/hooks/{fleetsync}", post(hint)).with_state(Arc::clone(&self.shared));
+        let router = Router::new()
+            .route("/hooks/{fleetsync}", post(hint))
+            .route("/hooks/{namespace}/{fleetsync}", post(hint_in_namespace))
+            .with_state(Arc::clone(&self.shared));
         let listener = Limited::new(self.listener, Limits::default());
         tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -122,7 +134,10 @@ impl Hooks {
 
 /// Keeps up with which FleetSyncs want hints.
 async fn follow(shared: &Shared) {
-    let api: Api<FleetSync> = Api::namespaced(shared.client.clone(), &shared.namespace);
+    let api: Api<FleetSync> = match &shared.namespace {
+        Some(namespace) => Api::namespaced(shared.client.clone(), namespace),
+        None => Api::all(shared.client.clone()),
+    };
     let stream = watcher(api, watcher::Config::default()).default_backoff();
     pin_mut!(stream);
     let mut listed: Vec<String> = Vec::new();
@@ -130,12 +145,12 @@ async fn follow(shared: &Shared) {
         match event {
             Ok(watcher::Event::Init) => listed.clear(),
             Ok(watcher::Event::InitApply(sync)) => {
-                listed.push(sync.name_any());
+                listed.push(shared.key(&sync));
                 shared.learn(&sync);
             }
             Ok(watcher::Event::InitDone) => shared.known().retain(|name, _| listed.contains(name)),
             Ok(watcher::Event::Apply(sync)) => shared.learn(&sync),
-            Ok(watcher::Event::Delete(sync)) => drop(shared.known().remove(&sync.name_any())),
+            Ok(watcher::Event::Delete(sync)) => drop(shared.known().remove(&shared.key(&sync))),
             // The work's own watch says what is wrong.
             Err(_) => {}
         }
@@ -148,13 +163,29 @@ impl Shared {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The path after `/hooks/`.
+    fn key(&self, sync: &FleetSync) -> String {
+        match &self.namespace {
+            Some(_) => sync.name_any(),
+            None => format!("{}/{}", sync.namespace().unwrap_or_default(), sync.name_any()),
+        }
+    }
+
+    /// Namespace and name of the FleetSync of a key.
+    fn place<'k>(&'k self, key: &'k str) -> (&'k str, &'k str) {
+        match &self.namespace {
+            Some(namespace) => (namespace, key),
+            None => key.split_once('/').unwrap_or_default(),
+        }
+    }
+
     fn learn(&self, sync: &FleetSync) {
-        let mut known = self.known();
+        let (mut known, key) = (self.known(), self.key(sync));
         match &sync.spec.source.webhook {
-            None => drop(known.remove(&sync.name_any())),
-            Some(spec) => match known.get_mut(&sync.name_any()) {
+            None => drop(known.remove(&key)),
+            Some(spec) => match known.get_mut(&key) {
                 Some(hook) if hook.spec == *spec => {}
-                _ => drop(known.insert(sync.name_any(), Hook::new(spec.clone()))),
+                _ => drop(known.insert(key, Hook::new(spec.clone()))),
             },
         }
     }
@@ -170,7 +201,7 @@ impl Shared {
             // Others that come meanwhile do not read it, too.
             hook.token = Some((now, None));
         }
-        let read = crate::credentials::webhook(&self.client, &self.namespace, &spec.secret_ref).await;
+        let read = crate::credentials::webhook(&self.client, self.place(name).0, &spec.secret_ref).await;
         let token = match read {
             Ok(token) => Some(Arc::<str>::from(token)),
             Err(error) => {
@@ -197,7 +228,8 @@ impl Shared {
     }
 
     async fn keep_asking(&self, name: &str) {
-        let api: Api<FleetSync> = Api::namespaced(self.client.clone(), &self.namespace);
+        let (namespace, own_name) = self.place(name);
+        let api: Api<FleetSync> = Api::namespaced(self.client.clone(), namespace);
         loop {
             let wanted = self.known().get_mut(name).is_some_and(|hook| {
                 let wanted = std::mem::take(&mut hook.again);
@@ -208,7 +240,7 @@ impl Shared {
                 return;
             }
             let body = json!({"metadata": {"annotations": {labels::HINT_AT: Timestamp::now().to_string()}}});
-            if let Err(error) = api.patch(name, &PatchParams::default(), &Patch::Merge(&body)).await {
+            if let Err(error) = api.patch(own_name, &PatchParams::default(), &Patch::Merge(&body)).await {
                 let error = asm_io::cluster::ClusterError::from(error);
                 tracing::warn!(
                     fleetsync = name,
@@ -218,6 +250,14 @@ impl Shared {
             tokio::time::sleep(APART).await;
         }
     }
+}
+
+async fn hint_in_namespace(
+    state: State<Arc<Shared>>,
+    Path((namespace, name)): Path<(String, String)>,
+    request: Request,
+) -> (StatusCode, &'static str) {
+    hint(state, Path(format!("{namespace}/{name}")), request).await
 }
 
 async fn hint(

@@ -80,7 +80,7 @@ async fn setup() -> Setup {
     tokio::spawn(async move { axum::serve(listener, router).await });
     let client = kube::Client::try_from(kube::Config::new(format!("http://{server}").parse().unwrap())).unwrap();
     let metrics = Arc::new(Metrics::default());
-    let hooks = Hooks::bind(([127, 0, 0, 1], 0).into(), client, "n", Arc::clone(&metrics)).await.unwrap();
+    let hooks = Hooks::bind(([127, 0, 0, 1], 0).into(), client, Some("n"), Arc::clone(&metrics)).await.unwrap();
     let (address, stop) = (hooks.address().unwrap(), CancellationToken::new());
     let shared = Arc::clone(&hooks.shared);
     tokio::spawn(hooks.serve(stop.clone()));

@@ -208,5 +208,12 @@ fn read(repository: &Repository, id: Oid, kind: ObjectType) -> Result<Vec<u8>, F
     Ok(objects.read(id).map_err(failed)?.data().to_vec())
 }
 
+/// See [`super::fuzzing`].
+pub(super) fn fuzz(raw: &[u8]) -> Result<(), String> {
+    let told = |flaw: Flaw| flaw.to_string();
+    object::commit(raw).map(drop).map_err(told)?;
+    object::tag(raw, "v1", "0123456789012345678901234567890123456789").map(drop).map_err(told)
+}
+
 #[cfg(test)]
 mod tests;

@@ -83,6 +83,14 @@ fn facts(text: &mut String, sync: &FleetSync, now: Timestamp, wide: bool) {
         if !parts.is_empty() {
             line("", &parts.join(", "));
         }
+        if let Some(signer) = &source.signed_by {
+            line("Signed by", &printable(signer));
+        }
+        // Said only when it is another place than the one above.
+        if let Some(url) = source.url.as_deref().filter(|url| wide || *url != sync.spec.source.url) {
+            let mirror = if *url == sync.spec.source.url { "" } else { " (a mirror)" };
+            line("Fetched", &redact_text(&format!("from {}{mirror}", printable(url))));
+        }
     }
     let mode = match sync.spec.drift {
         DriftMode::Report => "reported",

@@ -102,6 +102,34 @@ fn trouble_in_full() {
 }
 
 #[test]
+fn the_mirror_and_the_signer_are_shown() {
+    let mut sync = healthy();
+    if let Some(source) = sync.status.as_mut().and_then(|status| status.source.as_mut()) {
+        source.signed_by = Some("Ann <ann@example.com> (ssh-ed25519 SHA256:abc)\u{1b}[31m".to_owned());
+        source.url = Some("https://me:hunter2@mirror.example.com/shop.git".to_owned());
+    }
+    insta::assert_snapshot!(of(&sync, now(), false), @r"
+    fleetsync.kubectl-asm.io/shop in asm-system
+      Source     https://(redacted)@git.example.com/shop.git (main)
+      Revision   4f1c2aa  reviews: all to v3
+                 Ann <ann@example.com>, seen 5m ago
+      Signed by  Ann <ann@example.com> (ssh-ed25519 SHA256:abc)\u{1b}[31m
+      Fetched    from https://(redacted)@mirror.example.com/shop.git (a mirror)
+      Ready      True: 2 targets are at 4f1c2aa
+
+    TARGET   READY   REVISION   OBJECTS   DRIFTED   HELD   MESSAGE
+    mesh     True    4f1c2aa    12        0         0      12 objects at 4f1c2aa
+    m1c1     True    4f1c2aa    12        0         0      12 objects at 4f1c2aa
+    ");
+    // The place that is meant needs no line, but in full.
+    if let Some(source) = sync.status.as_mut().and_then(|status| status.source.as_mut()) {
+        source.url = Some(sync.spec.source.url.clone());
+    }
+    assert!(!of(&sync, now(), false).contains("Fetched"));
+    assert!(of(&sync, now(), true).contains("Fetched    from https://(redacted)@git.example.com/shop.git\n"));
+}
+
+#[test]
 fn no_agent_yet_and_suspended() {
     let mut new = healthy();
     new.status = None;

@@ -261,6 +261,15 @@ pub(crate) const VERBS: &[Verb] = &[
         unreachable: Never("it asks no API server; forges that cannot be reached are in pull_requests.rs"),
     },
     Verb {
+        path: "rbac",
+        formats: &["json", "yaml"],
+        repeatable: true,
+        clean: Args(""),
+        findings: After(grant_nothing, "--check"),
+        input: Args("--target m1c9"),
+        unreachable: Args("--check"),
+    },
+    Verb {
         path: "status",
         formats: LISTS,
         repeatable: true,
@@ -503,6 +512,14 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(&source, &target).unwrap();
         }
     }
+}
+
+fn grant_nothing(stage: &Stage) {
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "metadata": {}, "spec": {},
+        "status": {"resourceRules": [], "nonResourceRules": [], "incomplete": false},
+    });
+    stage.host.put_at("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review);
 }
 
 fn conditions(status: &str, reason: &str, message: &str) -> Value {
