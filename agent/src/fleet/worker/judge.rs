@@ -31,6 +31,9 @@ const REMADE: &str = "deleted and made again by someone; the API server keeps no
 impl Worker {
     /// Looks at everything that was touched or whose status moved. `true` when a pass is needed.
     pub(super) async fn look(&mut self) -> bool {
+        if !self.identity.trusted {
+            return false;
+        }
         let desired = self.order.desired.clone();
         let suspects = std::mem::take(&mut self.state.suspects);
         let again = std::mem::take(&mut self.state.look_again);
@@ -142,6 +145,11 @@ impl Worker {
             self.drifted(id, Change::Deleted, Vec::new(), Some(NO_DELETER));
             return self.correct(desired, id, wanted).await;
         };
+        if let Some(note) = taken(&wanted.object, found) {
+            // Whoever took it writes it; two that write the same object would go on for ever.
+            self.drifted(id, Change::Modified, Vec::new(), Some(&note));
+            return false;
+        }
         let metadata = metadata_of(found);
         let now = observed(&metadata);
         let remade = now.uid != applied.uid;
@@ -249,6 +257,18 @@ async fn read(
 ) -> (ObjectId, Result<Option<Value>, ClusterError>) {
     let answer = live(&resources, &id, &api_version).await;
     (id, answer)
+}
+
+/// Says so when another set has taken an object over: its label is that set's now.
+pub(super) fn taken(wanted: &Value, found: &Value) -> Option<String> {
+    let set = |object: &Value| object.pointer("/metadata/labels")?.get(labels::PART_OF)?.as_str().map(str::to_owned);
+    let (ours, now) = (set(wanted)?, set(found)?);
+    (ours != now).then(|| {
+        format!(
+            "another FleetSync has taken it over (its label {} says {now}) and it is in both repositories; take it out of one",
+            labels::PART_OF
+        )
+    })
 }
 
 fn metadata_of(object: &Value) -> ObjectMeta {

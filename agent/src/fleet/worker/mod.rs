@@ -3,8 +3,10 @@
 
 mod apply;
 mod guard;
+mod identity;
 mod judge;
 mod lint;
+mod parting;
 mod pass;
 mod remove;
 mod report;
@@ -19,7 +21,7 @@ pub(super) use report::TargetReport;
 
 use super::at;
 use super::inventory::InventoryStore;
-use super::progress::{Progress, Reached};
+use super::progress::{Claim, Progress, Reached};
 use crate::context::FleetContext;
 use crate::metrics::TargetKind;
 use asm_io::cluster::ClusterError;
@@ -27,6 +29,7 @@ use asm_shared::api::{Change, DriftMode, KeyReference, RevertRequest, SyncProble
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, PruneLimits};
+use identity::Identity;
 use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
@@ -199,13 +202,17 @@ struct Worker {
     look_later: bool,
     /// Workloads that the last pass wrote and that do not work yet.
     starting: BTreeSet<ObjectId>,
+    /// Which cluster it is.
+    identity: Identity,
+    /// That no other target is the same cluster, as long as this one lives.
+    claim: Option<Claim>,
 }
 
 impl Worker {
     async fn start(setting: &Setting, order: Order) -> Result<Self, String> {
         let (host, namespace) = (&setting.context.client, &setting.context.namespace);
         let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
-        let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
+        let (inventory, stored) = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
         report.expires = access.expires;
         let state = TargetState::with(inventory);
@@ -226,6 +233,8 @@ impl Worker {
             dirty: false,
             look_later: false,
             starting: BTreeSet::new(),
+            identity: Identity { stored, ..Identity::default() },
+            claim: None,
             order,
         })
     }
@@ -242,7 +251,7 @@ impl Worker {
     /// Writes the inventory if it has changed.
     async fn save(&mut self) -> Result<(), super::inventory::InventoryError> {
         if self.dirty {
-            self.store.save(&self.state.inventory).await?;
+            self.store.save(&self.state.inventory, self.identity.stored.as_deref()).await?;
             self.dirty = false;
         }
         Ok(())
@@ -339,9 +348,11 @@ impl Worker {
                         }
                         let end = self.pass().await;
                         waits_for_mesh = end.waits_for_mesh;
-                        pass_at = backoff.next(end).map(|delay| Instant::now() + delay);
+                        let next = backoff.next(end).map(|delay| Instant::now() + delay);
+                        pass_at = next.into_iter().chain(self.state.parting.end()).min();
                         self.follow();
-                        self.report.settled = !waits_for_mesh || self.progress.mesh_failed(&self.order.desired.revision);
+                        let waits = waits_for_mesh && !self.progress.mesh_failed(&self.order.desired.revision);
+                        self.report.settled = !waits && self.state.parting.end().is_none();
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
@@ -406,7 +417,8 @@ impl Worker {
         next.lint = lint::held_objects(&desired, &self.state);
         let frozen = desired.frozen_at(Timestamp::now()).map(|(id, field)| (id.clone(), field.clone()));
         next.frozen = frozen.collect();
-        next.blocked = self.state.unreachable().map(|failure| failure.message.clone());
+        next.blocked = self.identity.misled.clone();
+        next.blocked = next.blocked.or_else(|| self.state.unreachable().map(|failure| failure.message.clone()));
         if let Some(why) = &next.blocked {
             let asked = self.order.revert.as_ref().map(|request| &request.id);
             if asked.is_some() && next.reverted.as_ref().map(|done| &done.id) != asked {
