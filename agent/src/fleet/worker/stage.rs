@@ -147,6 +147,10 @@ impl Worker {
                 self.state.accept_provisionally(id);
             }
             self.judge_health(id, &live);
+            if id.group_kind.is("", "Service") {
+                // Its load balancer and its pods are looked at after the pass.
+                self.state.look_again.insert(id.clone());
+            }
         }
         wrote
     }
