@@ -191,12 +191,15 @@ impl<'lab> Story<'lab> {
         self.lab.apply_yaml(HOST, &secret.to_string()).await
     }
 
-    /// Writes the FleetSync; `spec` is merged over one that looks at the repository every second.
+    /// Writes the FleetSync; `spec` is merged over one that looks at the repository every second and removes at once.
     pub async fn fleet_sync(&self, spec: Value) -> Result<()> {
         let mut sync = json!({
             "apiVersion": "kubectl-asm.io/v1alpha1", "kind": "FleetSync",
             "metadata": {"name": FLEET_SYNC, "namespace": NAMESPACE},
-            "spec": {"source": {"url": self.url, "branch": "main", "intervalSeconds": 1, "timeoutSeconds": 10}},
+            "spec": {
+                "source": {"url": self.url, "branch": "main", "intervalSeconds": 1, "timeoutSeconds": 10},
+                "prune": {"graceSeconds": 0},
+            },
         });
         merge(&mut sync["spec"], spec);
         self.lab.apply_yaml(HOST, &sync.to_string()).await

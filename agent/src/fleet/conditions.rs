@@ -270,6 +270,9 @@ fn why_not_synced(report: &TargetReport, known: &Known) -> String {
     if let Some(hold) = &report.hold {
         return hold.clone();
     }
+    if let Some(parting) = &report.parting {
+        return parting.clone();
+    }
     if report.settled && !known.problems.is_empty() {
         return "its files have problems; see FleetValid".to_owned();
     }
@@ -407,6 +410,7 @@ fn target_status(
         credentials_expire: report.expires.map(Time),
         problems: report.problems.iter().take(share.entries).map(problem).collect(),
         problem_count: count(report.problems.len()),
+        serves_istio: report.serves_istio,
     }
 }
 

@@ -19,6 +19,8 @@ use std::io::{Read as _, Write as _};
 
 /// Key in the ConfigMap.
 const KEY: &str = "inventory.json.gz";
+/// Key of the cluster that it is about: the UID of its `kube-system`.
+const CLUSTER: &str = "cluster";
 /// Unpacked size that is taken at most; 100,000 lines need about 25 MiB.
 const MAX_UNPACKED: u64 = 64 << 20;
 
@@ -72,15 +74,24 @@ impl InventoryStore {
         Self { api: Api::namespaced(client, namespace), name: format!("{fleet_sync}-{target}-inventory"), owner }
     }
 
-    /// Reads it; empty when there is none yet.
-    pub(super) async fn load(&self) -> Result<Inventory, InventoryError> {
+    /// Name of the ConfigMap.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Reads it, with the cluster that it is about; empty when there is none yet.
+    pub(super) async fn load(&self) -> Result<(Inventory, Option<String>), InventoryError> {
         let found = self.api.get_opt(&self.name).await.map_err(|error| self.api_error(error))?;
-        let packed = found.and_then(|map| map.binary_data).and_then(|mut data| data.remove(KEY));
-        packed.map_or_else(|| Ok(Inventory::new()), |packed| decode(&packed.0).map_err(|why| self.corrupt(why)))
+        let Some(mut map) = found else { return Ok((Inventory::new(), None)) };
+        let cluster = map.data.as_mut().and_then(|data| data.remove(CLUSTER));
+        let packed = map.binary_data.and_then(|mut data| data.remove(KEY));
+        let inventory =
+            packed.map_or_else(|| Ok(Inventory::new()), |packed| decode(&packed.0)).map_err(|why| self.corrupt(why))?;
+        Ok((inventory, cluster))
     }
 
     /// Writes it.
-    pub(super) async fn save(&self, inventory: &Inventory) -> Result<(), InventoryError> {
+    pub(super) async fn save(&self, inventory: &Inventory, cluster: Option<&str>) -> Result<(), InventoryError> {
         let packed = encode(inventory).map_err(|error| self.corrupt(error.to_string()))?;
         let map = ConfigMap {
             metadata: ObjectMeta {
@@ -89,6 +100,7 @@ impl InventoryStore {
                 owner_references: Some(vec![self.owner.clone()]),
                 ..ObjectMeta::default()
             },
+            data: cluster.map(|cluster| [(CLUSTER.to_owned(), cluster.to_owned())].into()),
             binary_data: Some([(KEY.to_owned(), ByteString(packed))].into()),
             ..ConfigMap::default()
         };

@@ -4,7 +4,7 @@
 use asm_shared::fleet::Target;
 use asm_shared::plan::Stage;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -47,15 +47,42 @@ type Board = BTreeMap<Target, Place>;
 
 /// The board that the targets of one FleetSync share.
 #[derive(Clone)]
-pub(super) struct Progress(watch::Sender<Board>);
+pub(super) struct Progress(watch::Sender<Board>, Clusters);
+
+/// Which target is which cluster (UID of its `kube-system`).
+type Clusters = Arc<Mutex<BTreeMap<String, Target>>>;
+
+/// That a cluster is one target's; ends when it is dropped.
+pub(super) struct Claim(Clusters, String);
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
+}
 
 impl Default for Progress {
     fn default() -> Self {
-        Self(watch::Sender::new(Board::new()))
+        Self(watch::Sender::new(Board::new()), Clusters::default())
     }
 }
 
 impl Progress {
+    /// Says which cluster a target is.
+    ///
+    /// # Errors
+    /// Another target is that cluster.
+    pub(super) fn claim(&self, target: &Target, cluster: &str) -> Result<Claim, Target> {
+        let mut clusters = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        match clusters.get(cluster) {
+            Some(other) if other != target => Err(other.clone()),
+            _ => {
+                clusters.insert(cluster.to_owned(), target.clone());
+                Ok(Claim(self.1.clone(), cluster.to_owned()))
+            }
+        }
+    }
+
     /// Says where a target is.
     pub(super) fn reached(&self, target: &Target, revision: &Arc<str>, reached: Reached) {
         self.0.send_modify(|board| {
@@ -158,6 +185,17 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(!progress.workloads(&others, &Arc::from("c")).await);
         assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[test]
+    fn two_targets_are_not_one_cluster() {
+        let progress = Progress::default();
+        let target = |name: &str| Target::Cluster(name.into());
+        let first = progress.claim(&target("m1c1"), "uid");
+        assert!(first.is_ok() && progress.claim(&target("m1c1"), "other").is_ok());
+        assert_eq!(progress.claim(&target("m1c2"), "uid").err(), Some(target("m1c1")));
+        drop(first);
+        assert!(progress.claim(&target("m1c2"), "uid").is_ok());
     }
 
     /// What is tried again at once is no reason to give up; what fails again is.

@@ -378,17 +378,11 @@ impl Supervisor {
     }
 
     fn order(&self, target: &Target, desired: Arc<Desired>, members: &Arc<[Target]>) -> Order {
-        let prune = &self.sync.spec.prune;
         Order {
             desired,
             members: members.clone(),
             mode: self.sync.spec.drift,
-            limits: PruneLimits {
-                enabled: prune.enabled,
-                max_count: prune.max_count as usize,
-                max_percent: prune.max_percent as usize,
-                allow_empty: prune.allow_empty,
-            },
+            limits: PruneLimits::of(&self.sync.spec.prune),
             suspended: self.sync.spec.suspend,
             request: self.request.clone(),
             revert: self.revert.clone(),

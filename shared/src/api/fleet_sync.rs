@@ -271,6 +271,11 @@ pub struct PruneSpec {
     /// May a commit take a target's last object away? Default false.
     #[serde(default)]
     pub allow_empty: bool,
+    /// Seconds that an object must have been gone from Git before it is removed; put back in the meantime, nothing happens to
+    /// it. Default 30.
+    #[serde(default = "default_grace")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub grace_seconds: u32,
 }
 
 fn yes() -> bool {
@@ -282,10 +287,14 @@ fn default_max_count() -> u32 {
 fn default_max_percent() -> u32 {
     50
 }
+fn default_grace() -> u32 {
+    30
+}
 
 impl Default for PruneSpec {
     fn default() -> Self {
-        Self { enabled: true, max_count: default_max_count(), max_percent: default_max_percent(), allow_empty: false }
+        let (max_count, max_percent, grace_seconds) = (default_max_count(), default_max_percent(), default_grace());
+        Self { enabled: true, max_count, max_percent, allow_empty: false, grace_seconds }
     }
 }
 
@@ -404,6 +413,10 @@ pub struct TargetStatus {
     /// How many there are in all.
     #[serde(default)]
     pub problem_count: u32,
+    /// The API server of this member cluster also answers for Istio's kinds (access by the data plane's KubeAPI). They are
+    /// addressed at the mesh API alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serves_istio: bool,
 }
 
 /// A destructive step that waits for an approval in Git.

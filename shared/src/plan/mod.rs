@@ -22,5 +22,6 @@ pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};
 pub use target::{
     Applied, Desired, DesiredObject, FrozenField, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan,
+    is_elsewhere,
 };
 pub use union::union_subsets;

@@ -29,6 +29,8 @@ fn leave_to_controllers(group_kind: &GroupKind, object: &mut Value) {
         object.remove("status");
     }
     let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    // An owner that is not there, or lives in another cluster, has the garbage collector delete the object.
+    metadata.remove("ownerReferences");
     let is_theirs = |path: &[&str]| {
         let path = FieldPath(path.iter().map(|field| Segment::Field((*field).into())).collect());
         is_filled_in(group_kind, &path, &Value::Null)
@@ -76,7 +78,7 @@ mod tests {
     fn what_belongs_to_controllers_is_never_sent() {
         let labels = json!({"service.beta.kubernetes.io/hash": "x", "service.k8s.alibaba/loadbalancer-id": "lb-1",
             "service.k8s.alibaba/security-group-id": "sg-1", "app": "door"});
-        let exported = json!({"metadata": {"name": "door", "labels": labels, "finalizers": ["service.k8s.alibaba/resources"]},
+        let exported = json!({"metadata": {"name": "door", "labels": labels, "finalizers": ["service.k8s.alibaba/resources"], "ownerReferences": [{"uid": "gone"}]},
             "spec": {"type": "LoadBalancer"}, "status": {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}});
         let sent = prepare(&GroupKind::new("", "Service"), &exported, "set");
         assert_eq!(

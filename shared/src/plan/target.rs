@@ -2,19 +2,24 @@
 
 use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
+use crate::api::PruneSpec;
+use crate::asm::gateway;
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
-use crate::object::{FieldPath, GroupKind, ObjectId};
+use crate::object::{FieldPath, GroupKind, ObjectId, kinds};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What Git wants on one target at one commit.
 #[derive(Debug)]
 pub struct Desired {
     /// The target.
     pub target: Target,
+    /// Label value of the set of this target.
+    pub set: Arc<str>,
     /// Full commit ID.
     pub revision: Arc<str>,
     /// The objects.
@@ -30,6 +35,8 @@ pub struct Desired {
     pub approvals: Arc<[Approval]>,
     /// Version of the cluster's cloud controller, as far as the fleet file says.
     pub cloud_controller: Option<Arc<str>>,
+    /// LoadBalancer Services that ASM makes in this cluster out of the fleet's gateways.
+    pub generated: BTreeSet<ObjectId>,
 }
 
 /// One object as Git wants it.
@@ -91,6 +98,7 @@ impl Desired {
             .collect();
         Self {
             target: target.clone(),
+            set: set.into(),
             revision: revision.clone(),
             objects,
             complete: state.problems_of(target).next().is_none(),
@@ -98,8 +106,26 @@ impl Desired {
             leaning: by_object(state.held_of(target).filter(|held| held.leans)),
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
             cloud_controller: cloud_controller(state, target),
+            generated: generated(state, target),
         }
     }
+}
+
+/// The Services of ordinary gateways that this cluster is listed for.
+fn generated(state: &FleetState, target: &Target) -> BTreeSet<ObjectId> {
+    let mut clusters = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+    let cluster = clusters.find(|cluster| *target != Target::Mesh && cluster.name == target.name());
+    let Some(cluster_id) = cluster.and_then(|cluster| cluster.id.as_deref()) else { return BTreeSet::new() };
+    let gateways =
+        state.manifests_of(&Target::Mesh).filter(|manifest| manifest.group_kind().is(kinds::ASM, "IstioGateway"));
+    let here = gateways.filter(|manifest| {
+        let object = &manifest.object;
+        !gateway::is_serverless(object)
+            && gateway::wants_load_balancer(object)
+            && gateway::cluster_ids(object).contains(&cluster_id)
+    });
+    let service = |name: &str| ObjectId::new("", "Service", Some(gateway::NAMESPACE), &gateway::generated_name(name));
+    here.map(|manifest| service(&manifest.id.name)).collect()
 }
 
 fn cloud_controller(state: &FleetState, target: &Target) -> Option<Arc<str>> {
@@ -227,6 +253,21 @@ pub struct PruneLimits {
     pub max_percent: usize,
     /// May a target be emptied?
     pub allow_empty: bool,
+    /// How long an object must have been gone from Git.
+    pub grace: Duration,
+}
+
+impl PruneLimits {
+    /// As a FleetSync says.
+    pub fn of(spec: &PruneSpec) -> Self {
+        Self {
+            enabled: spec.enabled,
+            max_count: spec.max_count as usize,
+            max_percent: spec.max_percent as usize,
+            allow_empty: spec.allow_empty,
+            grace: Duration::from_secs(spec.grace_seconds.into()),
+        }
+    }
 }
 
 /// The plan.
@@ -259,7 +300,8 @@ impl TargetPlan {
         limits: PruneLimits,
     ) -> Self {
         let mut plan = Self::default();
-        for (id, wanted) in desired.objects.iter().filter(|(id, _)| !unlisted.contains(&id.group_kind)) {
+        let here = |id: &ObjectId| !is_elsewhere(&desired.target, &id.group_kind) && !unlisted.contains(&id.group_kind);
+        for (id, wanted) in desired.objects.iter().filter(|(id, _)| here(id)) {
             let reason = match inventory.get(id) {
                 None => Reason::New,
                 Some(applied) if applied.uid.is_empty() || applied.hash == 0 => Reason::Unfinished,
@@ -293,7 +335,8 @@ impl TargetPlan {
         limits: PruneLimits,
     ) {
         let mut leaving: Vec<ObjectId> = Vec::new();
-        let left_git = |id: &ObjectId| !desired.objects.contains_key(id) && !unlisted.contains(&id.group_kind);
+        let here = |id: &ObjectId| !is_elsewhere(&desired.target, &id.group_kind) && !unlisted.contains(&id.group_kind);
+        let left_git = |id: &ObjectId| !desired.objects.contains_key(id) && here(id);
         for (id, applied) in inventory.iter().filter(|(id, _)| left_git(id)) {
             match observed.get(id) {
                 None => self.forget.push(id.clone()),
@@ -335,6 +378,12 @@ impl TargetPlan {
     pub fn is_empty(&self) -> bool {
         self.apply.is_empty() && self.prune.is_empty() && self.forget.is_empty()
     }
+}
+
+/// Is a kind addressed at the mesh API alone? Where members answer for it too (access by the data plane's KubeAPI), what they
+/// show is the mesh's: removing it there removes it everywhere, applying it there makes two managers fight.
+pub fn is_elsewhere(target: &Target, group_kind: &GroupKind) -> bool {
+    *target != Target::Mesh && kinds::place(group_kind) == Some(kinds::Place::Mesh)
 }
 
 /// The same incarnation, and neither our fields nor the generation moved since our apply.

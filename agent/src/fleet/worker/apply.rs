@@ -17,6 +17,8 @@ const TAKE_OVER_TRIES: usize = 3;
 pub(super) enum Refusal {
     /// A controller owns fields that Git sets.
     Owned(String),
+    /// Another FleetSync applies it too.
+    Taken(String),
     /// The API server said no, or nothing.
     Cluster(ClusterError),
 }
@@ -25,7 +27,7 @@ impl Refusal {
     /// Is it worth trying again without a new commit?
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::Owned(_) => false,
+            Self::Owned(_) | Self::Taken(_) => false,
             Self::Cluster(error) => error.is_transient(),
         }
     }
@@ -33,7 +35,7 @@ impl Refusal {
     /// Sentence for people.
     pub(super) fn message(&self) -> String {
         match self {
-            Self::Owned(message) => message.clone(),
+            Self::Owned(message) | Self::Taken(message) => message.clone(),
             Self::Cluster(error) => error.message.clone(),
         }
     }
@@ -61,7 +63,7 @@ impl Refusal {
     /// How it is counted.
     pub(super) fn outcome(&self) -> ApplyOutcome {
         match self {
-            Self::Owned(_) => ApplyOutcome::Conflict,
+            Self::Owned(_) | Self::Taken(_) => ApplyOutcome::Conflict,
             Self::Cluster(error) => match error.kind {
                 ErrorKind::Conflict(_) => ApplyOutcome::Conflict,
                 ErrorKind::Invalid(_) => ApplyOutcome::Invalid,

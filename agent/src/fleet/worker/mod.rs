@@ -3,14 +3,18 @@
 
 mod apply;
 mod foreign;
+mod fronts;
 mod guard;
+mod identity;
 mod judge;
 mod lint;
+mod parting;
 mod pass;
 mod remove;
 mod report;
 mod resources;
 mod revert;
+mod signals;
 mod stage;
 mod state;
 mod wanted;
@@ -20,7 +24,7 @@ pub(super) use report::TargetReport;
 
 use super::at;
 use super::inventory::InventoryStore;
-use super::progress::{Progress, Reached};
+use super::progress::{Claim, Progress, Reached};
 use crate::context::FleetContext;
 use crate::credentials::Actor;
 use crate::metrics::TargetKind;
@@ -29,9 +33,11 @@ use asm_shared::api::{Change, DriftMode, KeyReference, RevertRequest, SyncProble
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
+use identity::Identity;
 use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
+use signals::Signals;
 use state::{Seen, TargetState, WatchedKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -102,6 +108,13 @@ pub(super) enum News {
         fields: String,
         /// Manager.
         by: String,
+    },
+    /// The address of a load balancer is another one.
+    Moved {
+        /// The object.
+        object: String,
+        /// From what to what.
+        told: String,
     },
     /// Git's value was put back.
     Corrected {
@@ -232,6 +245,7 @@ struct Worker {
     /// Which content of the Secret the client was made of.
     version: String,
     watches: Watches,
+    signals: Signals,
     kinds: BTreeSet<WatchedKind>,
     state: TargetState,
     report: TargetReport,
@@ -244,6 +258,10 @@ struct Worker {
     look_later: bool,
     /// Workloads that the last pass wrote and that do not work yet.
     starting: BTreeSet<ObjectId>,
+    /// Which cluster it is.
+    identity: Identity,
+    /// That no other target is the same cluster, as long as this one lives.
+    claim: Option<Claim>,
 }
 
 impl Worker {
@@ -257,10 +275,17 @@ impl Worker {
         let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref());
         let access = access.await.map_err(|error| error.to_string())?;
         let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
+        let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
+        let (inventory, stored) = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
         report.expires = access.expires;
         let state = TargetState::with(inventory);
+        let signals = match order.desired.target {
+            Target::Mesh => Signals::none(),
+            Target::Cluster(_) => Signals::start(&access.client),
+        };
         Ok(Self {
+            signals,
             context: setting.context.clone(),
             set: setting.set.clone(),
             owner: setting.owner.clone(),
@@ -278,6 +303,8 @@ impl Worker {
             dirty: false,
             look_later: false,
             starting: BTreeSet::new(),
+            identity: Identity { stored, ..Identity::default() },
+            claim: None,
             order,
         })
     }
@@ -299,7 +326,7 @@ impl Worker {
     /// Writes the inventory if it has changed.
     async fn save(&mut self) -> Result<(), super::inventory::InventoryError> {
         if self.dirty {
-            self.store.save(&self.state.inventory).await?;
+            self.store.save(&self.state.inventory, self.identity.stored.as_deref()).await?;
             self.dirty = false;
         }
         Ok(())
@@ -366,6 +393,16 @@ impl Worker {
                     }
                     self.tell().await;
                 }
+                signal = self.signals.next() => {
+                    let mut heard = self.heed(signal);
+                    while let Some(signal) = self.signals.ready() {
+                        heard |= self.heed(signal);
+                    }
+                    if heard {
+                        let soon = Instant::now() + gather;
+                        look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
+                    }
+                }
                 () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
                     look_at = None;
                     let started = Instant::now();
@@ -376,6 +413,8 @@ impl Worker {
                     gather = GATHER.max(started.elapsed() * LOOK_SHARE);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);
+                    } else if let Some(pause) = self.state.fronts.pause() {
+                        look_at = Some(Instant::now() + pause);
                     }
                     if let Err(error) = self.save().await {
                         tracing::warn!(target = %self.target(), "{error}");
@@ -396,9 +435,11 @@ impl Worker {
                         }
                         let end = self.pass().await;
                         waits_for_mesh = end.waits_for_mesh;
-                        pass_at = backoff.next(end).map(|delay| Instant::now() + delay);
+                        let next = backoff.next(end).map(|delay| Instant::now() + delay);
+                        pass_at = next.into_iter().chain(self.state.parting.end()).min();
                         self.follow();
-                        self.report.settled = !waits_for_mesh || self.progress.mesh_failed(&self.order.desired.revision);
+                        let waits = waits_for_mesh && !self.progress.mesh_failed(&self.order.desired.revision);
+                        self.report.settled = !waits && self.state.parting.end().is_none();
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
@@ -444,6 +485,7 @@ impl Worker {
         self.kinds = self.state.kinds_for(&self.order.desired);
         self.state.retain_kinds(&self.kinds);
         self.watches.follow(&self.resources, &self.kinds);
+        self.follow_fronts();
         Instant::now() + LIST_PATIENCE
     }
 
@@ -463,7 +505,8 @@ impl Worker {
         next.lint = lint::held_objects(&desired, &self.state);
         let frozen = desired.frozen_at(Timestamp::now()).map(|(id, field)| (id.clone(), field.clone()));
         next.frozen = frozen.collect();
-        next.blocked = self.state.unreachable().map(|failure| failure.message.clone());
+        next.blocked = self.identity.misled.clone();
+        next.blocked = next.blocked.or_else(|| self.state.unreachable().map(|failure| failure.message.clone()));
         if let Some(why) = &next.blocked {
             let asked = self.order.revert.as_ref().map(|request| &request.id);
             if asked.is_some() && next.reverted.as_ref().map(|done| &done.id) != asked {

@@ -9,9 +9,11 @@ use asm_io::cluster::ClusterError;
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, Hold, Prune, Reason, Stage, TargetPlan, needs, stage_of};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long istiod and the proxies are given to take in a change before the next one builds on it. Measured: both writes
 /// within istiod's debounce of 100 ms cost a few errors, 1 s in between none.
@@ -48,6 +50,18 @@ impl Worker {
         self.state.held.clear();
         self.state.waiting.clear();
         self.state.hold = None;
+        self.state.parting_note = None;
+        self.state.parting.clear_end();
+        if let Err(error) = self.identify().await {
+            self.count_error(&error);
+            self.problem(desired.target.to_string(), error.message);
+            self.progress.reached(&desired.target, &desired.revision, Reached::Retrying);
+            return PassEnd { retry_soon: true, ..end };
+        }
+        if self.identity.misled.is_some() {
+            self.progress.reached(&desired.target, &desired.revision, Reached::Failed);
+            return PassEnd { failed: true, ..end };
+        }
         let unlisted = self.unlisted(&desired, &mut end);
         let mut plan = self.state.plan(&desired, &unlisted, self.order.limits);
         self.leave_to_others(&desired, &mut plan, &mut end).await;
@@ -80,7 +94,10 @@ impl Worker {
             self.problem("inventory".to_owned(), error.to_string());
             end.retry_soon = true;
         }
-        let nothing_waits = self.state.held.is_empty() && self.state.hold.is_none() && !end.waits_for_mesh;
+        let nothing_waits = self.state.parting_note.is_none()
+            && self.state.held.is_empty()
+            && self.state.hold.is_none()
+            && !end.waits_for_mesh;
         if end.is_clean() && nothing_waits && whole {
             self.state.revision = Some(desired.revision.clone());
         }
@@ -219,14 +236,26 @@ impl Worker {
             );
             self.problem(id.to_string(), message);
         }
+        let grace = self.order.limits.grace;
+        let due = self.state.parting.due(&plan.prune, grace, (Instant::now(), Timestamp::now()));
         if plan.prune.is_empty() {
             return;
         }
         if let Some(hold) = &plan.hold {
             self.state.hold = Some(hold.message(plan.prune.len()));
             if *hold == Hold::Lint {
-                self.dangers(desired, plan).await;
+                self.dangers(desired, plan.prune.iter()).await;
             }
+            return;
+        }
+        let waiting = plan.prune.len() - due.len();
+        if waiting > 0 {
+            self.state.parting_note = self.state.parting.message(waiting, grace);
+            // What waiting does not help with is told at once.
+            let waits = plan.prune.iter().filter(|prune| !due.contains(prune));
+            self.dangers(desired, waits).await;
+        }
+        if due.is_empty() {
             return;
         }
         if !applied {
@@ -246,7 +275,7 @@ impl Worker {
             // A cluster waits for what the mesh has just written.
             tokio::time::sleep(PROPAGATION).await;
         }
-        let (routes, rest): (Vec<&Prune>, Vec<&Prune>) = plan.prune.iter().partition(|prune| is_route(&prune.id));
+        let (routes, rest): (Vec<&Prune>, Vec<&Prune>) = due.iter().partition(|prune| is_route(&prune.id));
         let before = (end.retry_soon, end.failed);
         self.remove_all(desired, &routes, end).await;
         if (end.retry_soon, end.failed) != before {
@@ -292,8 +321,8 @@ impl Worker {
     }
 
     /// What the removals that wait would lose, so that it is known before they can go on.
-    async fn dangers(&mut self, desired: &Arc<Desired>, plan: &TargetPlan) {
-        for prune in &plan.prune {
+    async fn dangers(&mut self, desired: &Arc<Desired>, waiting: impl Iterator<Item = &Prune>) {
+        for prune in waiting {
             let resources = self.resources.clone();
             match look(&resources, desired, prune, false).await {
                 Ok(Some(Removal::Held(change))) => self.state.held.push(change),
@@ -321,6 +350,12 @@ impl Worker {
                 tracing::warn!(target = %self.target(), object = %id, "{}", change.message);
                 self.state.held.push(change);
             }
+            Ok(Removal::Taken) => {
+                self.state.forget(id);
+                self.dirty = true;
+                tracing::info!(target = %self.target(), object = %id, "is another FleetSync's now; left alone");
+            }
+            Ok(Removal::Busy) => end.retry_soon = true,
             Ok(Removal::Stranger) => {
                 self.problem(id.to_string(), format!("{id}: another object of this name is there now; left alone"))
             }

@@ -4,9 +4,12 @@
 use super::guard;
 use super::resources::Resources;
 use asm_io::cluster::{ClusterError, ErrorKind};
-use asm_shared::api::HeldChange;
+use asm_shared::api::{HeldChange, labels};
 use asm_shared::plan::{Desired, Prune, wants_look};
 use kube::api::{DeleteParams, Preconditions, PropagationPolicy};
+
+/// How often an object is looked at again that somebody writes at the same time.
+const TRIES: usize = 3;
 
 /// What came of it.
 #[derive(Debug)]
@@ -19,6 +22,10 @@ pub(super) enum Removal {
     Held(HeldChange),
     /// Another incarnation is there now; left alone.
     Stranger,
+    /// It is another FleetSync's now; left alone.
+    Taken,
+    /// Somebody keeps writing it; to be tried again.
+    Busy,
 }
 
 /// Removes an object.
@@ -28,22 +35,36 @@ pub(super) async fn remove(resources: &Resources, desired: &Desired, prune: &Pru
     }
     let id = &prune.id;
     let api = resources.api(&id.group_kind, &prune.api_version, id.namespace.as_deref()).await?;
-    let params = DeleteParams {
-        preconditions: Some(Preconditions { uid: Some(prune.uid.to_string()), resource_version: None }),
-        propagation_policy: Some(PropagationPolicy::Background),
-        ..DeleteParams::default()
-    };
-    match api.delete(&id.name, &params).await {
-        Ok(answer) => Ok(if answer.is_right() { Removal::Gone } else { Removal::Leaving }),
-        Err(error) => {
-            let error = ClusterError::from(error);
-            match error.kind {
-                ErrorKind::NotFound => Ok(Removal::Gone),
-                ErrorKind::Conflict(_) => Ok(Removal::Stranger),
-                _ => Err(error),
+    for _ in 0..TRIES {
+        // The label and the UID are looked at last, and the delete is of exactly what was looked at: between a watch event and
+        // now, another FleetSync may have taken the object over.
+        let Some(found) = api.get_metadata_opt(&id.name).await? else { return Ok(Removal::Gone) };
+        let metadata = found.metadata;
+        if metadata.uid.as_deref() != Some(&*prune.uid) {
+            return Ok(Removal::Stranger);
+        }
+        let set = metadata.labels.as_ref().and_then(|all| all.get(labels::PART_OF));
+        if set.map(String::as_str) != Some(&*desired.set) {
+            return Ok(Removal::Taken);
+        }
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: metadata.uid, resource_version: metadata.resource_version }),
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        match api.delete(&id.name, &params).await {
+            Ok(answer) => return Ok(if answer.is_right() { Removal::Gone } else { Removal::Leaving }),
+            Err(error) => {
+                let error = ClusterError::from(error);
+                match error.kind {
+                    ErrorKind::NotFound => return Ok(Removal::Gone),
+                    ErrorKind::Conflict(_) => {}
+                    _ => return Err(error),
+                }
             }
         }
     }
+    Ok(Removal::Busy)
 }
 
 /// Looks at an object that is to be removed. Gives back why it is not to be, if there is a reason. `do_it`: it is removed right

@@ -36,6 +36,10 @@ pub(crate) struct TargetReport {
     pub(crate) blocked: Option<String>,
     /// Why removals wait.
     pub(crate) hold: Option<String>,
+    /// What is removed in a while.
+    pub(crate) parting: Option<String>,
+    /// The API server of a member cluster also answers for Istio's kinds, which are the mesh's.
+    pub(crate) serves_istio: bool,
     /// Objects that are on their way out.
     pub(crate) leaving: usize,
     /// The wish to sync (annotation value) that was fulfilled last.
@@ -65,6 +69,8 @@ impl TargetReport {
             problems: Vec::new(),
             blocked: None,
             hold: None,
+            parting: None,
+            serves_istio: false,
             leaving: 0,
             request: None,
             frozen: Vec::new(),
@@ -83,6 +89,7 @@ impl TargetReport {
         self.held = state.held.clone();
         self.problems = state.problems.clone();
         self.hold = state.hold.clone();
+        self.parting = state.parting_note.clone();
         self.leaving = state.leaving.len();
     }
 

@@ -13,6 +13,20 @@ impl Resources {
         Self(Resolver::new(client))
     }
 
+    /// The client of this API server.
+    pub(super) fn client(&self) -> kube::Client {
+        self.0.client()
+    }
+
+    /// Does it serve any kind of this group and version?
+    pub(super) async fn serves(&self, api_version: &str) -> Result<bool, ClusterError> {
+        match self.0.client().list_api_group_resources(api_version).await.map_err(ClusterError::from) {
+            Ok(list) => Ok(!list.resources.is_empty()),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Objects of a kind, in one namespace or in all.
     pub(super) async fn api(
         &self,

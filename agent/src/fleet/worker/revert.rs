@@ -1,6 +1,6 @@
 //! Putting Git's values back on request, once, in either drift mode.
 
-use super::stage::{Done, Round, api_version, guarded, live};
+use super::stage::{Done, How, Round, api_version, guarded, live};
 use super::state::TargetState;
 use super::wanted::expected;
 use super::{News, Order, Worker};
@@ -54,6 +54,11 @@ impl Worker {
         if is_done || request.objects.iter().all(|object| object.target != self.target()) {
             return;
         }
+        if !self.identity.trusted {
+            let why = self.identity.misled.as_deref().unwrap_or("it is not known which cluster this is");
+            self.report.reverted = unavailable(&self.order, why);
+            return;
+        }
         let results = self.revert_all(&request).await;
         if let Err(error) = self.save().await {
             tracing::warn!(target = %self.target(), "{error}");
@@ -102,7 +107,8 @@ impl Worker {
         let (context, resources) = (self.context.clone(), self.resources.clone());
         // Back to what was applied, unless Git says something else by now.
         let healing = self.state.inventory.get(id).is_some_and(|applied| applied.hash == wanted.hash);
-        match guarded(context, resources, desired.clone(), id.clone(), Round::Last, healing).await.1 {
+        let how = How { healing, unseen: self.state.is_unseen(id) };
+        match guarded(context, resources, desired.clone(), id.clone(), Round::Last, how).await.1 {
             Done::Applied(live, hash) => {
                 self.take_in(desired, id, &live, hash);
                 self.news.push(News::Reverted { object: id.to_string() });
@@ -152,6 +158,7 @@ mod tests {
         ];
         Desired {
             target: Target::Mesh,
+            set: "set".into(),
             revision: "r".into(),
             objects: ids.into_iter().map(|id| (id, object())).collect(),
             complete: true,
@@ -159,6 +166,7 @@ mod tests {
             leaning: std::collections::BTreeMap::new(),
             approvals: Arc::new([]),
             cloud_controller: None,
+            generated: std::collections::BTreeSet::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::Worker;
 use super::apply::Refusal;
 use super::guard;
+use super::judge::taken;
 use super::pass::PassEnd;
 use super::resources::Resources;
 use super::wanted::{apply_wanted, expected, is_provisional};
@@ -32,6 +33,15 @@ pub(super) enum Round {
     First,
     /// As Git wants it.
     Last,
+}
+
+/// What is known of an object before it is applied.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct How {
+    /// What was applied last is put back.
+    pub(super) healing: bool,
+    /// It was applied, and is not among those with our label any more: gone, or taken over by another FleetSync.
+    pub(super) unseen: bool,
 }
 
 /// What came of a stage.
@@ -81,9 +91,9 @@ impl Worker {
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
         let mut work = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let healing = self.state.healing.remove(id);
+            let how = How { healing: self.state.healing.remove(id), unseen: self.state.is_unseen(id) };
             let (context, resources) = (self.context.clone(), self.resources.clone());
-            let work_item = guarded(context, resources, desired.clone(), id.clone(), round, healing);
+            let work_item = guarded(context, resources, desired.clone(), id.clone(), round, how);
             work.push(async move { (work_item.await, *reason) });
         }
         let mut finished = futures::stream::iter(work).buffer_unordered(width);
@@ -138,6 +148,10 @@ impl Worker {
                 self.state.accept_provisionally(id);
             }
             self.judge_health(id, &live);
+            if id.group_kind.is("", "Service") {
+                // Its load balancer and its pods are looked at after the pass.
+                self.state.look_again.insert(id.clone());
+            }
         }
         wrote
     }
@@ -165,17 +179,17 @@ pub(super) fn api_version(object: &Value) -> Arc<str> {
     object.get("apiVersion").and_then(Value::as_str).unwrap_or_default().into()
 }
 
-/// Applies one object if this replica may still write. `healing`: what was applied last is put back. Owns what it uses, so that many of them can be in flight.
+/// Applies one object if this replica may still write. Owns what it uses, so that many of them can be in flight.
 pub(super) async fn guarded(
     context: FleetContext,
     resources: Resources,
     desired: Arc<Desired>,
     id: ObjectId,
     round: Round,
-    healing: bool,
+    how: How,
 ) -> (ObjectId, Done) {
     let done = if context.may_write() {
-        one(&resources, &desired, &id, round, healing).await
+        one(&resources, &desired, &id, round, how).await
     } else {
         Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Timeout, "another replica has taken over")))
     };
@@ -183,19 +197,23 @@ pub(super) async fn guarded(
 }
 
 /// Applies one object, if that loses no load balancer without consent.
-async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round, healing: bool) -> Done {
+async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round, how: How) -> Done {
+    let How { healing, unseen } = how;
     let Some(wanted) = desired.objects.get(id) else {
         return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
     };
     let is_rule = round == Round::First && id.group_kind.is(kinds::ISTIO_NETWORKING, "DestinationRule");
     let mut union = None;
-    if is_rule || wants_look(&id.group_kind) {
+    if unseen || is_rule || wants_look(&id.group_kind) {
         let live = match live(resources, id, &api_version(&wanted.object)).await {
             Ok(live) => live,
             Err(error) => return Done::Refused(Refusal::Cluster(error)),
         };
         if let Some(live) = live {
             let object = expected(wanted, &live);
+            if let Some(note) = taken(&wanted.object, &live).filter(|_| unseen) {
+                return Done::Refused(Refusal::Taken(note));
+            }
             match guard::change(resources, desired, id, &object, &live, healing).await {
                 Ok(None) => {}
                 Ok(Some(held)) => return Done::Held(held),

@@ -1,9 +1,11 @@
 //! What one target's task knows: plain values that tests drive without a client.
 
+use super::fronts::Fronts;
+use super::parting::Parting;
 use asm_shared::api::{Change, DriftedField, HeldChange, SyncProblem};
 use asm_shared::drift::Fingerprint;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan};
+use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan, is_elsewhere};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -99,6 +101,12 @@ pub(crate) struct TargetState {
     pub(crate) problems: Vec<SyncProblem>,
     /// Why removals wait.
     pub(crate) hold: Option<String>,
+    /// LoadBalancer Services.
+    pub(crate) fronts: Fronts,
+    /// What has left Git, until it has been gone for long enough.
+    pub(crate) parting: Parting,
+    /// What waits for that, for people.
+    pub(crate) parting_note: Option<String>,
     /// Commit that is fully applied.
     pub(crate) revision: Option<Arc<str>>,
     /// Objects that were asked to go and are not gone yet.
@@ -122,7 +130,8 @@ impl TargetState {
         for kind in wanted {
             kinds.entry(kind.group_kind).or_insert(kind.api_version);
         }
-        for (id, applied) in &self.inventory {
+        kinds.retain(|kind, _| !is_elsewhere(&desired.target, kind));
+        for (id, applied) in self.inventory.iter().filter(|(id, _)| !is_elsewhere(&desired.target, &id.group_kind)) {
             kinds.entry(id.group_kind.clone()).or_insert_with(|| applied.api_version.clone());
         }
         kinds.into_iter().map(|(group_kind, api_version)| WatchedKind { group_kind, api_version }).collect()
@@ -244,6 +253,11 @@ impl TargetState {
         let applied = Applied { api_version: api_version.clone(), uid: "".into(), hash: 0, fingerprint };
         self.inventory.insert(id.clone(), applied);
         true
+    }
+
+    /// Was it applied, and is not among those with our label any more?
+    pub(crate) fn is_unseen(&self, id: &ObjectId) -> bool {
+        !self.observed.contains_key(id) && self.inventory.get(id).is_some_and(|applied| !applied.uid.is_empty())
     }
 
     /// Remembers that an object is about to be removed: should Git want it again, it is made anew, whatever became of the

@@ -3,7 +3,8 @@
 use super::*;
 use serde_json::json;
 
-const LIMITS: PruneLimits = PruneLimits { enabled: true, max_count: 20, max_percent: 50, allow_empty: false };
+const LIMITS: PruneLimits =
+    PruneLimits { enabled: true, max_count: 20, max_percent: 50, allow_empty: false, grace: Duration::ZERO };
 
 fn id(name: &str) -> ObjectId {
     ObjectId::new("", "ConfigMap", Some("default"), name)
@@ -22,6 +23,7 @@ fn desired(names: &[&str]) -> Desired {
         .collect();
     Desired {
         target: Target::Mesh,
+        set: "set".into(),
         revision: "r".into(),
         objects,
         complete: true,
@@ -29,6 +31,7 @@ fn desired(names: &[&str]) -> Desired {
         leaning: BTreeMap::new(),
         approvals: Arc::new([]),
         cloud_controller: None,
+        generated: BTreeSet::new(),
     }
 }
 
@@ -131,4 +134,21 @@ fn what_is_held_back_is_neither_applied_nor_removed_nor_forgotten_and_nothing_el
     assert_eq!(plan.hold, Some(Hold::Lint));
     // Somebody deleted it: to be told.
     assert_eq!(plan.suspects, [id("gone")]);
+}
+
+#[test]
+fn istio_kinds_are_the_meshs_whatever_a_member_shows() {
+    let route = ObjectId::new("networking.istio.io", "VirtualService", Some("default"), "a");
+    let mut desired = desired(&["a"]);
+    let inventory: Inventory = [(route.clone(), applied("u"))].into();
+    let live = [(route.clone(), observed("u"))].into();
+    let allow_all = PruneLimits { max_percent: 100, ..LIMITS };
+    assert_eq!(make(&desired, &inventory, &live, allow_all).prune.len(), 1, "the mesh's own");
+    desired.target = Target::Cluster("m1c1".into());
+    let plan = make(&desired, &inventory, &live, allow_all);
+    assert!(plan.prune.is_empty() && plan.forget.is_empty() && plan.strangers.is_empty(), "{plan:?}");
+    // Nor is it applied there, should it ever get into a member's folder.
+    let object = desired.objects.remove(&id("a")).unwrap();
+    desired.objects.insert(route, object);
+    assert!(make(&desired, &Inventory::new(), &BTreeMap::new(), LIMITS).apply.is_empty());
 }
