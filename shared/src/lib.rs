@@ -25,5 +25,6 @@ pub mod route;
 pub mod route_test;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod text;
 pub mod verify;
 pub mod yaml;
