@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// That keyed elements stand in another order is one change at the list's path, with the names of the elements as values.
 /// It is told when nothing else in the list differs, one level at a time: beside a changed element, another order of
 /// containers, ports or volumes changes nothing that runs and would only be read past. Where the order means something by
-/// itself, [`between`] tells it beside changed elements too: `initContainers` run one after the other, and a
-/// variable of `env` sees those above it.
+/// itself, a comparison in both directions tells it beside changed elements too: `initContainers` run one after the other,
+/// and a variable of `env` sees those above it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldChange {
     /// Where.
