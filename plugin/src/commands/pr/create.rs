@@ -17,7 +17,7 @@ use crate::output::OutputFormat;
 use std::sync::Arc;
 
 /// Runs it.
-pub fn run(context: &Context, args: &CreateArgs) -> Result<Exit, CommandError> {
+pub(super) fn run(context: &Context, args: &CreateArgs) -> Result<Exit, CommandError> {
     let format = context.output(&[OutputFormat::Json, OutputFormat::Yaml])?;
     let root = context.repo_root()?;
     let redactor = Arc::new(Redactor::default());
