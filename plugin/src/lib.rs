@@ -17,6 +17,7 @@ pub mod live;
 mod loose;
 pub mod output;
 mod pager;
+mod parallel;
 mod prompt;
 pub mod schemas;
 mod signals;

@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::story::{CONSOLE, PATIENCE, Story, api};
-use asm_lab::{Lab, LabOptions, MESH, users, wait_for};
+use asm_lab::{Forge, Lab, LabOptions, MESH, users, wait_for};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 /// Users of the agent: on the targets, and on its own cluster.
 const AGENTS: [&str; 2] = [users::AGENT, users::AGENT_SERVICE_ACCOUNT];
@@ -16,7 +17,46 @@ struct Ways<'lab> {
     workloads: Api<DynamicObject>,
 }
 
-impl Ways<'_> {
+impl<'lab> Ways<'lab> {
+    fn of(lab: &Lab, story: Story<'lab>) -> Result<Self> {
+        let routes =
+            api(lab, MESH, "networking.istio.io/v1beta1", "VirtualService", "virtualservices", Some("default"))?;
+        let doors = api(lab, "m1c2", "v1", "Service", "services", Some("default"))?;
+        let workloads = api(lab, "m1c1", "apps/v1", "Deployment", "deployments", Some("default"))?;
+        Ok(Self { story, routes, doors, workloads })
+    }
+
+    /// Three kinds of drift of two objects: a weight, a route that Git does not have, an annotation.
+    async fn drift(&self) -> Result<()> {
+        self.console_weighs(50).await?;
+        let route = json!([{"op": "add", "path": "/spec/http/0", "value": {
+            "name": "new", "match": [{"uri": {"prefix": "/new"}}], "route": [{"destination": {"host": "details"}}]
+        }}]);
+        self.console_patches(&self.routes, "bookinfo", Patch::Json(serde_json::from_value(route)?)).await?;
+        let owner = json!({"metadata": {"annotations": {"example.com/owner": "somebody"}}});
+        self.console_patches(&self.doors, "productpage", Patch::Merge(owner)).await?;
+        self.drifted(2).await
+    }
+
+    /// The lines that a commit changes.
+    fn changed_lines(&self, from: &str, to: &str) -> Result<String> {
+        let diff = self.story.git(&["diff", "--unified=0", from, to])?;
+        Ok(diff.lines().filter(|line| line.starts_with(['+', '-'])).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Looking once more writes nothing.
+    async fn nothing_is_left(&self, lab: &Lab) -> Result<()> {
+        self.nothing_differs()?;
+        let marks = (lab.audit_mark(MESH).await?, lab.audit_mark("m1c2").await?);
+        self.story.plugin_ok(&["sync", "--context", "host"])?;
+        for (context, mark) in [(MESH, marks.0), ("m1c2", marks.1)] {
+            let entries = lab.audit_since(context, mark).await?;
+            let writes: Vec<_> = entries.iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write()).collect();
+            ensure!(writes.is_empty(), "{context}: {writes:#?}");
+        }
+        Ok(())
+    }
+
     async fn console_patches(&self, api: &Api<DynamicObject>, name: &str, patch: Patch<Value>) -> Result<()> {
         let manager = PatchParams { field_manager: Some(CONSOLE.to_owned()), ..PatchParams::default() };
         api.patch(name, &manager, &patch).await?;
@@ -70,13 +110,7 @@ async fn drift_is_adopted_reverted_and_frozen() -> Result<()> {
     story.install(json!({})).await?;
     story.start_agent()?;
     story.wait_ready(&revision).await?;
-    let ways = Ways {
-        routes: api(&lab, MESH, "networking.istio.io/v1beta1", "VirtualService", "virtualservices", Some("default"))?,
-        doors: api(&lab, "m1c2", "v1", "Service", "services", Some("default"))?,
-        workloads: api(&lab, "m1c1", "apps/v1", "Deployment", "deployments", Some("default"))?,
-        story,
-    };
-    let mut ways = ways;
+    let mut ways = Ways::of(&lab, story)?;
     adopt(&lab, &ways).await.context("adopt")?;
     revert(&lab, &ways).await.context("revert")?;
     guard(&lab, &ways).await.context("the guard")?;
@@ -88,15 +122,7 @@ async fn drift_is_adopted_reverted_and_frozen() -> Result<()> {
 
 /// A weight, an annotation and an added route, in one commit that holds exactly that.
 async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
-    ways.console_weighs(50).await?;
-    let route = json!([{"op": "add", "path": "/spec/http/0", "value": {
-        "name": "new", "match": [{"uri": {"prefix": "/new"}}], "route": [{"destination": {"host": "details"}}]
-    }}]);
-    ways.console_patches(&ways.routes, "bookinfo", Patch::Json(serde_json::from_value(route)?)).await?;
-    let owner = json!({"metadata": {"annotations": {"example.com/owner": "somebody"}}});
-    ways.console_patches(&ways.doors, "productpage", Patch::Merge(owner)).await?;
-    ways.drifted(2).await?;
-
+    ways.drift().await?;
     let before = ways.story.git(&["rev-parse", "HEAD"])?;
     let (code, told) = ways.json(&["adopt", "--all", "--context", "host", "--dry-run"])?;
     ensure!(
@@ -118,9 +144,7 @@ async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
         message.starts_with("adopt live changes of 2 objects") && message.contains("by asm-console (Update) at 20"),
         "{message}"
     );
-    let diff = ways.story.git(&["diff", "--unified=0", &before, "HEAD"])?;
-    let changed: Vec<&str> = diff.lines().filter(|line| line.starts_with(['+', '-'])).collect();
-    insta::assert_snapshot!(changed.join("\n"), @"
+    insta::assert_snapshot!(ways.changed_lines(&before, "HEAD")?, @"
     --- a/clusters/m1c2/apps/bookinfo.yaml
     +++ b/clusters/m1c2/apps/bookinfo.yaml
     -    example.com/owner: web-team
@@ -141,17 +165,61 @@ async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     let revision = ways.push()?;
     ways.story.wait_ready(&revision).await?;
     ways.drifted(0).await?;
-    ways.nothing_differs()?;
     let live = ways.routes.get("bookinfo").await?;
     ensure!(live.data["spec"]["http"][0]["name"] == "new", "{}", live.data["spec"]);
-    let marks = (lab.audit_mark(MESH).await?, lab.audit_mark("m1c2").await?);
-    ways.story.plugin_ok(&["sync", "--context", "host"])?;
-    for (context, mark) in [(MESH, marks.0), ("m1c2", marks.1)] {
-        let entries = lab.audit_since(context, mark).await?;
-        let writes: Vec<_> = entries.iter().filter(|e| AGENTS.contains(&e.user.as_str()) && e.is_write()).collect();
-        ensure!(writes.is_empty(), "{context}: {writes:#?}");
+    ways.nothing_is_left(lab).await
+}
+
+/// The same by way of a review on a real Gitea: drift, a commit, a pull request, a merge, a sync.
+#[tokio::test(flavor = "multi_thread")]
+async fn drift_is_adopted_through_a_pull_request() -> Result<()> {
+    if std::env::var_os("KUBECTL_ASM_FULL").is_none() && !Forge::is_built() {
+        let why = "skipped: building Gitea takes some minutes; the full run does it (KUBECTL_ASM_FULL=1)";
+        writeln!(std::io::stderr(), "drift_ways::drift_is_adopted_through_a_pull_request {why}")?;
+        return Ok(());
     }
-    Ok(())
+    let (lab, forge) = tokio::join!(Lab::start(LabOptions::default()), tokio::task::spawn_blocking(Forge::start));
+    let (lab, forge) = (lab?, forge??);
+    forge.ask("POST", "/user/repos", Some(json!({"name": "fleet", "default_branch": "main"})))?;
+    // The person has a password in the remote's address, the agent has none: the repository is public.
+    let mut story = Story::begin_at(&lab, forge.url_with_password("shop/fleet"))?;
+    story.author()?;
+    let revision = story.commit_and_push("a gateway and Bookinfo in two clusters")?;
+    story.git(&["remote", "add", "origin", story.url()])?;
+    story.git(&["config", "asm.forge", "gitea"])?;
+    story.install(json!({"source": {"url": format!("{}/shop/fleet.git", forge.url())}})).await?;
+    story.start_agent()?;
+    story.wait_ready(&revision).await?;
+    let ways = Ways::of(&lab, story)?;
+    ways.drift().await?;
+
+    ways.story.plugin_ok(&["adopt", "--all", "--context", "host", "--commit", "--branch", "live-changes"])?;
+    let output = ways.story.plugin(&["pr", "create"])?;
+    let (told, url) = (String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
+    ensure!(output.status.success() && url == format!("{}/shop/fleet/pulls/1\n", forge.url()), "{url}{told}");
+    let head = ways.story.git(&["rev-parse", "HEAD"])?;
+    let request = forge
+        .ask_until("/repos/shop/fleet/pulls/1", |it| it["head"]["sha"] == head.as_str() && it["mergeable"] == true)?;
+    for secret in [forge.token(), forge.password()] {
+        ensure!(!format!("{request}{told}{url}").contains(secret), "a secret is shown");
+    }
+    // Exactly that, by what the forge says; and the lines by what it was given.
+    let files = forge.ask("GET", "/repos/shop/fleet/pulls/1/files", None)?;
+    let files: Vec<&Value> = files.as_array().into_iter().flatten().map(|file| &file["filename"]).collect();
+    ensure!(files == ["clusters/m1c2/apps/bookinfo.yaml", "mesh/routes/bookinfo.yaml"], "{files:?}");
+    insta::assert_snapshot!(ways.changed_lines(&revision, &head)?, @"");
+    let body = request["body"].as_str().unwrap_or_default();
+    ensure!(body.contains("VirtualService default/bookinfo") && body.contains("Service default/productpage"), "{body}");
+    let message = ways.story.git(&["log", "-1", "--format=%B"])?;
+    ensure!(message.contains("by asm-console (Update) at 20"), "{message}");
+
+    // Nothing is written before somebody says yes.
+    ways.drifted(2).await?;
+    forge.ask("POST", "/repos/shop/fleet/pulls/1/merge", Some(json!({"Do": "merge"})))?;
+    let merged = forge.ask("GET", "/repos/shop/fleet/branches/main", None)?["commit"]["id"].clone();
+    ways.story.wait_ready(merged.as_str().context("main has no commit")?).await?;
+    ways.drifted(0).await?;
+    ways.nothing_is_left(&lab).await
 }
 
 /// In `Report` mode, by request: a weight and a deleted object.

@@ -179,7 +179,40 @@ fn on_a_real_gitea() -> Result<()> {
         contradicted(&clone).with_context(|| format!("door {name}"))?;
         protected(&clone).with_context(|| format!("door {name}"))?;
     }
+    from_a_fork(&Clone::new(&forge, "forked", Door::Token)?).context("fork")?;
     by_push_alone(&Clone::new(&forge, "agit", Door::GitOnly)?)
+}
+
+/// The branch is in a repository of its own, and the pull request where that one was made from.
+fn from_a_fork(clone: &Clone<'_>) -> Result<()> {
+    let (forge, fork) = (clone.forge, format!("mine/{}", clone.name));
+    forge.ask("POST", "/orgs", Some(json!({"username": "mine"})))?;
+    forge.ask("POST", &format!("/repos/shop/{}/forks", clone.name), Some(json!({"organization": "mine"})))?;
+    forge.ask_until(&format!("/repos/{fork}"), |repo| repo["empty"] == false)?;
+    clone.git(&["remote", "rename", "origin", "upstream"])?;
+    clone.git(&["remote", "add", "origin", &format!("{}/{fork}.git", forge.url())])?;
+    clone.git(&["fetch", "--quiet", "--all"])?;
+    clone.weights(80)?;
+    let (told, request) = clone.ok(&[])?;
+    ensure!(told.contains(&format!("from the fork {fork} (origin) to shop/{} (upstream)", clone.name)), "{told}");
+    ensure!(told.contains("opened pull request 1") && request["base"]["ref"] == "main", "{told}\n{request}");
+    let head = &forge.ask("GET", &format!("/repos/shop/{}/pulls/1", clone.name), None)?["head"];
+    ensure!(head["repo"]["full_name"] == fork.as_str(), "{head}");
+    ensure!(clone.git(&["ls-remote", "upstream", "refs/heads/*"])?.lines().count() == 1, "a branch was pushed");
+
+    let (told, again) = clone.ok(&[])?;
+    ensure!(told.contains("unchanged: pull request 1") && again == request, "{told}\n{again}");
+    clone.weights(70)?;
+    let (told, updated) = clone.ok(&[])?;
+    ensure!(told.contains("updated pull request 1"), "{told}");
+    clone.close(&updated)?;
+    clone.refused(&[], 2, &["was closed without being merged"])?;
+    ensure!(clone.ok(&["--reopen"])?.0.contains("opened pull request 1 again"));
+    let path = format!("/repos/shop/{}/pulls/1/merge", clone.name);
+    forge.ask("POST", &path, Some(json!({"Do": "merge"})))?;
+    let run = clone.create(&[])?;
+    ensure!(run.code == Some(0) && run.stderr.contains("nothing to propose"), "{run:?}");
+    Ok(())
 }
 
 fn opened_updated_closed(clone: &Clone<'_>) -> Result<()> {

@@ -82,6 +82,11 @@ impl<'lab> Story<'lab> {
     pub fn begin(lab: &'lab Lab) -> Result<Self> {
         let name = format!("fleet-{}", lab.next_number());
         let url = lab.git().create_repo(&name)?;
+        Self::begin_at(lab, url)
+    }
+
+    /// An empty folder, and a repository that there is already.
+    pub fn begin_at(lab: &'lab Lab, url: String) -> Result<Self> {
         Ok(Self { lab, work: tempfile::tempdir()?, url, agent: None })
     }
 

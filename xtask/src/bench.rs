@@ -3,6 +3,7 @@
 //! Not a test: a figure depends on the machine. Each is a minimum, median and maximum over many runs of the release build.
 
 mod agent;
+mod diff;
 mod graph;
 mod lint;
 mod route;
@@ -166,6 +167,7 @@ fn plugin(program: &Path, runs: u32) -> Result<String> {
     for case in CASES {
         add(case.what, case.goal, &measure(program, fleet.path(), case, runs)?)?;
     }
+    add(diff::CASE.what, diff::CASE.goal, &diff::times(program, runs)?)?;
     for clusters in [3, 5, 20] {
         let fleet = wide_fleet(program, clusters)?;
         let case = Case { what: "diff", goal: "", args: &["diff"], code: 1 };

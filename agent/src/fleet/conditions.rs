@@ -334,14 +334,19 @@ const NOTHING_HELD: &str = "nothing waits for an approval or for lint";
 
 fn held_note(report: &TargetReport) -> Option<String> {
     let first = report.held.first().map(|held| held.message.clone());
-    first.or_else(|| lint_note(report)).or_else(|| report.hold.clone())
+    // What waits for another target's pass is on its way until that has ended.
+    first.or_else(|| lint_note(report)).or_else(|| report.hold.clone().filter(|_| report.settled))
 }
 
 /// Approvals first: nothing else helps there.
 fn held_reason(reports: &[&TargetReport]) -> &'static str {
-    let needs_approval = reports.iter().any(|report| !report.held.is_empty());
-    let lint = reports.iter().any(|report| !report.lint.is_empty());
-    if lint && !needs_approval { "LintErrors" } else { "ApprovalNeeded" }
+    if reports.iter().any(|report| !report.held.is_empty()) {
+        "ApprovalNeeded"
+    } else if reports.iter().any(|report| !report.lint.is_empty()) {
+        "LintErrors"
+    } else {
+        "RemovalsWait"
+    }
 }
 
 fn ready(known: &Known, verdicts: &[Verdict]) -> Verdict {

@@ -1,8 +1,10 @@
 //! `kubectl asm diff`.
 
 mod compare;
+mod comparison;
 pub(crate) mod document;
 mod external;
+mod live;
 mod loose;
 mod markdown;
 mod next;
@@ -12,17 +14,15 @@ mod sides;
 mod targets;
 mod value;
 
-pub(crate) use compare::Comparison;
-pub(crate) use render::wrapped;
+pub(crate) use comparison::Comparison;
 pub(crate) use sides::{base, wrong as value_error};
-pub(crate) use value::printable;
 
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, OutputFormat};
 use crate::{pager, watch};
-use compare::Compared;
+use comparison::Compared;
 use std::path::PathBuf;
 
 /// Problems told one by one; the rest is counted.

@@ -3,7 +3,6 @@
 mod request;
 
 use super::sync::timeout;
-use crate::commands::diff::printable;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -13,6 +12,7 @@ use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
 use crate::write;
 use asm_shared::api::{FleetSync, RevertObject, RevertOutcome, RevertRequest, RevertStatus, labels};
+use asm_shared::text::printable;
 use kube::ResourceExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;

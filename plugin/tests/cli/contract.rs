@@ -7,6 +7,7 @@ mod flags;
 #[cfg(target_os = "linux")]
 mod full_disk;
 mod outcomes;
+mod stage;
 mod verbs;
 
 use super::world::World;

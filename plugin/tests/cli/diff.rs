@@ -278,6 +278,9 @@ fn bases_that_cannot_be_had() {
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(world.run(&["diff", "HEAD..main", "--repo", &whole]).code, Some(1));
     assert_eq!(world.run(&["diff", "--repo", &whole]).code, Some(0));
+    // The next step works: without a branch it needs the name of one.
+    std::fs::write(format!("{whole}/clusters/m1c1/reviews.yaml"), SERVICE.replace("9080", "9100")).unwrap();
+    assert_eq!(world.run(&["diff", "--repo", &whole]).stderr, "Next: kubectl asm pr create --branch NAME\n");
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod lint;
 mod lint_clean;
 mod lint_loose;
 mod pull_requests;
+mod pull_requests_body;
 mod pull_requests_forks;
 mod pull_requests_git;
 mod route_rules;

@@ -13,8 +13,13 @@ use std::sync::Arc;
 /// One field that differs.
 ///
 /// Elements of lists without keys are named by place: a removed one by its place in the old list, an added one by its
-/// place in the new list. A list whose keyed elements only stand in another order is one change at the list's path, with
-/// the names of the elements as values.
+/// place in the new list.
+///
+/// That keyed elements stand in another order is one change at the list's path, with the names of the elements as values.
+/// It is told when nothing else in the list differs, one level at a time: beside a changed element, another order of
+/// containers, ports or volumes changes nothing that runs and would only be read past. Where the order means something by
+/// itself, a comparison in both directions tells it beside changed elements too: `initContainers` run one after the other,
+/// and a variable of `env` sees those above it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FieldChange {
     /// Where.
@@ -141,6 +146,9 @@ const FREE_MAPS: &[&str] = &[
     "serviceLabels",
     "serviceAnnotations",
 ];
+
+/// Lists of keyed elements of which the first matters to the second.
+const IN_ORDER: &[&str] = &["initContainers", "env"];
 
 impl<'k> Walk<'k> {
     fn new(kind: &'k GroupKind, direction: Direction, path: FieldPath) -> Self {
@@ -271,7 +279,8 @@ impl<'k> Walk<'k> {
                 });
             }
         }
-        if matches!(ownership, Ownership::Keyed(_)) && self.changes.len() == differences {
+        let is_all = self.changes.len() == differences || self.direction == Direction::Both && self.runs_in_order();
+        if matches!(ownership, Ownership::Keyed(_)) && is_all {
             let common = |keys: &[Segment], others: &[Segment]| -> Vec<String> {
                 keys.iter().filter(|key| others.contains(key)).map(Segment::label).collect()
             };
@@ -280,6 +289,11 @@ impl<'k> Walk<'k> {
                 self.push(Some(&Value::from(old)), Some(&Value::from(new)));
             }
         }
+    }
+
+    /// Does the order of the list at the current path mean something by itself?
+    fn runs_in_order(&self) -> bool {
+        matches!(self.path.0.last(), Some(Segment::Field(name)) if IN_ORDER.contains(&&**name))
     }
 
     fn aligned(&mut self, a: &[Value], b: &[Value], pairs: Vec<align::Pair>, shared_owner: bool) {

@@ -43,7 +43,7 @@ pub struct RouteTestCase {
 }
 
 /// A request as a client sends it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RouteTestRequest {
     /// Absolute URL, for example `http://shop.example.com/cart?x=1`.

@@ -1,8 +1,8 @@
 //! The graph in Graphviz' language.
 
 use super::mermaid::{grouped, label};
-use super::text::printable;
 use super::{Change, Edge, Graph, Kind, Node, Role, State};
+use crate::text::printable;
 use std::fmt::Write as _;
 
 /// The text of a digraph.

@@ -1,7 +1,7 @@
 //! The graph as a Mermaid flowchart: GitHub, GitLab and Gitea draw it in Markdown.
 
-use super::text::printable;
 use super::{Change, Graph, Kind, Node, Role, State};
+use crate::text::printable;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

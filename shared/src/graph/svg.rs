@@ -2,8 +2,9 @@
 
 use super::layout::{Layout, layout};
 use super::mermaid::class;
-use super::text::{printable, shortened, width};
+use super::text::{shortened, width};
 use super::{Change, Edge, Graph, Kind, Node, Role, State};
+use crate::text::printable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 

@@ -1,8 +1,9 @@
 //! The graph as a table: a row per way of a request.
 
-use super::text::{percent, printable};
+use super::text::percent;
 use super::walk::{Step, Walk, Way};
 use super::{Change, Graph, Kind, Node};
+use crate::text::printable;
 use std::collections::{HashMap, HashSet};
 
 /// The columns.

@@ -1,20 +1,4 @@
-//! Names of objects as text that is safe to show: they come from files that anybody may have written.
-
-/// Without control characters: a terminal obeys them, and XML has none. Characters that are not seen or turn the direction
-/// of the text are shown too: with them, one name can look like another.
-pub(super) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || is_invisible(c) { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
-}
-
-/// Line and paragraph separators, zero-width characters, bidirectional controls, tags, and what is no character in XML.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
-}
+//! Columns of a text, and numbers as text.
 
 /// How many columns a text takes: two for each character of the wide scripts.
 pub(super) fn width(text: &str) -> usize {
@@ -62,11 +46,6 @@ pub(super) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_that_a_terminal_obeys() {
-        assert_eq!(printable("a\u{1b}[31m\n\u{202e}中"), "a\\u{1b}[31m\\n\\u{202e}中");
-    }
 
     #[test]
     fn columns() {

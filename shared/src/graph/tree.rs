@@ -1,8 +1,9 @@
 //! The graph as a tree for a terminal: per host the ways that a request for it can take.
 
-use super::text::{percent, printable, width};
+use super::text::{percent, width};
 use super::walk::{Step, Walk, Way};
 use super::{Change, Edge, Graph, Kind, Node, Note, Role, State};
+use crate::text::printable;
 use std::collections::{HashMap, HashSet};
 
 /// Columns of a line; longer ones are continued on the next.

@@ -1,6 +1,6 @@
 //! Title, topic and commit message.
 
-use super::words::{plain, topic, value};
+use super::words::{is_harmless_path, plain, topic, value};
 use super::{ChangeSet, ChangedFile, TRAILER};
 use crate::diff::{FieldChange, ObjectChange, Op};
 use crate::fleet::Target;
@@ -147,8 +147,10 @@ fn targets<'a>(targets: impl IntoIterator<Item = &'a Target>) -> String {
 }
 
 /// `spec.externalTrafficPolicy Local → Cluster`, where both values can be shown.
-fn field(field: &FieldChange) -> String {
-    let path = field.path.to_string();
+fn field(change: &ObjectChange, field: &FieldChange) -> String {
+    // Elements by their names, unless a name means something to a forge.
+    let path = Some(change.path_in_words(field)).filter(|path| is_harmless_path(path));
+    let path = path.unwrap_or_else(|| field.path.to_string());
     match (field.before.as_ref().map(value), field.after.as_ref().map(value)) {
         (Some(Some(before)), Some(Some(after))) => format!("{path} {before} → {after}"),
         (None, Some(Some(after))) => format!("{path} {after}"),
@@ -160,7 +162,7 @@ fn one(change: &ObjectChange) -> String {
     let on = targets(&change.targets);
     match (&change.fields[..], change.op) {
         ([only], Op::Change) => {
-            let told = format!("{}: {} on {on}", name(change), field(only));
+            let told = format!("{}: {} on {on}", name(change), field(change, only));
             if told.len() <= SUBJECT - 20 { told } else { format!("change {} on {on}", name(change)) }
         }
         _ => format!("{} {} on {on}", verb(change.op), name(change)),
@@ -187,7 +189,7 @@ fn line(change: &ObjectChange) -> String {
     if change.op != Op::Change || change.fields.is_empty() {
         return head;
     }
-    let shown: Vec<_> = change.fields.iter().take(FIELDS).map(field).collect();
+    let shown: Vec<_> = change.fields.iter().take(FIELDS).map(|inner| field(change, inner)).collect();
     let more = change.fields.len().saturating_sub(FIELDS);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("{head}: {}{more}", shown.join(", "))

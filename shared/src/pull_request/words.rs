@@ -28,6 +28,11 @@ pub(super) fn value(value: &Value) -> Option<String> {
     (!text.is_empty() && text.len() <= VALUE && text.chars().all(is_harmless)).then_some(text)
 }
 
+/// May a path with names of elements in it stand in a message? The names are anybody's.
+pub(super) fn is_harmless_path(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || " .,_:/*%=-[]\"".contains(c))
+}
+
 /// A part of a branch's name: letters, digits and single hyphens.
 pub(super) fn topic(text: &str) -> String {
     let mut topic = String::new();
@@ -70,6 +75,14 @@ mod tests {
             (json!("a".repeat(41)), None),
         ] {
             assert_eq!(value(&given).as_deref(), shown, "{given}");
+        }
+    }
+
+    #[test]
+    fn names_in_paths_that_mean_something_to_a_forge_are_not_shown() {
+        assert!(is_harmless_path("spec.http[\"exact pages\"].route[reviews v1].weight"));
+        for path in ["spec.http[\"closes #12\"]", "spec.http[\"@all\"]", "spec.http[<b>]", "spec.http[商店]"] {
+            assert!(!is_harmless_path(path), "{path}");
         }
     }
 

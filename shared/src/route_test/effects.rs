@@ -5,7 +5,7 @@ use super::check::mismatches;
 use super::seen::Seen;
 use super::simulator::{Answered, Simulator};
 use crate::fleet::FleetState;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What a change of the fleet does to requests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,11 +71,9 @@ fn differences(case: &Case, was: &[Answered], is: &[Answered]) -> Vec<Change> {
 /// The cases of both sides, each request once: what the new side expects counts.
 pub fn of_both(before: &FleetState, after: &FleetState) -> Vec<Case> {
     let mut cases = super::cases(after);
-    for case in super::cases(before) {
-        if !cases.iter().any(|known| known.request == case.request) {
-            // What was expected before is no promise of the new side.
-            cases.push(Case { expect: None, ..case });
-        }
-    }
+    let mut known: HashSet<_> = cases.iter().map(|case| case.request.clone()).collect();
+    let more = super::cases(before).into_iter().filter(|case| known.insert(case.request.clone()));
+    // What was expected before is no promise of the new side.
+    cases.extend(more.map(|case| Case { expect: None, ..case }));
     cases
 }

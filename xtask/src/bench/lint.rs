@@ -43,7 +43,7 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
 }
 
 /// Applications that every cluster runs, each with routes through one gateway. Nothing is wrong with them.
-fn fleet(program: &Path, manifests: usize, clusters: usize) -> Result<tempfile::TempDir> {
+pub(super) fn fleet(program: &Path, manifests: usize, clusters: usize) -> Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     quiet(Command::new(program).args(["init", "bench"]).current_dir(dir.path()))?;
     for cluster in 1..=clusters {

@@ -123,6 +123,21 @@ fn while_a_target_is_on_its_way_nothing_is_called_failed() {
     assert!(says(&known)[0].starts_with("Ready=False/Progressing: "), "{:?}", says(&known));
 }
 
+/// Removals of a cluster wait for the mesh's routes: that is no wish for an approval, unless the mesh does not get there.
+#[test]
+fn removals_that_wait_for_the_mesh_are_held_back_only_when_it_has_ended_its_pass() {
+    let mut waiting = report("m1c1", Some("old"));
+    waiting.settled = false;
+    waiting.hold = Some("1 objects have left Git and stay until the mesh has the commit's routes".to_owned());
+    let held = |waiting: &TargetReport| {
+        let known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(waiting.clone()))]);
+        says(&known).into_iter().find(|line| line.starts_with("HeldBack"))
+    };
+    assert_eq!(held(&waiting), None);
+    waiting.settled = true;
+    assert!(held(&waiting).is_some_and(|line| line.starts_with("HeldBack=True/RemovalsWait: m1c1: 1 objects")));
+}
+
 #[test]
 fn broken_files_keep_a_fleet_from_being_ready_even_when_everything_else_is_applied() {
     let mut known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(report("m1c1", Some("old"))))]);

@@ -75,13 +75,13 @@ impl Worker {
     /// Reads the objects: one by one, or by one list per kind when there are many.
     async fn fetch(&self, ids: &BTreeSet<ObjectId>) -> Vec<(ObjectId, Result<Option<Value>, ClusterError>)> {
         let mut by_kind: BTreeMap<&GroupKind, Vec<&ObjectId>> = BTreeMap::new();
+        let mut answers = Vec::with_capacity(ids.len());
         // What ASM makes does not carry our label, so that a list of ours does not have it.
         let (generated, ids): (Vec<&ObjectId>, Vec<&ObjectId>) =
             ids.iter().partition(|id| self.order.desired.generated.contains(*id));
         for id in ids {
             by_kind.entry(&id.group_kind).or_default().push(id);
         }
-        let mut answers = Vec::with_capacity(ids.len());
         let mut singles = generated;
         for (kind, ids) in by_kind {
             if ids.len() < LIST_FROM {

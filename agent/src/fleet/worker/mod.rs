@@ -274,8 +274,6 @@ impl Worker {
         let actor = actor.transpose()?;
         let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref());
         let access = access.await.map_err(|error| error.to_string())?;
-        let inventory = setting.store.load().await.map_err(|error| error.to_string())?;
-        let access = crate::credentials::target(host, namespace, &order.kubeconfig).await.map_err(|e| e.to_string())?;
         let (inventory, stored) = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
         report.expires = access.expires;

@@ -1,9 +1,9 @@
 //! What was taken over, in words: for the terminal and for the commit.
 
 use super::choice::Taken;
-use crate::commands::diff::printable;
 use crate::live::drifted::Drifted;
 use asm_shared::api::{Change, DriftedField};
+use asm_shared::text::printable;
 use serde_json::Value;
 
 /// Characters of a value.

@@ -1,6 +1,6 @@
 //! The comparison as one document for machines.
 
-use super::Comparison;
+use super::comparison::Comparison;
 use crate::commands::lint::{Introduced, Item};
 use crate::commands::route::test::document::TrafficChanges;
 use crate::error::CommandError;

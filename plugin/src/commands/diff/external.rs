@@ -1,14 +1,14 @@
 //! A diff program of one's own, started as kubectl starts it: two folders, `LIVE-…` and `MERGED-…`, one file per object.
 
-use super::compare::Comparison;
+use super::comparison::Comparison;
 use super::patch;
-use super::value::printable;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::signals::Ends;
 use asm_shared::diff::{ObjectChange, Op};
 use asm_shared::fleet::Target;
 use asm_shared::object::split_api_version;
+use asm_shared::text::printable;
 use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};

@@ -1,8 +1,9 @@
 //! Manifests without a fleet on the right side: `--manifests`, `--cluster`, `--against`.
 
-use super::compare::{self, Compared, Right};
-use super::sides;
-use super::{DiffArgs, value::printable};
+use super::DiffArgs;
+use super::comparison::{Compared, in_files, retain, warn_before};
+use super::live::against_live;
+use super::sides::{self, Right};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::live;
@@ -11,6 +12,7 @@ use asm_io::loose::{self, Folder};
 use asm_io::tree::DirTree;
 use asm_shared::diff::{diff, diff_literally};
 use asm_shared::fleet::{Fleet, FleetState, ONLY_CLUSTER};
+use asm_shared::text::printable;
 use std::path::{Path, PathBuf};
 
 /// Compares loose manifests with a revision, a folder, or what runs.
@@ -39,28 +41,28 @@ pub(super) fn compare(context: &Context, args: &DiffArgs) -> Result<Compared, Co
     let mut compared = match (other, &args.against) {
         (Some(Some(other)), _) => {
             let before = other.state(&given, &after)?;
-            compare::warn_before(context, &before.problems);
+            warn_before(context, &before.problems);
             let diff = if args.raw { diff_literally } else { diff }(&before, &after);
             let label = printable(args.against.as_deref().unwrap_or_default());
-            compare::in_files(args, label, given.label(), Right::Loose, diff, after.problems)
+            in_files(args, label, given.label(), Right::Loose, diff, after.problems)
         }
         (_, Some(revision)) => {
             let before = sides::revision(&context.repo_root()?, revision)?;
-            compare::warn_before(context, &before.state.problems);
+            warn_before(context, &before.state.problems);
             let diff = if args.raw { diff_literally } else { diff }(&before.state.as_far_as(&after), &after);
-            compare::in_files(args, before.label, given.label(), Right::Loose, diff, after.problems)
+            in_files(args, before.label, given.label(), Right::Loose, diff, after.problems)
         }
         (_, None) => {
             // Only where something is to go: a folder of routes needs no cluster.
             let chosen: Vec<_> =
                 chosen.into_iter().filter(|live| after.manifests_of(&live.target).next().is_some()).collect();
-            compare::against_live(context, args, &chosen, given.label(), Right::Loose, after, |seen| {
+            against_live(context, args, &chosen, given.label(), Right::Loose, after, |seen| {
                 // These manifests are part of something: what they do not name is not theirs to delete.
                 seen.live.objects.values_mut().for_each(|object| object.is_managed = false);
             })?
         }
     };
-    compare::retain(args, &mut compared);
+    retain(args, &mut compared);
     Ok(compared)
 }
 

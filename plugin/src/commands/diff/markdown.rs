@@ -4,14 +4,16 @@
 //! token. So what is not ours stands in one of two places only, in which nothing has a meaning: inside `<code>` with
 //! every sign escaped, or inside a fence longer than any run of backticks in it.
 
-use super::compare::{Comparison, Right};
-use super::value::{self, Shown, printable};
+use super::comparison::Comparison;
+use super::sides::Right;
+use super::value::{self, Shown};
 use super::{render, targets};
 use crate::commands::lint::Introduced;
 use crate::commands::route::test::difference;
 use asm_shared::diff::{FieldChange, ObjectChange, Op};
 use asm_shared::fleet::Target;
 use asm_shared::lint::{Finding, Severity};
+use asm_shared::text::printable;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -23,6 +25,21 @@ const NAMES: usize = 60;
 const ZERO_WIDTH: char = '\u{200b}';
 /// Targets that are named where something is left out.
 const LEFT_OUT: usize = 10;
+/// Requests, and findings of lint, that come before the objects.
+const FIRST: usize = 20;
+
+impl Comparison {
+    /// As Markdown for a pull request, of at most `budget` bytes (and so of at most as many characters), without the
+    /// findings of lint: they have a page of their own.
+    pub(crate) fn markdown(&self, budget: usize) -> String {
+        page(self, budget, false)
+    }
+
+    /// What lint finds in the change, as Markdown of at most `budget` characters.
+    pub(crate) fn lint_markdown(&self, budget: usize) -> String {
+        self.lint.as_ref().map(|lint| lint.markdown(budget)).unwrap_or_default()
+    }
+}
 
 /// At most `budget` bytes. What does not fit is left out whole, the least important first, and is named. `findings`: list
 /// what lint finds in the change too, and not only how many they are.
@@ -139,13 +156,18 @@ impl<'a> Parts<'a> {
         for text in gaps(comparison) {
             parts.push(Part { section: Section::Gap, rank: 1, text, change: None, is_in: false });
         }
-        for change in comparison.traffic.iter().flat_map(|traffic| &traffic.changed().changes) {
+        // The first of many lines matter as much as what a person has to know; the rest less than any object.
+        let rank = |place: usize| if place < FIRST { 1 } else { 8 };
+        let requests = comparison.traffic.iter().flat_map(|traffic| &traffic.changed().changes);
+        for (place, change) in requests.enumerate() {
             let request = code(&change.case.told());
             let text = format!("- {request} at {}: {}\n", code(&change.gateway), code(&difference(change)));
-            parts.push(Part { section: Section::Traffic, rank: 1, text, change: None, is_in: false });
+            parts.push(Part { section: Section::Traffic, rank: rank(place), text, change: None, is_in: false });
         }
-        for finding in comparison.lint.iter().filter(|_| findings).flat_map(Introduced::findings) {
-            parts.push(Part { section: Section::Lint, rank: 1, text: told(finding), change: None, is_in: false });
+        let found = comparison.lint.iter().filter(|_| findings).flat_map(Introduced::findings);
+        for (place, finding) in found.enumerate() {
+            let (rank, text) = (rank(place), told(finding));
+            parts.push(Part { section: Section::Lint, rank, text, change: None, is_in: false });
         }
         for change in &comparison.diff.changes {
             let rank = match change.op {
@@ -212,34 +234,44 @@ impl<'a> Parts<'a> {
         text + &self.note(|part| !part.is_in)
     }
 
-    /// How many objects of which targets are left out.
+    /// What is left out: objects of which targets, requests, findings, and lines of another kind.
     fn note(&self, is_out: impl Fn(&Part<'_>) -> bool) -> String {
-        let out: Vec<&ObjectChange> = self
-            .0
-            .iter()
-            .filter(|part| part.section == Section::Details && is_out(part))
-            .filter_map(|p| p.change)
-            .collect();
-        let told = self.0.iter().filter(|part| part.section != Section::Details && is_out(part)).count();
-        if out.is_empty() && told == 0 {
+        let out =
+            |section: Section| self.0.iter().filter(move |part| part.section == section).filter(|part| is_out(part));
+        let count = |section: Section, one: &str, many: &str| match out(section).count() {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            more => Some(format!("{more} {many}")),
+        };
+        let parts = [
+            objects(out(Section::Details).filter_map(|part| part.change)),
+            count(Section::Human, "line of what needs a human", "lines of what needs a human"),
+            count(Section::Gap, "line of what was not compared", "lines of what was not compared"),
+            count(Section::Traffic, "request that comes out differently", "requests that come out differently"),
+            count(Section::Lint, "finding of lint", "findings of lint"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        if parts.is_empty() {
             return String::new();
         }
-        let mut counts: BTreeMap<&Target, usize> = BTreeMap::new();
-        for target in out.iter().flat_map(|change| &change.targets) {
-            *counts.entry(target).or_default() += 1;
-        }
-        let all: usize = counts.values().sum();
-        let named: Vec<String> =
-            counts.iter().take(LEFT_OUT).map(|(target, count)| format!("{} ({count})", code(target.name()))).collect();
-        let more = counts.len().saturating_sub(LEFT_OUT);
-        let more = if more > 0 { format!(" and {more} more targets") } else { String::new() };
-        let lines = if told > 0 { format!(" {told} of the lines above them are left out too.") } else { String::new() };
-        format!(
-            "**Left out here, for lack of room:** {all} {} on {}{more}.{lines} All of it: <code>kubectl asm diff</code>\n\n",
-            if all == 1 { "object" } else { "objects" },
-            named.join(", ")
-        )
+        let what = parts.join("; ");
+        format!("**Left out here, for lack of room:** {what}. All of it: <code>kubectl asm diff</code>\n\n")
     }
+}
+
+/// `3 objects on m1c1 (2), mesh (1)`.
+fn objects<'a>(changes: impl Iterator<Item = &'a ObjectChange>) -> Option<String> {
+    let mut counts: BTreeMap<&Target, usize> = BTreeMap::new();
+    for target in changes.flat_map(|change| &change.targets) {
+        *counts.entry(target).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    let named: Vec<String> =
+        counts.iter().take(LEFT_OUT).map(|(target, count)| format!("{} ({count})", code(target.name()))).collect();
+    let more = counts.len().saturating_sub(LEFT_OUT);
+    let more = if more > 0 { format!(" and {more} more targets") } else { String::new() };
+    let noun = if all == 1 { "object" } else { "objects" };
+    (all > 0).then(|| format!("{all} {noun} on {}{more}", named.join(", ")))
 }
 
 const HUMAN: &str = "**Needs a human:**\n\n";

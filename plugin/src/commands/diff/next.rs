@@ -1,8 +1,9 @@
 //! What to do about a difference.
 
-use super::compare::{Comparison, Right};
-use super::value::printable;
+use super::comparison::Comparison;
+use super::sides::Right;
 use asm_shared::diff::Op;
+use asm_shared::text::printable;
 
 /// The commands that come next, the most urgent first.
 pub(super) fn steps(comparison: &Comparison) -> Vec<String> {
@@ -24,6 +25,7 @@ pub(super) fn steps(comparison: &Comparison) -> Vec<String> {
         (Right::Loose, _, _) => return steps,
         (_, true, _) => "kubectl asm sync   (what is committed; then kubectl asm status)".to_owned(),
         (_, false, Some(base)) if new > 0 => format!("kubectl asm lint --base {} --new-only", shell(&printable(base))),
+        _ if standing.is_proposable && standing.is_detached => "kubectl asm pr create --branch NAME".to_owned(),
         _ if standing.is_proposable => "kubectl asm pr create".to_owned(),
         (Right::Files, false, _) => "git add --all && git commit   (then kubectl asm diff --live)".to_owned(),
         (Right::Commit(_), false, _) => "kubectl asm diff --live   (what of it runs already)".to_owned(),

@@ -1,10 +1,10 @@
 //! The comparison as unified patches, one per object.
 
-use super::compare::Comparison;
-use super::value::printable;
+use super::comparison::Comparison;
 use anstyle::{AnsiColor, Style};
 use asm_shared::diff::{ObjectChange, Version};
 use asm_shared::fleet::Target;
+use asm_shared::text::printable;
 use asm_shared::yaml;
 use serde_json::Value;
 use similar::TextDiff;

@@ -1,12 +1,14 @@
 //! The comparison as a page for people.
 
-use super::value::{self, Shown, printable};
-use super::{Comparison, targets};
+use super::comparison::Comparison;
+use super::targets;
+use super::value::{self, Shown};
 use crate::commands::lint::Introduced;
 use anstyle::{AnsiColor, Style};
 use asm_shared::diff::{FieldChange, ObjectChange, Op, TargetCounts};
 use asm_shared::fleet::Target;
 use asm_shared::lint::Severity;
+use asm_shared::text::{printable, wrapped};
 use std::fmt::Write as _;
 
 const WIDTH: usize = 100;
@@ -220,21 +222,6 @@ fn fields(text: &mut String, change: &ObjectChange, styles: &Styles) {
             }
         }
     }
-}
-
-/// Words filled into lines.
-pub(crate) fn wrapped(sentence: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in sentence.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
 
 fn footer(text: &mut String, comparison: &Comparison, styles: &Styles) {

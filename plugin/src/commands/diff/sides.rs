@@ -1,6 +1,5 @@
 //! The two sides of a comparison: revisions of Git and the working tree.
 
-use super::compare::Right;
 use crate::commands::lint::Judged;
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
@@ -48,6 +47,17 @@ impl Range {
     }
 }
 
+/// What the right side is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    /// Files that are not committed.
+    Files,
+    /// A commit, by its full ID.
+    Commit(String),
+    /// Files of no fleet.
+    Loose,
+}
+
 /// One side.
 #[derive(Debug, Default)]
 pub(super) struct Side {
@@ -66,6 +76,8 @@ pub(super) struct Standing {
     pub(super) base: Option<String>,
     /// Is the right side a change that `pr create` would propose?
     pub(super) is_proposable: bool,
+    /// Is HEAD on no branch? Then `pr create` wants the name of one.
+    pub(super) is_detached: bool,
 }
 
 impl Side {
@@ -122,7 +134,8 @@ pub(super) fn standing(root: &Path, range: &Range, before: &Side, after: &Side) 
         Range::Live(_) => None,
     });
     let is_change = matches!(range, Range::WorkingTree(_) | Range::SinceParting(..)) && before.commit.is_some();
-    Standing { base: base.filter(|_| is_here), is_proposable: has_remote && is_here && is_change }
+    let is_detached = copy.repository.head_detached().unwrap_or_default();
+    Standing { base: base.filter(|_| is_here), is_proposable: has_remote && is_here && is_change, is_detached }
 }
 
 /// The fleet in a revision (`REV...`: in the commit where HEAD left it), and what that is called.

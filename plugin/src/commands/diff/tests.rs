@@ -1,7 +1,8 @@
 //! Whole pages, as people see them.
 
-use super::super::compare::{Right, Unreached};
+use super::super::comparison::Unreached;
 use super::super::document;
+use super::super::sides::Right;
 use super::*;
 use crate::error::CommandError;
 use crate::live::LiveTargetName;

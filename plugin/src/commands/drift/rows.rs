@@ -1,9 +1,9 @@
 //! Drift reports as a table: a function of the reports and the time.
 
-use crate::commands::diff::printable;
 use crate::live::report::age;
 use crate::ui::Table;
 use asm_shared::api::{Change, DriftReport, DriftedField, DriftedObject};
+use asm_shared::text::printable;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -1,10 +1,10 @@
 //! What an import came to, for people and for machines.
 
-use crate::commands::diff::printable;
 use crate::error::CommandError;
 use crate::output::{self, Document, OutputFormat};
 use crate::ui::{Table, Ui};
 use asm_shared::import::{ImportReport, LeftOut};
+use asm_shared::text::printable;
 use std::collections::BTreeMap;
 
 /// Objects of one kind and namespace that were left out for the same reason; more are told as a number.

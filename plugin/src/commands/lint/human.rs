@@ -2,11 +2,11 @@
 
 use super::judgement::{Files, Judgement, count};
 use super::mending::Mending;
-use crate::commands::diff::printable;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use anstyle::{AnsiColor, Style};
 use asm_shared::lint::{Finding, Place, Severity};
+use asm_shared::text::printable;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 

@@ -6,6 +6,7 @@ use super::judgement::{Judge, Judgement, count};
 use super::markdown;
 use crate::commands::explain::unknown_rule;
 use crate::error::CommandError;
+use crate::parallel;
 use asm_shared::fleet::FleetState;
 use asm_shared::lint::{Finding, Selection, Severity, rules_of};
 use std::path::Path;
@@ -42,17 +43,18 @@ impl Introduced {
         let targets = targets.to_vec();
         let selection = Selection { severity: Some(Severity::Warning), targets, ..Selection::default() };
         let judge = Judge::new(rules, selection);
-        let findings = match (before.commit, &before.state.fleet) {
-            (Some(commit), Some(_)) => base::judge_state(root, (Some(commit), before.state), None, &judge)?.findings,
-            _ => Vec::new(),
+        let old = || match (before.commit, &before.state.fleet) {
+            (Some(commit), Some(_)) => base::judge_state(root, (Some(commit), before.state), None, &judge),
+            _ => Ok(Judgement::default()),
         };
-        let label = before.label.to_owned();
-        let before = before.state.fleet.is_some().then_some(before.state);
-        let judgement = match &after.state.fleet {
-            Some(_) => base::judge_state(root, (after.commit, after.state), before, &judge)?,
-            None => Judgement::default(),
+        let known = before.state.fleet.is_some().then_some(before.state);
+        let new = || match &after.state.fleet {
+            Some(_) => base::judge_state(root, (after.commit, after.state), known, &judge),
+            None => Ok(Judgement::default()),
         };
-        Ok(Self(judgement.compared(Some(Base { label, findings }), true)))
+        let (new, old) = parallel::both(new, old);
+        let (label, findings) = (before.label.to_owned(), old?.findings);
+        Ok(Self(new?.compared(Some(Base { label, findings }), true)))
     }
 
     /// The findings that are new: errors first, then by place.

@@ -1,9 +1,12 @@
 //! `kubectl asm pr …`.
 
-pub mod create;
+pub mod args;
+mod body;
+mod create;
 mod publish;
 mod remotes;
 pub(crate) mod report;
+mod run;
 mod survey;
 
 use crate::context::Context;
@@ -15,7 +18,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "the help text of a verb is the documentation of its arguments")]
 pub enum PrCommand {
-    Create(create::CreateArgs),
+    Create(args::CreateArgs),
 }
 
 /// Runs one of them.

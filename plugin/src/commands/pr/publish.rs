@@ -1,7 +1,7 @@
 //! Commit, push, open or update: in this order, so that whatever stops it leaves something that the next run goes on from.
 
-use super::create::Run;
 use super::report::{Action, Outcome};
+use super::run::Run;
 use super::survey::{Survey, change_set};
 use crate::error::CommandError;
 use crate::forge::http::{Api, ApiError, Rehearsal, Request, Transport as _};

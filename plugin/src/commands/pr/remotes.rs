@@ -1,6 +1,6 @@
 //! Which remote is pushed to, and which one the change is for: the same, unless the first is a fork.
 
-use super::create::CreateArgs;
+use super::args::CreateArgs;
 use crate::error::CommandError;
 use crate::forge::remote::RemoteUrl;
 use crate::forge::secret::Redactor;

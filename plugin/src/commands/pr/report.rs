@@ -1,11 +1,11 @@
 //! What was done, for people and for machines.
 
 use super::survey::Survey;
-use crate::commands::diff::printable;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::forge::Kind;
 use crate::output::{self, Document, OutputFormat};
+use asm_shared::text::printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write as _;

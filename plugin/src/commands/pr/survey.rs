@@ -1,7 +1,7 @@
 //! What a pull request would be made of: looked at, and nothing changed.
 
-use super::create::Run;
 use super::remotes::{self, Remotes};
+use super::run::Run;
 use crate::error::CommandError;
 use crate::forge::{Head, Kind};
 use crate::git::{Dirty, RemoteRefs, Stand};

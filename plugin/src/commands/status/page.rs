@@ -1,12 +1,12 @@
 //! The page for people: a function of the FleetSync and the time.
 
 use super::{is_current, is_well};
-use crate::commands::diff::printable;
 use crate::live::host::resource_name;
 use crate::live::report::{age, condition, short};
 use crate::ui::Table;
 use asm_shared::api::{DriftMode, FleetSync, FleetSyncStatus, HeldChange, SyncProblem, TargetStatus, labels};
 use asm_shared::object::redact_text;
+use asm_shared::text::printable;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use std::fmt::Write as _;

@@ -1,9 +1,9 @@
 //! What became of a wish to sync: a function of the FleetSync.
 
-use crate::commands::diff::printable;
 use crate::live::report::{condition, is_true, short};
 use crate::ui::Table;
 use asm_shared::api::{FleetSync, FleetSyncStatus, labels};
+use asm_shared::text::printable;
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

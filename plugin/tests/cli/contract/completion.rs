@@ -1,6 +1,7 @@
 //! Completion knows every verb and flag, and the names of the fleet.
 
-use super::verbs::{Stage, VERBS};
+use super::stage::Stage;
+use super::verbs::VERBS;
 
 /// Shown flags of a verb, the global ones included.
 fn flags(command: &clap::Command) -> Vec<String> {

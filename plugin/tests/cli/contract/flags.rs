@@ -1,7 +1,8 @@
 //! Flags that kubectl users type by reflex: taken at every place of the command line, in every spelling, with one meaning,
 //! by every verb.
 
-use super::verbs::{Case, Stage, VERBS};
+use super::stage::Stage;
+use super::verbs::{Case, VERBS};
 use crate::api_server::ApiServer;
 use clap::FromArgMatches as _;
 use kubectl_asm::cli::{Cli, Invocation};

@@ -1,7 +1,8 @@
 //! The way in which a verb ends is the same in every output format, and what it prints for machines is one document that
 //! the published schema describes in full.
 
-use super::verbs::{Case, Stage, VERBS, Verb, run_more};
+use super::stage::{Stage, run_more};
+use super::verbs::{Case, VERBS, Verb};
 use crate::world::Run;
 use asm_shared::yaml::Limits;
 use serde_json::{Value, json};

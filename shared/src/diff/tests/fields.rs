@@ -160,6 +160,32 @@ fn another_order_of_keyed_elements_is_one_change() {
 }
 
 #[test]
+fn another_order_is_told_beside_changed_elements_where_it_means_something() {
+    let with = |list: &str, elements: &[(&str, &str)]| {
+        let elements: Value = elements.iter().map(|(name, image)| json!({"name": name, "image": image})).collect();
+        deployment(json!({list: elements}))
+    };
+    let (before, after) =
+        ([("one", "x:1"), ("two", "x:1"), ("old", "x:1")], [("two", "x:2"), ("new", "x:1"), ("one", "x:1")]);
+    insta::assert_snapshot!(lines(&between(&with("initContainers", &before), &with("initContainers", &after))), @r#"
+    spec.template.spec.initContainers[two].image  "x:1" → "x:2"
+    spec.template.spec.initContainers[old]  {"image":"x:1","name":"old"} → ·
+    spec.template.spec.initContainers[new]  · → {"image":"x:1","name":"new"}
+    spec.template.spec.initContainers  ["one","two"] → ["two","one"]
+    "#);
+    // Containers start side by side.
+    let (before, after) = ([("one", "x:1"), ("two", "x:1")], [("two", "x:2"), ("one", "x:1")]);
+    insta::assert_snapshot!(
+        lines(&between(&with("containers", &before), &with("containers", &after))),
+        @r#"spec.template.spec.containers[two].image  "x:1" → "x:2""#
+    );
+    // Applied, it is what was announced.
+    let kind = crate::object::GroupKind::new("apps", "Deployment");
+    let (before, after) = (with("initContainers", &before), with("initContainers", &after));
+    assert_eq!(crate::diff::apply(&kind, &before, &between(&before, &after)), after);
+}
+
+#[test]
 fn maps_with_free_keys_are_told_key_by_key() {
     let git = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "labels": {"a/b": "1", "c": "2"}}, "data": {"k": "v"}});
     let live = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "uid": "x"}});

@@ -1,8 +1,8 @@
 //! Requests that a change sends elsewhere, in lines: here, in `diff`, and in pull requests.
 
-use crate::commands::diff::printable;
 use asm_shared::fleet::FleetState;
 use asm_shared::route_test::{Change, Changed, Seen, compare, of_both};
+use asm_shared::text::printable;
 
 /// What a change does to the requests of the route tests of both its sides.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 use super::document::TrafficChanges;
 use super::sources::Scene;
 use super::{Format, changes};
-use crate::commands::diff::printable;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -11,6 +10,7 @@ use crate::output::{self, Document, OutputFormat};
 use asm_shared::fleet::RouteTestRequest;
 use asm_shared::route_test::access_log::{self, Logged};
 use asm_shared::route_test::{Case, Changed, Effect, Simulator, To, compare};
+use asm_shared::text::printable;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;

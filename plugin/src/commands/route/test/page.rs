@@ -2,11 +2,11 @@
 
 use super::changes;
 use super::report::{Item, Report};
-use crate::commands::diff::{printable, wrapped};
 use crate::ui::Table;
 use anstyle::{AnsiColor, Style};
 use asm_shared::fleet::Position;
 use asm_shared::route_test::{Answered, Effect, Mismatch, Seen, To};
+use asm_shared::text::{printable, wrapped};
 use std::fmt::Write as _;
 
 const WIDTH: usize = 100;
