@@ -180,6 +180,13 @@ fn every_rule_is_silent_on_two_near_misses() {
     }
 }
 
+/// A finding that `--fix` mends is worth more than one that is only told.
+#[test]
+fn most_rules_have_a_fix() {
+    let fixes = RULES.iter().filter(|rule| rule.fixes).count();
+    assert!(fixes * 100 >= RULES.len() * 60, "{fixes} of {} rules", RULES.len());
+}
+
 #[test]
 fn every_folder_of_fixtures_has_a_rule() {
     let folders = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -111,6 +111,7 @@ kind: VirtualService
 metadata: {name: other, namespace: shop}
 spec:
   hosts: [other.example.com]
+  http: [{redirect: {uri: /}}]
 ";
 
 const SERVICE: &str = "\

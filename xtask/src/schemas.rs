@@ -1,11 +1,8 @@
 //! Writes the schemas that `asm_shared::schema` embeds, from their sources: the modules of Istio's and the Gateway API's CRDs,
-//! the types of k8s-openapi, the lab's IstioGateway.
+//! the OpenAPI document in the module of Kubernetes, the lab's IstioGateway.
 
 use crate::generate::root;
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, rbac};
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +12,8 @@ const FOLDER: &str = "shared/src/schema/data";
 
 /// Versions of Istio's CRDs: what meshes run, every other one, and the lab's.
 const ISTIO: &[&str] = &["v1.20.8", "v1.22.0", "v1.24.0", "v1.26.4", "v1.28.0"];
+/// Versions of Kubernetes: what member clusters run. A file is 8 KB, so each minor version has its own.
+const KUBERNETES: &[&str] = &["v1.28.15", "v1.29.6", "v1.30.14", "v1.31.14", "v1.32.13", "v1.33.13", "v1.34.4"];
 /// The version of the Gateway API.
 const GATEWAY_API: &str = "v1.4.0";
 
@@ -35,14 +34,17 @@ pub(crate) fn run() -> Result<()> {
     }
     write("gateway-api.json", &format!("Gateway API {GATEWAY_API}, Apache-2.0"), of_crds(&crds)?, Map::new())?;
     write("istiogateway.json", "public sources on ASM", of_crds(&asm_lab::asm_crds()?)?, Map::new())?;
-    let (kubernetes, definitions) = kubernetes();
-    write("kubernetes.json", "Kubernetes 1.33, Apache-2.0", kubernetes, definitions)
+    KUBERNETES.iter().try_for_each(|version| write_kubernetes(version))
 }
 
 fn write_istio(version: &str, crds: &[Value]) -> Result<()> {
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    write(&format!("istio-{major}.{minor}.json"), &format!("Istio {version}, Apache-2.0"), of_crds(crds)?, Map::new())
+    let name = format!("istio-{}.json", minor(version));
+    write(&name, &format!("Istio {version}, Apache-2.0"), of_crds(crds)?, Map::new())
+}
+
+/// `1.28` of `v1.28.15`.
+fn minor(version: &str) -> String {
+    version.trim_start_matches('v').split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 /// The folder of a Go module, downloaded if it is not there.
@@ -116,37 +118,67 @@ fn strip(schema: &mut Value, names: &[&str]) {
     }
 }
 
-/// The kinds of Kubernetes that a fleet is made of.
-fn kubernetes() -> (Vec<Value>, Map<String, Value>) {
-    let mut generator = SchemaSettings::draft2020_12().into_generator();
-    let mut found = Vec::new();
-    macro_rules! kinds {
-        ($($group:literal $version:literal $kind:ty),* $(,)?) => {$(
-            let schema = generator.subschema_for::<$kind>();
-            let mut schema = serde_json::to_value(schema).unwrap_or_default();
-            strip(&mut schema, &["description", "title", "default", "example"]);
-            let kind = <$kind as JsonSchema>::schema_name();
-            let kind = kind.rsplit('.').next().unwrap_or_default();
-            found.push(json!({"group": $group, "kind": kind, "versions": [$version], "schema": schema}));
-        )*};
+/// The kinds of Kubernetes that a fleet is made of: group, version, name of the group in definitions, kinds.
+const KINDS: &[(&str, &str, &str, &[&str])] = &[
+    (
+        "",
+        "v1",
+        "core",
+        &["ConfigMap", "Namespace", "PersistentVolumeClaim", "Pod", "Secret", "Service", "ServiceAccount"],
+    ),
+    ("apps", "v1", "apps", &["DaemonSet", "Deployment", "StatefulSet"]),
+    ("autoscaling", "v2", "autoscaling", &["HorizontalPodAutoscaler"]),
+    ("batch", "v1", "batch", &["CronJob", "Job"]),
+    ("networking.k8s.io", "v1", "networking", &["Ingress", "NetworkPolicy"]),
+    ("policy", "v1", "policy", &["PodDisruptionBudget"]),
+    ("rbac.authorization.k8s.io", "v1", "rbac", &["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]),
+];
+
+/// Writes the schemas of a version of Kubernetes, with the definitions that they refer to.
+fn write_kubernetes(version: &str) -> Result<()> {
+    let path = module(&format!("k8s.io/kubernetes@{version}"))?.join("api/openapi-spec/swagger.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let document: Value = serde_json::from_str(&text.replace("#/definitions/", "#/$defs/"))?;
+    let (mut schemas, mut open) = (Vec::new(), Vec::new());
+    for (group, version, package, kinds) in KINDS {
+        for kind in *kinds {
+            let name = format!("io.k8s.api.{package}.{version}.{kind}");
+            let schema = json!({"$ref": format!("#/$defs/{name}")});
+            schemas.push(json!({"group": group, "kind": kind, "versions": [version], "schema": schema}));
+            open.push(name);
+        }
     }
-    kinds!(
-        "" "v1" core::v1::ConfigMap, "" "v1" core::v1::Namespace, "" "v1" core::v1::PersistentVolumeClaim,
-        "" "v1" core::v1::Pod, "" "v1" core::v1::Secret, "" "v1" core::v1::Service, "" "v1" core::v1::ServiceAccount,
-        "apps" "v1" apps::v1::DaemonSet, "apps" "v1" apps::v1::Deployment, "apps" "v1" apps::v1::StatefulSet,
-        "autoscaling" "v2" autoscaling::v2::HorizontalPodAutoscaler, "batch" "v1" batch::v1::CronJob,
-        "batch" "v1" batch::v1::Job, "networking.k8s.io" "v1" networking::v1::Ingress,
-        "networking.k8s.io" "v1" networking::v1::NetworkPolicy, "policy" "v1" policy::v1::PodDisruptionBudget,
-        "rbac.authorization.k8s.io" "v1" rbac::v1::ClusterRole,
-        "rbac.authorization.k8s.io" "v1" rbac::v1::ClusterRoleBinding, "rbac.authorization.k8s.io" "v1" rbac::v1::Role,
-        "rbac.authorization.k8s.io" "v1" rbac::v1::RoleBinding,
-    );
-    let mut definitions = generator.take_definitions(true);
-    definitions.values_mut().for_each(|value| strip(value, &["description", "title", "default", "example"]));
-    for (name, definition) in &mut definitions {
-        quirks(name, definition);
+    let mut definitions = Map::new();
+    while let Some(name) = open.pop() {
+        if definitions.contains_key(&name) {
+            continue;
+        }
+        let found = document["definitions"].get(&name).with_context(|| format!("{version} does not define {name}"))?;
+        let mut found = found.clone();
+        strip(&mut found, &["description", "title", "default", "example"]);
+        open.extend(named(&found));
+        quirks(&name, &mut found);
+        definitions.insert(name, found);
     }
-    (found, definitions)
+    definitions.sort_keys();
+    write(
+        &format!("kubernetes-{}.json", minor(version)),
+        &format!("Kubernetes {version}, Apache-2.0"),
+        schemas,
+        definitions,
+    )
+}
+
+/// The definitions that a schema refers to.
+fn named(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(map) => {
+            let own = map.get("$ref").and_then(Value::as_str).and_then(|at| at.strip_prefix("#/$defs/"));
+            own.map(str::to_owned).into_iter().chain(map.values().flat_map(named)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(named).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Where the API server takes more than the type says.
@@ -157,6 +189,19 @@ fn quirks(name: &str, definition: &mut Value) {
         *definition = json!({"type": ["integer", "string"]});
     }
     nullable(definition);
+    bare(definition);
+}
+
+/// Without what says how lists are merged.
+fn bare(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.retain(|name, _| !name.starts_with("x-kubernetes-"));
+            map.values_mut().for_each(bare);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bare),
+        _ => {}
+    }
 }
 
 /// `null` means that a field is not there.

@@ -2,7 +2,7 @@
 
 use super::manifests::Wanted;
 use super::patch::PatchTarget;
-use super::{FileError, Patch, Target, objects, own, suggest};
+use super::{FileError, IdlePatch, Patch, Position, Target, objects, own, suggest};
 use crate::object::{ObjectId, kinds};
 use crate::yaml::Document;
 use serde_json::Value;
@@ -17,6 +17,17 @@ pub(super) struct PatchSource {
     pub(super) patch: Patch,
     pub(super) document: Document,
     pub(super) file: Arc<str>,
+}
+
+impl PatchSource {
+    fn idle(&self, target: &Target, id: &ObjectId) -> IdlePatch {
+        let (line, column) = self.document.position_of("/spec").unwrap_or_else(|| self.document.start());
+        IdlePatch {
+            position: Position { file: self.file.clone(), line, column },
+            target: target.clone(),
+            object: id.clone(),
+        }
+    }
 }
 
 /// Reads one document of a `patches/` folder.
@@ -34,8 +45,14 @@ pub(super) fn read(document: Document, file: &Arc<str>) -> Result<PatchSource, V
 }
 
 /// Applies the patches of one cluster in the order of files and documents. What fails is reported, and the object that it
-/// was to change is withheld: neither the old nor a half changed one is what Git wants.
-pub(super) fn apply(target: &Target, wanted: &mut Wanted, patches: &[PatchSource]) -> Vec<(Arc<str>, FileError)> {
+/// was to change is withheld: neither the old nor a half changed one is what Git wants. Patches after which the object is as
+/// it was are put into `idle`.
+pub(super) fn apply(
+    target: &Target,
+    wanted: &mut Wanted,
+    patches: &[PatchSource],
+    idle: &mut Vec<IdlePatch>,
+) -> Vec<(Arc<str>, FileError)> {
     let mut errors = Vec::new();
     let mut index: HashMap<Named, Vec<ObjectId>> = HashMap::new();
     for id in wanted.manifests.keys().chain(&wanted.withheld) {
@@ -83,6 +100,9 @@ pub(super) fn apply(target: &Target, wanted: &mut Wanted, patches: &[PatchSource
         let result = result.and_then(|()| sound(&id, &object));
         match result {
             Ok(()) => {
+                if object == *manifest.object {
+                    idle.push(source.idle(target, &id));
+                }
                 let version = object.get("apiVersion").and_then(Value::as_str).map(Arc::from);
                 manifest.api_version = version.unwrap_or_else(|| manifest.api_version.clone());
                 manifest.object = Arc::new(object);

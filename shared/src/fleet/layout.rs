@@ -257,7 +257,9 @@ impl Reading<'_> {
         let mut wanted = manifests::assemble(sources, &mut self.state.problems);
         for (cluster, patches) in patches {
             let target = Target::Cluster(cluster.clone());
-            for (file, error) in apply_patches::apply(&target, wanted.entry(target.clone()).or_default(), patches) {
+            let wanted = wanted.entry(target.clone()).or_default();
+            let errors = apply_patches::apply(&target, wanted, patches, &mut self.state.idle_patches);
+            for (file, error) in errors {
                 self.report(&file, vec![error], std::slice::from_ref(cluster));
             }
         }

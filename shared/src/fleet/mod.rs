@@ -35,5 +35,5 @@ use problem::FileError;
 pub use problem::{Position, Problem};
 pub use route_test::{OUTCOMES, RouteTest, RouteTestCase, RouteTestExpectation, RouteTestRequest, RouteTestSpec};
 pub use schema::json_schemas;
-pub use state::{FleetState, HeldManifest, Manifest, Target};
+pub use state::{FleetState, HeldManifest, IdlePatch, Manifest, Target};
 pub use tree::{MemoryTree, Part, Tree, TreeError};

@@ -88,12 +88,25 @@ pub struct FleetState {
     pub frozen: Vec<Freeze>,
     /// Route tests.
     pub route_tests: Vec<(RouteTest, Position)>,
+    /// Patches after which their object is as it was.
+    pub idle_patches: Vec<IdlePatch>,
     /// Files of objects with a comment for lint (`# asm-lint: …`).
     pub marked: Vec<Arc<str>>,
     /// Everything that is wrong, ordered by position.
     pub problems: Vec<Problem>,
     /// Those of the manifests that are not to be applied, and those that rely on them (`lint::hold_back`); empty as read.
     pub held: Vec<HeldManifest>,
+}
+
+/// A patch that changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdlePatch {
+    /// Where it says what it changes.
+    pub position: Position,
+    /// The cluster that it is for.
+    pub target: Target,
+    /// The object.
+    pub object: ObjectId,
 }
 
 /// An object that lint keeps from being applied.

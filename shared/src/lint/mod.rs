@@ -38,7 +38,13 @@ pub use upkeep::UPKEEP;
 
 use crate::fleet::{FleetState, Tree};
 use sink::Sink;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use world::World;
+
+/// Fewer manifests than this are judged by one thread. No rule needs another one, so more are judged by several.
+const WORTH_THREADS: usize = 256;
 
 /// What is assumed of what the files do not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,12 +96,32 @@ pub fn run_since(
     assumptions: Assumptions,
 ) -> Vec<Finding> {
     let world = World::of(state, assumptions).since(base);
-    let mut sink = Sink::default();
-    for rule in rules {
-        sink.rule(rule);
-        (rule.check)(&world, &mut sink);
+    let threads = if state.manifests.len() < WORTH_THREADS {
+        1
+    } else {
+        thread::available_parallelism().map_or(1, NonZero::get).min(rules.len())
+    };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut sink = Sink::default();
+        while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
+            sink.rule(rule);
+            (rule.check)(&world, &mut sink);
+        }
+        sink.finish()
+    };
+    if threads < 2 {
+        return work();
     }
-    sink.finish()
+    let mut found: Vec<Finding> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // A panic of a thread goes on in this one, as it would have without threads.
+        let ended =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        ended.flatten().collect()
+    });
+    sort(&mut found);
+    found
 }
 
 fn sort(findings: &mut [Finding]) {

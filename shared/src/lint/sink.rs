@@ -129,8 +129,15 @@ impl<'a> Sink<'a> {
         self.rule = Some(rule);
     }
 
-    /// Takes what is found in a file that holds no object, about the mesh as a whole.
-    pub(super) fn push_at(&mut self, position: Position, message: String, hint: String, related: Vec<Related>) {
+    /// Takes what is found in a file that holds no object.
+    pub(super) fn push_at(
+        &mut self,
+        position: Position,
+        message: String,
+        hint: String,
+        related: Vec<Related>,
+        target: Target,
+    ) {
         let Some(rule) = self.rule else { return };
         self.findings.push(Finding {
             rule: rule.id,
@@ -140,7 +147,7 @@ impl<'a> Sink<'a> {
             hint: Some(hint),
             place: Place { position, object: None, path: String::new() },
             related,
-            targets: vec![Target::Mesh],
+            targets: vec![target],
             fixes: Vec::new(),
         });
     }

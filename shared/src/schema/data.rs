@@ -27,17 +27,33 @@ pub(super) struct Entry {
 }
 
 /// Whose kinds a file has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Istio's CRDs, by the version of the mesh.
     Istio,
+    /// ASM's own.
     Asm,
+    /// The Gateway API.
     GatewayApi,
+    /// Kubernetes itself, by the version of the cluster. What belongs to nobody else is looked for here.
     Kubernetes,
+}
+
+impl Of {
+    /// Whose is the group?
+    pub fn group(group: &str) -> Self {
+        match group {
+            "istio.alibabacloud.com" => Self::Asm,
+            "gateway.networking.k8s.io" | "gateway.networking.x-k8s.io" => Self::GatewayApi,
+            group if group.ends_with(".istio.io") => Self::Istio,
+            _ => Self::Kubernetes,
+        }
+    }
 }
 
 /// A file.
 pub(super) struct Set {
-    of: Of,
+    pub(super) of: Of,
     /// 120 for 1.20, where there is one file per version.
     pub(super) version: Option<u32>,
     packed: &'static [u8],
@@ -50,14 +66,9 @@ impl Set {
     }
 
     /// Does it have kinds of this group?
+    #[cfg(test)]
     pub(super) fn has(&self, group: &str) -> bool {
-        let of = match group {
-            "istio.alibabacloud.com" => Of::Asm,
-            "gateway.networking.k8s.io" | "gateway.networking.x-k8s.io" => Of::GatewayApi,
-            group if group.ends_with(".istio.io") => Of::Istio,
-            _ => Of::Kubernetes,
-        };
-        self.of == of
+        self.of == Of::group(group)
     }
 
     /// What is in it.
@@ -74,7 +85,7 @@ impl Set {
 }
 
 /// All of them.
-pub(super) static SETS: [Set; 9] = [
+pub(super) static SETS: [Set; 15] = [
     Set::new(Of::Istio, Some(120), include_bytes!("data/istio-1.20.json.gz")),
     Set::new(Of::Istio, Some(122), include_bytes!("data/istio-1.22.json.gz")),
     Set::new(Of::Istio, Some(124), include_bytes!("data/istio-1.24.json.gz")),
@@ -83,7 +94,13 @@ pub(super) static SETS: [Set; 9] = [
     Set::new(Of::Istio, Some(131), include_bytes!("data/istio-1.31.json.gz")),
     Set::new(Of::Asm, None, include_bytes!("data/istiogateway.json.gz")),
     Set::new(Of::GatewayApi, None, include_bytes!("data/gateway-api.json.gz")),
-    Set::new(Of::Kubernetes, None, include_bytes!("data/kubernetes.json.gz")),
+    Set::new(Of::Kubernetes, Some(128), include_bytes!("data/kubernetes-1.28.json.gz")),
+    Set::new(Of::Kubernetes, Some(129), include_bytes!("data/kubernetes-1.29.json.gz")),
+    Set::new(Of::Kubernetes, Some(130), include_bytes!("data/kubernetes-1.30.json.gz")),
+    Set::new(Of::Kubernetes, Some(131), include_bytes!("data/kubernetes-1.31.json.gz")),
+    Set::new(Of::Kubernetes, Some(132), include_bytes!("data/kubernetes-1.32.json.gz")),
+    Set::new(Of::Kubernetes, Some(133), include_bytes!("data/kubernetes-1.33.json.gz")),
+    Set::new(Of::Kubernetes, Some(134), include_bytes!("data/kubernetes-1.34.json.gz")),
 ];
 
 /// `1.22`, `v1.22.6.71-g0a`: the first two numbers as one.

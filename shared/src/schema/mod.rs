@@ -3,7 +3,8 @@
 //! * `data/istio-VERSION.json.gz` – Istio's CRDs: structure and CEL rules, without prose. Apache-2.0, © Istio Authors. A fleet
 //!   that names the version of its mesh is judged by the nearest one.
 //! * `data/gateway-api.json.gz` – the CRDs of the Gateway API (experimental channel). Apache-2.0, © Kubernetes Authors.
-//! * `data/kubernetes.json.gz` – the kinds of Kubernetes that a fleet is made of, from the types of the k8s-openapi crate.
+//! * `data/kubernetes-VERSION.json.gz` – the kinds of Kubernetes that a fleet is made of, from the OpenAPI document of the
+//!   Kubernetes module. Apache-2.0, © Kubernetes Authors. A cluster whose version the fleet names is judged by the nearest one.
 //! * `data/istiogateway.json.gz` – ASM's IstioGateway, from the lab's CRD, which is written from public sources.
 //!
 //! All of them are written by `cargo xtask schemas`; each file says where it comes from. A kind that is in none of them is not
@@ -13,6 +14,7 @@ mod cel;
 mod data;
 mod structure;
 
+pub use data::Of;
 use data::{File, SETS, Set};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -121,18 +123,50 @@ fn with_definitions(mut schema: Value, all: &Definitions) -> Value {
     schema
 }
 
-/// Judges an object by the schema of its kind, Istio's of the newest version that is known.
+/// Judges an object by the newest schema of its kind.
 pub fn judge(object: &Value) -> Verdict {
     judge_at(object, None)
 }
 
-/// Judges an object by the schema of its kind, Istio's of the version nearest to this one, as an API server judges it: with
-/// the defaults of its kind.
-pub fn judge_at(object: &Value, istio: Option<&str>) -> Verdict {
+/// Judges an object by the schema of its kind that is nearest to a version: the mesh's for Istio's kinds, the cluster's for
+/// those of Kubernetes.
+pub fn judge_at(object: &Value, version: Option<&str>) -> Verdict {
+    judge_in(object, edition(group_of(object), version))
+}
+
+/// One of the files of schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Edition(usize);
+
+/// The file that has a group; where there are several, the nearest to a version, or the newest.
+pub fn edition(group: &str, version: Option<&str>) -> Option<Edition> {
+    of_owner(Of::group(group), version)
+}
+
+/// The file of an owner's kinds, the nearest to a version, or the newest.
+pub fn of_owner(of: Of, version: Option<&str>) -> Option<Edition> {
+    let sets = SETS.iter().enumerate().filter(|(_, set)| set.of == of);
+    let found = match version.and_then(data::numbers) {
+        // Of two that are as near, the older one: it has what both have.
+        Some(wanted) => sets.min_by_key(|(_, set)| set.version.map(|version| version.abs_diff(wanted))),
+        None => sets.max_by_key(|(_, set)| set.version),
+    };
+    found.map(|(index, _)| Edition(index))
+}
+
+fn group_of(object: &Value) -> &str {
+    let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
+/// Judges an object by the schema of its kind in a file, as an API server judges it: with the defaults of its kind.
+pub fn judge_in(object: &Value, edition: Option<Edition>) -> Verdict {
     let text = |field: &str| object.get(field).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-    let Some(known) = set_of(group, istio).map(Set::known) else { return Verdict::UnknownKind };
+    let Some(known) = edition.and_then(|Edition(index)| SETS.get(index)).map(Set::known) else {
+        return Verdict::UnknownKind;
+    };
     let Some(found) = known.kinds.get(&(group.to_owned(), kind.to_owned())) else { return Verdict::UnknownKind };
     let Some((_, schema)) = found.iter().find(|(versions, _)| versions.iter().any(|known| known == version)) else {
         let versions = found.iter().flat_map(|(versions, _)| versions.iter().cloned());
@@ -152,23 +186,12 @@ pub fn judge_at(object: &Value, istio: Option<&str>) -> Verdict {
     Verdict::Judged(violations)
 }
 
-/// The file that has a group, of Istio's the nearest.
-fn set_of(group: &str, istio: Option<&str>) -> Option<&'static Set> {
-    let of_group = SETS.iter().filter(|set| set.has(group));
-    match istio.and_then(data::numbers) {
-        // Of two that are as near, the older one: it has what both have.
-        Some(wanted) => of_group.min_by_key(|set| set.version.map(|version| version.abs_diff(wanted))),
-        None => of_group.max_by_key(|set| set.version),
-    }
-}
-
-/// Where the schema of a kind comes from, project and version, in a fleet whose mesh has this version; whether that is another
-/// one than the schema's.
-pub fn source(group: &str, istio: Option<&str>) -> Option<(&'static str, bool)> {
-    let set = set_of(group, istio)?;
-    let other =
-        set.version.is_some_and(|version| istio.and_then(data::numbers).is_some_and(|wanted| wanted != version));
-    Some((set.known().source.as_str(), other))
+/// Where the schemas of a file come from, project and version; whether that is another version than this one.
+pub fn source(edition: Edition, version: Option<&str>) -> Option<(&'static str, bool)> {
+    let set = SETS.get(edition.0)?;
+    let wanted = version.and_then(data::numbers);
+    let is_other = set.version.is_some_and(|version| wanted.is_some_and(|wanted| wanted != version));
+    Some((set.known().source.as_str(), is_other))
 }
 
 #[cfg(test)]

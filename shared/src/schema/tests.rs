@@ -32,7 +32,7 @@ fn every_schema_is_taken_by_both_judges() {
 
 #[test]
 fn the_version_of_the_mesh_chooses_the_schema() {
-    let source = |version| source("networking.istio.io", version).unwrap();
+    let source = |version| source(edition("networking.istio.io", version).unwrap(), version).unwrap();
     assert!(source(Some("1.22")).0.starts_with("Istio v1.22") && !source(Some("v1.22.6.71-g0a")).1);
     assert!(source(Some("1.23")).0.starts_with("Istio v1.22") && source(Some("1.23")).1);
     assert!(source(Some("1.2")).0.starts_with("Istio v1.20") && source(Some("1.99")).0.starts_with("Istio v1.31"));
@@ -42,6 +42,20 @@ fn the_version_of_the_mesh_chooses_the_schema() {
     // v1 came with 1.22.
     assert!(matches!(judge_at(&route, Some("1.20")), Verdict::UnknownVersion(_)));
     assert!(matches!(judge_at(&route, Some("1.22")), Verdict::Judged(_)));
+}
+
+#[test]
+fn the_version_of_a_cluster_chooses_the_schema() {
+    let source = |version| source(edition("apps", version).unwrap(), version).unwrap();
+    assert!(source(Some("1.28.3-aliyun.1")).0.starts_with("Kubernetes v1.28") && !source(Some("1.28.3-aliyun.1")).1);
+    assert!(source(Some("1.24")).0.starts_with("Kubernetes v1.28") && source(Some("1.24")).1);
+    assert!(source(None).0.starts_with("Kubernetes v1.34") && source(Some("1.99")).1);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {
+        "containers": [{"name": "a", "lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}]}});
+    // It came with 1.29.
+    let Verdict::Judged(found) = judge_at(&pod, Some("1.28")) else { panic!() };
+    assert_eq!(found[0].pointer, "/spec/containers/0/lifecycle/preStop/sleep");
+    assert!(matches!(judge_at(&pod, Some("1.29")), Verdict::Judged(found) if found.is_empty()));
 }
 
 #[test]

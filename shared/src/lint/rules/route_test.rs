@@ -20,7 +20,7 @@ use super::super::finding::{Place, Related};
 use super::super::rule::{Rule, Status};
 use super::super::sink::Sink;
 use super::super::world::World;
-use crate::fleet::Position;
+use crate::fleet::{Position, Target};
 use crate::route_test::{Answered, Case, Mismatch, Simulator, cases, mismatches};
 
 /// See the module.
@@ -47,7 +47,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         match simulator.ask(case, false) {
             Err(error) => {
                 let message = format!("`{}` cannot be asked: {}", case.name, error.message);
-                sink.push_at(position, message, error.hint, Vec::new());
+                sink.push_at(position, message, error.hint, Vec::new(), Target::Mesh);
             }
             Ok(answers) => answers.iter().for_each(|answered| judge(case, answered, &position, sink)),
         }
@@ -68,5 +68,5 @@ fn judge(case: &Case, answered: &Answered, position: &Position, sink: &mut Sink<
         label: "this rule decides".to_owned(),
     });
     let hint = format!("Follow it: kubectl asm route test '{}'", case.request.url.replace('\'', "%27"));
-    sink.push_at(position.clone(), message, hint, rule.collect());
+    sink.push_at(position.clone(), message, hint, rule.collect(), Target::Mesh);
 }

@@ -3,8 +3,9 @@
 //! ## What it finds
 //!
 //! A Service of one namespace and name that is not the same in every cluster that has it: its ports (number, name,
-//! `targetPort`, protocol, `appProtocol`), its type, or headless in one and not in another. What the API server assigns
-//! (`nodePort`, `clusterIP`, `healthCheckNodePort`) does not count.
+//! `targetPort`, protocol, `appProtocol`), its type, whom it is exported to (the annotation `networking.istio.io/exportTo`), or
+//! headless in one and not in another. What the API server assigns (`nodePort`, `clusterIP`, `healthCheckNodePort`) does not
+//! count.
 //!
 //! ## Why it is bad
 //!
@@ -19,7 +20,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Service, World};
+use super::super::world::{Service, World, scope};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -35,6 +36,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
     source: include_str!("service_differs.rs"),
     check,
 };
+
+/// Where a Service says who sees it.
+const EXPORT: &str = "/metadata/annotations/networking.istio.io~1exportTo";
 
 type Ports<'s> = BTreeMap<&'s str, (u64, String, &'s str, Option<&'s str>)>;
 
@@ -103,6 +107,9 @@ fn differences(a: &Service<'_>, b: &Service<'_>) -> Vec<(&'static str, &'static 
     }
     if a.kind != b.kind {
         found.push(("type", "/spec/type"));
+    }
+    if scope(a.manifest) != scope(b.manifest) {
+        found.push(("exportTo", EXPORT));
     }
     if a.ports.len() != b.ports.len() || ports(a) != ports(b) {
         found.push(("ports", "/spec/ports"));

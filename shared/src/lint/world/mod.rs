@@ -6,8 +6,8 @@ mod doors;
 mod exports;
 mod fronts;
 mod hosts;
+mod names;
 mod overlap;
-
 mod ports;
 mod routing;
 mod selections;
@@ -22,6 +22,7 @@ pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
+pub(super) use names::{has, has_all_of, host_fault, is_address, is_label, items, rules_of, text};
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
@@ -183,11 +184,12 @@ impl<'a> World<'a> {
         self.verdicts.of(self.state, manifest)
     }
 
-    /// By which schema a manifest of Istio's was judged, when it is of another version than the mesh.
+    /// By which schema a manifest was judged, when it is of another version than its mesh or cluster.
     #[cfg(feature = "schema")]
     pub(super) fn other_schema(&self, manifest: &Manifest) -> Option<String> {
-        let version = verdicts::version(self.state)?;
-        let (source, is_other) = crate::schema::source(&manifest.id.group_kind.group, Some(version))?;
+        let version = verdicts::version(self.state, manifest)?;
+        let edition = self.verdicts.edition(self.state, manifest)?;
+        let (source, is_other) = crate::schema::source(edition, Some(version))?;
         is_other.then(|| format!("this is the schema of {source}, the nearest to {version} that lint knows"))
     }
 

@@ -1,7 +1,7 @@
 //! What the schemas say of every object, judged once: the clusters of a group share their objects.
 
-use crate::fleet::{FleetState, Manifest};
-use crate::schema::{Verdict, judge_at};
+use crate::fleet::{FleetState, Manifest, Target};
+use crate::schema::{self, Edition, Of, Verdict, judge_in};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::num::NonZero;
@@ -11,42 +11,94 @@ use std::thread;
 /// Fewer objects than this per thread are not worth one.
 const WORTH_A_THREAD: usize = 16;
 
-/// The version of the mesh, by which Istio's schemas are chosen.
-pub(in crate::lint) fn version(state: &FleetState) -> Option<&str> {
-    state.fleet.as_ref()?.spec.mesh.version.as_deref()
+/// The version by which the schema of a manifest's kind is chosen: the mesh's for Istio's kinds, the cluster's for those of
+/// Kubernetes.
+pub(in crate::lint) fn version<'a>(state: &'a FleetState, manifest: &Manifest) -> Option<&'a str> {
+    let spec = &state.fleet.as_ref()?.spec;
+    match Of::group(&manifest.id.group_kind.group) {
+        Of::Istio => spec.mesh.version.as_deref(),
+        Of::Kubernetes => {
+            let cluster = spec.clusters.iter().find(|cluster| cluster.name == manifest.target.name())?;
+            cluster.kubernetes_version.as_deref()
+        }
+        Of::Asm | Of::GatewayApi => None,
+    }
 }
 
-/// An object by where it is.
-type Verdicted = HashMap<usize, Verdict>;
+/// An object by where it is, and what it is judged by: clusters that share an object may be of several versions.
+type Key = (usize, Option<Edition>);
 
 /// Verdicts by object; made when the first rule asks.
 #[derive(Default)]
 pub(in crate::lint) struct Verdicts {
-    by_object: OnceLock<Verdicted>,
+    by_object: OnceLock<HashMap<Key, Verdict>>,
+    editions: OnceLock<Editions>,
+}
+
+/// Which schemas are for which kinds of which target.
+struct Editions {
+    istio: Option<Edition>,
+    kubernetes: HashMap<Target, Option<Edition>>,
+    newest: Option<Edition>,
+}
+
+impl Editions {
+    fn of(state: &FleetState) -> Self {
+        let fleet = state.fleet.iter();
+        let of_cluster = |cluster: &crate::fleet::Cluster| {
+            let edition = schema::of_owner(Of::Kubernetes, cluster.kubernetes_version.as_deref());
+            (Target::Cluster(cluster.name.as_str().into()), edition)
+        };
+        let mesh = state.fleet.as_ref().and_then(|fleet| fleet.spec.mesh.version.as_deref());
+        Self {
+            istio: schema::of_owner(Of::Istio, mesh),
+            kubernetes: fleet.flat_map(|fleet| &fleet.spec.clusters).map(of_cluster).collect(),
+            newest: schema::of_owner(Of::Kubernetes, None),
+        }
+    }
+
+    fn find(&self, manifest: &Manifest) -> Option<Edition> {
+        match Of::group(&manifest.id.group_kind.group) {
+            Of::Istio => self.istio,
+            Of::Kubernetes => self.kubernetes.get(&manifest.target).copied().unwrap_or(self.newest),
+            other => schema::of_owner(other, None),
+        }
+    }
 }
 
 impl Verdicts {
     /// What the schema of its kind says of a manifest.
     pub(super) fn of(&self, state: &FleetState, manifest: &Manifest) -> &Verdict {
+        let editions = self.editions.get_or_init(|| Editions::of(state));
         let all = self.by_object.get_or_init(|| {
-            let mut objects: Vec<&Arc<Value>> = state.manifests.iter().map(|manifest| &manifest.object).collect();
-            objects.sort_unstable_by_key(|object| Arc::as_ptr(object));
-            objects.dedup_by_key(|object| Arc::as_ptr(object));
+            let judged = state.manifests.iter().map(|manifest| (&manifest.object, editions.find(manifest)));
+            let mut judged: Vec<Judged<'_>> = judged.collect();
+            judged.sort_unstable_by_key(|(object, edition)| (place(object), *edition));
+            judged.dedup_by_key(|(object, edition)| (place(object), *edition));
             // The state keeps the objects where they are for as long as this lives.
-            side_by_side(&objects, version(state))
+            side_by_side(&judged)
         });
-        all.get(&place(&manifest.object)).unwrap_or(&Verdict::UnknownKind)
+        all.get(&(place(&manifest.object), editions.find(manifest))).unwrap_or(&Verdict::UnknownKind)
+    }
+
+    /// By what a manifest is judged.
+    pub(super) fn edition(&self, state: &FleetState, manifest: &Manifest) -> Option<Edition> {
+        self.editions.get_or_init(|| Editions::of(state)).find(manifest)
     }
 }
+
+/// An object, and what it is judged by.
+type Judged<'s> = (&'s Arc<Value>, Option<Edition>);
 
 fn place(object: &Arc<Value>) -> usize {
     Arc::as_ptr(object).addr()
 }
 
 /// Compiling schemas and judging by them is most of what lint costs, and no object needs another.
-fn side_by_side(objects: &[&Arc<Value>], version: Option<&str>) -> Verdicted {
-    let judge = |objects: &[&Arc<Value>]| -> Vec<(usize, Verdict)> {
-        objects.iter().map(|object| (place(object), judge_at(object, version))).collect()
+fn side_by_side(objects: &[Judged<'_>]) -> HashMap<Key, Verdict> {
+    let judge = |objects: &[Judged<'_>]| -> Vec<(Key, Verdict)> {
+        let all = objects.iter();
+        all.map(|(object, edition)| ((place(object), *edition), judge_in(object, *edition))).collect()
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(objects.len() / WORTH_A_THREAD);
     if threads < 2 {

@@ -1,0 +1,74 @@
+//! # subset-name
+//! ## What it finds
+//!
+//! Subsets of one DestinationRule with the same name, a name that is no DNS label, here or where a route names a subset, and a subset
+//! without labels.
+//!
+//! ## Why it is bad
+//!
+//! istiod's webhook refuses the first two. A subset without labels has all pods of the host: it is no version of it.
+//!
+//! ## How to mend it
+//!
+//! Give each a name of its own, of letters, digits and dashes (`v1-1`, not `v1.1`), and the labels of its pods.
+
+use super::super::Severity;
+use super::super::finding::EditOp;
+use super::super::rule::{Rule, Status};
+use super::super::sink::{Report, Sink};
+use super::super::world::{World, has, is_label, items, rules_of, text};
+use serde_json::Value;
+use std::collections::HashMap;
+
+/// See the module.
+pub(in crate::lint) const RULE: Rule = Rule {
+    id: "subset-name",
+    severity: Severity::Error,
+    summary: "a subset cannot be told from others",
+    istio: &["IST0106"],
+    kiali: &["KIA0209"],
+    status: Status::Stable("0.1.0"),
+    fixes: true,
+    source: include_str!("subset_name.rs"),
+    check,
+};
+
+fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    for view in &world.destination_rules {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        for (index, subset) in items(&view.manifest.object, "/spec/subsets") {
+            let (name, at) = (text(subset, "/name"), format!("/spec/subsets/{index}"));
+            if let Some(first) = seen.get(name) {
+                let report = Report::at(view.manifest, format!("{at}/name"), format!("there are two subsets {name}"));
+                let same = view.manifest.object.pointer(&format!("/spec/subsets/{first}")) == Some(subset);
+                let report = report.related(view.manifest, &format!("/spec/subsets/{first}/name"), "the other one");
+                let edit = (view.manifest, EditOp::Remove(at.clone()));
+                sink.push(if same { report.fix("take the second one away", true, vec![edit]) } else { report });
+            } else {
+                seen.insert(name, index);
+                sink.extend(fault(name).map(|fault| Report::at(view.manifest, format!("{at}/name"), fault)));
+            }
+            // Where a policy is all that it is for, such a subset is in use.
+            let labels = subset.get("labels").and_then(Value::as_object).is_some_and(|labels| !labels.is_empty());
+            if !labels && !has(subset, "trafficPolicy") {
+                let report =
+                    Report::at(view.manifest, at, format!("the subset {name} has no labels: all pods are in it"));
+                sink.push(report.severity(Severity::Warning).beyond().hint("Write the labels that its pods have"));
+            }
+        }
+    }
+    for route in &world.routes {
+        for (at, rule) in ["http", "tls", "tcp"].into_iter().flat_map(|kind| rules_of(route.manifest, kind)) {
+            for (index, entry) in items(rule, "/route") {
+                let named =
+                    entry.pointer("/destination/subset").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let place = format!("{at}/route/{index}/destination/subset");
+                sink.extend(named.and_then(fault).map(|fault| Report::at(route.manifest, place, fault)));
+            }
+        }
+    }
+}
+
+fn fault(name: &str) -> Option<String> {
+    (!is_label(name)).then(|| format!("a subset cannot be named `{name}`: letters, digits and dashes"))
+}
