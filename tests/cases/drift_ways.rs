@@ -120,6 +120,26 @@ async fn drift_is_adopted_reverted_and_frozen() -> Result<()> {
     Ok(())
 }
 
+/// What [`Ways::drift`] is in files.
+fn exactly_the_drift(changed: &str) {
+    insta::assert_snapshot!(changed, @"
+    --- a/clusters/m1c2/apps/bookinfo.yaml
+    +++ b/clusters/m1c2/apps/bookinfo.yaml
+    -    example.com/owner: web-team
+    +    example.com/owner: somebody
+    --- a/mesh/routes/bookinfo.yaml
+    +++ b/mesh/routes/bookinfo.yaml
+    +    - name: new
+    +      match:
+    +        - uri:
+    +            prefix: /new
+    +      route:
+    +        - destination:
+    +            host: details
+    +          weight: 50
+    ");
+}
+
 /// A weight, an annotation and an added route, in one commit that holds exactly that.
 async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
     ways.drift().await?;
@@ -144,22 +164,7 @@ async fn adopt(lab: &Lab, ways: &Ways<'_>) -> Result<()> {
         message.starts_with("adopt live changes of 2 objects") && message.contains("by asm-console (Update) at 20"),
         "{message}"
     );
-    insta::assert_snapshot!(ways.changed_lines(&before, "HEAD")?, @"
-    --- a/clusters/m1c2/apps/bookinfo.yaml
-    +++ b/clusters/m1c2/apps/bookinfo.yaml
-    -    example.com/owner: web-team
-    +    example.com/owner: somebody
-    --- a/mesh/routes/bookinfo.yaml
-    +++ b/mesh/routes/bookinfo.yaml
-    +    - name: new
-    +      match:
-    +        - uri:
-    +            prefix: /new
-    +      route:
-    +        - destination:
-    +            host: details
-    +          weight: 50
-    ");
+    exactly_the_drift(&ways.changed_lines(&before, "HEAD")?);
 
     // Merged and synced: the drift is gone, and nothing is left to be written.
     let revision = ways.push()?;
@@ -207,7 +212,7 @@ async fn drift_is_adopted_through_a_pull_request() -> Result<()> {
     let files = forge.ask("GET", "/repos/shop/fleet/pulls/1/files", None)?;
     let files: Vec<&Value> = files.as_array().into_iter().flatten().map(|file| &file["filename"]).collect();
     ensure!(files == ["clusters/m1c2/apps/bookinfo.yaml", "mesh/routes/bookinfo.yaml"], "{files:?}");
-    insta::assert_snapshot!(ways.changed_lines(&revision, &head)?, @"");
+    exactly_the_drift(&ways.changed_lines(&revision, &head)?);
     let body = request["body"].as_str().unwrap_or_default();
     ensure!(body.contains("VirtualService default/bookinfo") && body.contains("Service default/productpage"), "{body}");
     let message = ways.story.git(&["log", "-1", "--format=%B"])?;

@@ -279,7 +279,8 @@ fn bases_that_cannot_be_had() {
     assert_eq!(world.run(&["diff", "HEAD..main", "--repo", &whole]).code, Some(1));
     assert_eq!(world.run(&["diff", "--repo", &whole]).code, Some(0));
     // The next step works: without a branch it needs the name of one.
-    std::fs::write(format!("{whole}/clusters/m1c1/reviews.yaml"), SERVICE.replace("9080", "9100")).unwrap();
+    let route = ROUTE.replace("weight: 90", "weight: 80").replace("weight: 10", "weight: 20");
+    std::fs::write(format!("{whole}/mesh/route.yaml"), route).unwrap();
     assert_eq!(world.run(&["diff", "--repo", &whole]).stderr, "Next: kubectl asm pr create --branch NAME\n");
 }
 

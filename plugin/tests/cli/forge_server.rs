@@ -329,18 +329,17 @@ fn answer(flavor: &Flavor, method: &str, target: &str, body: &Value, requests: &
             return (200, json!({"id": NUMBERS[place], "name": "fleet"}));
         }
     }
-    if flavor.word == "codeup" && method == "GET" {
-        if path == format!("/oapi/v1/codeup/organizations/{ORGANIZATION}/changeRequests") {
-            assert_eq!(query["projectIds"], "2813489");
-            let page = if query["page"] == "1" { &requests[..] } else { &[] };
-            // The list is shorter than the whole.
-            let list = page.iter().enumerate().map(|(place, request)| {
-                let mut shown = shown(flavor, place + 1, request);
-                shown.as_object_mut().unwrap().remove("description");
-                shown
-            });
-            return (200, list.collect());
-        }
+    let requests_of_all = format!("/oapi/v1/codeup/organizations/{ORGANIZATION}/changeRequests");
+    if flavor.word == "codeup" && method == "GET" && path == requests_of_all {
+        assert_eq!(query["projectIds"], "2813489");
+        let page = if query["page"] == "1" { &requests[..] } else { &[] };
+        // The list is shorter than the whole.
+        let list = page.iter().enumerate().map(|(place, request)| {
+            let mut shown = shown(flavor, place + 1, request);
+            shown.as_object_mut().unwrap().remove("description");
+            shown
+        });
+        return (200, list.collect());
     }
     if flavor.word == "gitlab" && path == "/api/v4/users" {
         return (200, if query["username"] == "nobody" { json!([]) } else { json!([{"id": 5}]) });

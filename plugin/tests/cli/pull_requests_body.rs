@@ -75,7 +75,7 @@ fn what_becomes_of_requests_stands_in_the_body() {
         for part in [
             "Routes: 1 of 2 requests comes out differently, 1 not as expected.\n",
             "**Requests that come out differently:**\n\n- <code>GET http&#58;//app-1.example.com/</code> at \
-             <code>ingressgateway</code>: <code>one.shop:80 → two.shop:80</code>\n",
+             <code>ingressgateway</code>: <code>one.shop&#58;80 → two.shop&#58;80</code>\n",
             "Lint: 1 new error.\n",
             "### asm lint",
             "`tests/shop.yaml:",

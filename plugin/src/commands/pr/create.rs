@@ -84,6 +84,9 @@ impl Run<'_> {
         }
         let ui = self.context.ui();
         ui.status(&format!("no token for {}: the push alone opens the {}", kind.about().name, kind.about().request));
+        if kind == Kind::Gitea && survey.remotes.fork.is_some() {
+            ui.status(&format!("it goes to {} for review: the fork is not needed", survey.remotes.base));
+        }
         if !self.args.reviewers.is_empty() || self.args.reopen {
             ui.warning("without a token nobody is asked to review, and nothing is opened again");
         }
