@@ -239,7 +239,7 @@ fn retries(written: &Value) -> Retries {
     }
 }
 
-/// What a rule does with requests that browsers ask first; also when it redirects or answers itself.
+/// What a rule that forwards does with requests that browsers ask first; Envoy asks no other.
 pub(super) fn cors(rule: &Value) -> Option<Cors> {
     let written = rule.get("corsPolicy").filter(|it| it.is_object())?;
     let new = items(written, "/allowOrigins");

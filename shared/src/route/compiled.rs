@@ -121,7 +121,7 @@ pub(super) struct Segment<'s> {
 pub(super) struct Route<'s> {
     pub(super) matcher: Matcher,
     pub(super) action: Action<'s>,
-    /// Before anything else is done.
+    /// Of what is forwarded: comes before faults.
     pub(super) cors: Option<Cors>,
     pub(super) rule: Rule<'s>,
 }

@@ -2,7 +2,7 @@
 //! Entries for other ports, Gateways or callers are left out; after one that takes everything nothing more is made.
 
 use super::action;
-use super::compiled::{Compare, Core, HeaderMatch, Matcher, PathMatch, Pattern, Route};
+use super::compiled::{Action, Compare, Core, HeaderMatch, Matcher, PathMatch, Pattern, Route};
 use super::delegate::{self, Source};
 use super::front::Front;
 use super::model::{Model, VirtualService, port, text, texts};
@@ -92,9 +92,10 @@ fn make<'s>(
     let inner = source.delegate.as_ref().unwrap_or(&source.root);
     let matched = entry.and_then(|(index, _)| source.matches.get(index)).unwrap_or(inner);
     let matcher = entry.map(|(_, entry)| matcher(entry)).unwrap_or_default();
+    let action = action::compile(at, route, source);
     Route {
-        action: action::compile(at, route, source),
-        cors: action::cors(&source.rule),
+        cors: action::cors(&source.rule).filter(|_| matches!(action, Action::Forward(_))),
+        action,
         matcher,
         rule: Rule {
             name,

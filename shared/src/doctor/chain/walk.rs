@@ -341,7 +341,8 @@ impl Way<'_, '_> {
             (false, _) => "",
             (true, false) => "; under externalTrafficPolicy Local only nodes with a gateway pod are back ends",
             (true, true) => {
-                "; externalTrafficPolicy Local is about ASM's own nodes: none of the clusters' is a back end, and their                  pods come in as everybody does"
+                "; externalTrafficPolicy Local is about ASM's own nodes: none of the clusters' is a back end, and their \
+                 pods come in as everybody does"
             }
         };
         link(2, LinkState::Holds, format!("port {port} of {whose}{name}{local}"))
