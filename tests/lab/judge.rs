@@ -1,10 +1,10 @@
 //! The judge of routes: what Istio's compiler and a real Envoy make of a request, without any cluster.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
-    path::Path,
+    path::PathBuf,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
@@ -21,7 +21,19 @@ pub struct Judge {
     child: Child,
     cases: Option<ChildStdin>,
     results: BufReader<ChildStdout>,
+    /// What it was started with.
+    with: Started,
 }
+
+#[derive(Clone, Debug)]
+struct Started {
+    temp: PathBuf,
+    program: PathBuf,
+    envoy: PathBuf,
+}
+
+/// A judge that has more memory than this is ended and started anew. istiod's caches keep something of every mesh.
+const MOST_MEMORY: u64 = 1 << 30;
 
 impl Judge {
     /// Are Istio and Envoy in the cache already?
@@ -32,15 +44,15 @@ impl Judge {
 
     /// Builds Istio and downloads Envoy if they are not in the cache (some minutes), and starts a judge. Blocks.
     pub fn start() -> Result<Self> {
-        Self::start_in(&env::temp_dir(), &meshplane::meshplane()?, &envoy()?)
+        Self::start_with(Started { temp: env::temp_dir(), program: meshplane::meshplane()?, envoy: envoy()? })
     }
 
-    fn start_in(temp: &Path, program: &Path, envoy: &Path) -> Result<Self> {
-        let mut child = Command::new(program)
+    fn start_with(with: Started) -> Result<Self> {
+        let mut child = Command::new(&with.program)
             .args(["judge", "-serve", "-envoy"])
-            .arg(envoy)
+            .arg(&with.envoy)
             .arg("-temp")
-            .arg(temp)
+            .arg(&with.temp)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C goes to the harness alone.
@@ -48,11 +60,14 @@ impl Judge {
             .spawn()
             .context("cannot start the judge")?;
         let results = BufReader::new(child.stdout.take().context("the judge has no output")?);
-        Ok(Self { cases: child.stdin.take(), results, child })
+        Ok(Self { cases: child.stdin.take(), results, child, with })
     }
 
     /// The answers to a case; `meshplane/judge.go` says what is in both.
     pub fn ask<R: DeserializeOwned>(&mut self, case: &impl Serialize) -> Result<R> {
+        if memory(self.pid()).is_some_and(|bytes| bytes > MOST_MEMORY) {
+            *self = Self::start_with(self.with.clone())?;
+        }
         let mut line = serde_json::to_vec(case)?;
         line.push(b'\n');
         let cases = self.cases.as_mut().context("the judge has ended")?;
@@ -72,6 +87,14 @@ impl Judge {
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
+}
+
+/// Resident memory of a process.
+fn memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
 }
 
 impl Drop for Judge {

@@ -29,6 +29,34 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Field manager of the person at the console.
 pub const CONSOLE: &str = "asm-console";
 
+/// The command that leads requests for Bookinfo's pages in by the gateway `ingressgateway`.
+pub const WAY_IN: &[&str] = &[
+    "route",
+    "add",
+    "bookinfo",
+    "--gateway",
+    "bookinfo-gateway",
+    "--create-gateway",
+    "--selector",
+    "istio=ingressgateway",
+    "--port",
+    "80",
+    "--host",
+    "*",
+    "--match",
+    "exact:/productpage",
+    "--match",
+    "prefix:/static",
+    "--match",
+    "exact:/login",
+    "--match",
+    "exact:/logout",
+    "--match",
+    "prefix:/api/v1/products",
+    "--to",
+    "productpage:9080",
+];
+
 /// The commands that write the fleet, in order. `M1C1` and `M1C2` stand for the clusters' IDs.
 pub const AUTHOR: &[&[&str]] = &[
     &["init", "shop", "--region", "cn-hangzhou"],
@@ -36,32 +64,7 @@ pub const AUTHOR: &[&[&str]] = &[
     &["cluster", "add", "m1c2", "--id", "M1C2", "--region", "cn-hangzhou"],
     &["gateway", "create", "ingressgateway", "--serverless"],
     &["app", "add", "bookinfo", "--preset", "split", "--service-annotation", "productpage:example.com/owner=web-team"],
-    &[
-        "route",
-        "add",
-        "bookinfo",
-        "--gateway",
-        "bookinfo-gateway",
-        "--create-gateway",
-        "--selector",
-        "istio=ingressgateway",
-        "--port",
-        "80",
-        "--host",
-        "*",
-        "--match",
-        "exact:/productpage",
-        "--match",
-        "prefix:/static",
-        "--match",
-        "exact:/login",
-        "--match",
-        "exact:/logout",
-        "--match",
-        "prefix:/api/v1/products",
-        "--to",
-        "productpage:9080",
-    ],
+    WAY_IN,
 ];
 
 /// The command that sends every request for reviews to v3.

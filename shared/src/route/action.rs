@@ -1,6 +1,6 @@
 //! What a rule does: redirect, answer, or forward with everything that belongs to it (`TranslateRoute`).
 
-use super::compiled::{Action, Cors, ForwardAction, Pattern, Redirect, Rewrite, Rival};
+use super::compiled::{Action, Compare, Cors, ForwardAction, Pattern, Redirect, Rewrite, Rival};
 use super::delegate::Source;
 use super::destination::{self, Other, Resolver};
 use super::model::{VirtualService, items, namespace, port, text};
@@ -60,6 +60,34 @@ fn read_redirect(at: &At<'_, '_, '_>, redirect: &Value) -> Redirect {
     }
 }
 
+/// What a rule for connections does: they are passed on, and nothing of them is changed.
+pub(super) fn connection<'s>(
+    resolver: &Resolver<'_, 's, '_>,
+    route: &VirtualService<'s>,
+    rule: &Value,
+    pointer: &str,
+) -> ForwardAction<'s> {
+    let routes = items(rule, "/route");
+    let destinations = shares(routes).into_iter().filter_map(|(index, share)| {
+        let place = Place { manifest: route.manifest, pointer: format!("{pointer}/route/{index}/destination") };
+        let written = routes.get(index)?.get("destination")?;
+        Some(resolver.resolve(written, route.namespace, place, share).destination)
+    });
+    let destinations: Vec<_> = destinations.collect();
+    ForwardAction {
+        verdict: destination::verdict(&destinations),
+        destinations,
+        rewrite: Rewrite::None,
+        authority: None,
+        mirrors: Vec::new(),
+        fault: None,
+        timeout: None,
+        retries: None,
+        headers: HeaderChanges::default(),
+        rivals: Vec::new(),
+    }
+}
+
 fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<'s>) -> ForwardAction<'s> {
     let rule = &*source.rule;
     let inner = source.delegate.as_ref().unwrap_or(&source.root);
@@ -99,7 +127,6 @@ fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<
         timeout: duration(rule, "/timeout"),
         retries: rule.get("retries").filter(|it| it.is_object()).map(retries),
         headers,
-        cors: rule.get("corsPolicy").filter(|it| it.is_object()).map(cors),
     }
 }
 
@@ -212,11 +239,16 @@ fn retries(written: &Value) -> Retries {
     }
 }
 
-fn cors(written: &Value) -> Cors {
-    let new = items(written, "/allowOrigins").iter().map(compare);
+/// What a rule that forwards does with requests that browsers ask first; Envoy asks no other.
+pub(super) fn cors(rule: &Value) -> Option<Cors> {
+    let written = rule.get("corsPolicy").filter(|it| it.is_object())?;
+    let new = items(written, "/allowOrigins");
     let old = items(written, "/allowOrigin").iter().filter_map(Value::as_str);
-    let old = old.map(|origin| super::compiled::Compare::Exact(origin.to_owned()));
-    Cors { origins: new.chain(old).collect() }
+    let old = old.map(|origin| Compare::Exact(origin.to_owned()));
+    Some(Cors {
+        origins: if new.is_empty() { old.collect() } else { new.iter().map(compare).collect() },
+        takes_all: text(written, "/unmatchedPreflights") == "IGNORE",
+    })
 }
 
 impl HeaderChanges {

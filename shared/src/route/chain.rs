@@ -3,13 +3,13 @@
 
 use super::action;
 use super::binding;
-use super::compiled::{Chain, ChainTo, Core, ForwardAction, Listener, Rewrite, Security, TcpRoute};
-use super::destination::{self, Resolver};
+use super::compiled::{Chain, ChainTo, Core, Listener, Security, TcpRoute};
+use super::destination::Resolver;
 use super::hosts::{self, Build};
 use super::merge::{Mode, Server};
 use super::model::{VirtualService, items, port, texts};
 use super::names;
-use super::outcome::{HeaderChanges, Place, Rule};
+use super::outcome::{Place, Rule};
 use crate::fleet::Manifest;
 use crate::istio;
 use serde_json::Value;
@@ -215,37 +215,21 @@ fn make<'s>(
         namespace: route.namespace,
         port: server.number,
     };
-    let routes = items(rule, "/route");
-    let destinations: Vec<_> = action::shares(routes)
-        .into_iter()
-        .filter_map(|(index, share)| {
-            let place = Place { manifest: route.manifest, pointer: format!("{pointer}/route/{index}/destination") };
-            let written = routes.get(index)?.get("destination")?;
-            Some(resolver.resolve(written, route.namespace, place, share).destination)
-        })
-        .collect();
-    let place = |pointer: String| Place { manifest: route.manifest, pointer };
     TcpRoute {
-        action: ForwardAction {
-            verdict: destination::verdict(&destinations),
-            destinations,
-            rewrite: Rewrite::None,
-            authority: None,
-            mirrors: Vec::new(),
-            fault: None,
-            timeout: None,
-            retries: None,
-            headers: HeaderChanges::default(),
-            cors: None,
-            rivals: Vec::new(),
-        },
-        rule: Rule {
-            name: String::new(),
-            virtual_service: place(pointer.to_owned()),
-            matched: place(matched.unwrap_or_else(|| pointer.to_owned())),
-            delegate: None,
-        },
+        action: action::connection(&resolver, route, rule, pointer),
+        rule: rule_at(route.manifest, pointer, matched),
         rank,
+    }
+}
+
+/// A rule for connections; `matched`: its entry that is met.
+pub(super) fn rule_at<'s>(manifest: &'s Manifest, pointer: &str, matched: Option<String>) -> Rule<'s> {
+    let place = |pointer: String| Place { manifest, pointer };
+    Rule {
+        name: String::new(),
+        virtual_service: place(pointer.to_owned()),
+        matched: place(matched.unwrap_or_else(|| pointer.to_owned())),
+        delegate: None,
     }
 }
 

@@ -121,6 +121,8 @@ pub(super) struct Segment<'s> {
 pub(super) struct Route<'s> {
     pub(super) matcher: Matcher,
     pub(super) action: Action<'s>,
+    /// Of what is forwarded: comes before faults.
+    pub(super) cors: Option<Cors>,
     pub(super) rule: Rule<'s>,
 }
 
@@ -221,7 +223,6 @@ pub(super) struct ForwardAction<'s> {
     pub(super) timeout: Option<Duration>,
     pub(super) retries: Option<Retries>,
     pub(super) headers: HeaderChanges,
-    pub(super) cors: Option<Cors>,
     pub(super) verdict: Verdict,
     /// The same with other subsets, were another DestinationRule older.
     pub(super) rivals: Vec<Rival<'s>>,
@@ -260,6 +261,8 @@ pub(super) enum Rewrite {
 #[derive(Debug)]
 pub(super) struct Cors {
     pub(super) origins: Vec<Compare>,
+    /// Those from other origins are answered too, without a word of what is allowed (`unmatchedPreflights: IGNORE`).
+    pub(super) takes_all: bool,
 }
 
 /// The ways into the pods by one port of the Services that lead to one port of the pods.

@@ -56,6 +56,7 @@ pub(super) fn table<'s>(core: &mut Core<'s>, build: Build<'_, 's, '_>, servers: 
                 gateway: &server.gateway_name,
                 port: server.number,
                 tls: server.tls.is_some(),
+                of_sidecars: false,
             };
             let routes = *compiled.entry((server.gateway, index)).or_insert_with(|| rules::compile(core, &at, route));
             let Some((routes, catch_all)) = routes else { continue };

@@ -292,6 +292,9 @@ fn tcp_answer<'a>(action: &'a ForwardAction<'_>) -> Answer<'a> {
 
 /// What a route does with a request, and what it would do, were another DestinationRule older.
 pub(super) fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<Alternative<'a>>) {
+    if answers_preflight(route, &view) {
+        return (Answer::Direct { status: 200, body: Cow::Borrowed("") }, Vec::new());
+    }
     match &route.action {
         Action::Redirect(redirect) => {
             let location = redirect.location(route, &view);
@@ -299,9 +302,6 @@ pub(super) fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<
         }
         Action::Direct { status, body } => (Answer::Direct { status: *status, body: Cow::Borrowed(body) }, Vec::new()),
         Action::Forward(action) => {
-            if action.cors.as_ref().is_some_and(|cors| is_preflight(cors, &view)) {
-                return (Answer::Direct { status: 200, body: Cow::Borrowed("") }, Vec::new());
-            }
             if let Some((_, status)) = action.fault.as_ref().and_then(|it| it.abort).filter(|(part, _)| *part >= 1.0) {
                 return (Answer::Abort { status }, Vec::new());
             }
@@ -326,10 +326,15 @@ fn verdict<'a>(forward: Forward<'a>, verdict: Verdict) -> Answer<'a> {
     }
 }
 
-fn is_preflight(cors: &super::compiled::Cors, view: &View<'_>) -> bool {
-    view.request.method == "OPTIONS"
-        && view.header("access-control-request-method").is_some()
-        && view.header("origin").is_some_and(|origin| cors.origins.iter().any(|known| known.matches(&origin)))
+/// Does Envoy answer a request by itself, by which a browser asks what it may?
+pub(super) fn answers_preflight(route: &Route<'_>, view: &View<'_>) -> bool {
+    let Some(cors) = route.cors.as_ref().filter(|_| view.request.method == "OPTIONS") else { return false };
+    let is_said = |name: &str| view.header(name).is_some_and(|value| !value.is_empty());
+    // What takes a star takes every origin.
+    let is_known = |origin: &str| cors.origins.iter().any(|known| known.matches("*") || known.matches(origin));
+    is_said("access-control-request-method")
+        && is_said("origin")
+        && (cors.takes_all || view.header("origin").is_some_and(|origin| is_known(&origin)))
 }
 
 fn forward<'a>(route: &'a Route<'_>, action: &'a ForwardAction<'_>, view: View<'a>) -> Forward<'a> {

@@ -7,6 +7,8 @@
 //! become (`delegate`, `rules`, `action`), where they lead (`destination`, `subset`, `endpoints`, `locality`); and what
 //! Envoy does with the result: `front`, `chain`, `virtual_host`, `matching`.
 //!
+//! Of routes between workloads ([`sidecars`]) only the rules are compiled, to be shown.
+//!
 //! Git does not say which of two objects is older, and istiod lets the older one win. Where that decides, an outcome has
 //! [`Outcome::alternatives`]: everything else that may come of the request, with the objects concerned.
 
@@ -36,6 +38,7 @@ mod rules;
 mod rules_of;
 mod select;
 mod services;
+mod sidecars;
 mod table;
 mod trace;
 mod view;
@@ -46,6 +49,7 @@ pub use outcome::{
     NoCluster, NoEndpoint, Outcome, Place, Retries, Rule, State,
 };
 pub use request::{Request, RequestError, Sni};
+pub use sidecars::{SidecarView, Sidecars, sidecars};
 pub use table::{Endpoints, Missing, Options, Refusal, Table, compile};
 pub use trace::{Stage, Step, Trace};
 pub use view::{ActionView, ChainView, HostView, PartView, PortView, RouteView, ToView, compile_all, compile_each};

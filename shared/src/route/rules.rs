@@ -2,7 +2,7 @@
 //! Entries for other ports, Gateways or callers are left out; after one that takes everything nothing more is made.
 
 use super::action;
-use super::compiled::{Compare, Core, HeaderMatch, Matcher, PathMatch, Pattern, Route};
+use super::compiled::{Action, Compare, Core, HeaderMatch, Matcher, PathMatch, Pattern, Route};
 use super::delegate::{self, Source};
 use super::front::Front;
 use super::model::{Model, VirtualService, port, text, texts};
@@ -23,6 +23,8 @@ pub(super) struct At<'a, 's, 'o> {
     pub(super) port: u16,
     /// The server has `tls`.
     pub(super) tls: bool,
+    /// Not a gateway, but whatever workloads call: of ports and callers nothing is known.
+    pub(super) of_sidecars: bool,
 }
 
 /// The routes of a VirtualService: from, to in the core, and the one that takes everything.
@@ -42,7 +44,8 @@ pub(super) fn compile<'s>(core: &mut Core<'s>, at: &At<'_, 's, '_>, route: &Virt
                 continue;
             }
             core.routes.push(make(at, route, &source, Some((index, entry))));
-            if core.routes.last().is_some_and(|it| it.matcher.is_catch_all()) {
+            // What only some callers meet takes everything from them alone.
+            if !at.of_sidecars && core.routes.last().is_some_and(|it| it.matcher.is_catch_all()) {
                 return Some(done(core, from));
             }
         }
@@ -60,12 +63,15 @@ fn done(core: &Core<'_>, from: usize) -> Routes {
 
 /// Is a match entry for this port, this Gateway, these pods?
 fn applies(at: &At<'_, '_, '_>, route: &VirtualService<'_>, entry: &Value) -> bool {
-    if port(entry, "/port").is_some_and(|port| port != at.port) {
+    if !at.of_sidecars && port(entry, "/port").is_some_and(|port| port != at.port) {
         return false;
     }
     let mut gateways = texts(entry, "/gateways").peekable();
     if gateways.peek().is_some() {
         return gateways.any(|name| names::gateway(name, route.namespace) == at.gateway);
+    }
+    if at.of_sidecars {
+        return true;
     }
     let labels = entry.get("sourceLabels").and_then(Value::as_object);
     let space = text(entry, "/sourceNamespace");
@@ -86,8 +92,10 @@ fn make<'s>(
     let inner = source.delegate.as_ref().unwrap_or(&source.root);
     let matched = entry.and_then(|(index, _)| source.matches.get(index)).unwrap_or(inner);
     let matcher = entry.map(|(_, entry)| matcher(entry)).unwrap_or_default();
+    let action = action::compile(at, route, source);
     Route {
-        action: action::compile(at, route, source),
+        cors: action::cors(&source.rule).filter(|_| matches!(action, Action::Forward(_))),
+        action,
         matcher,
         rule: Rule {
             name,

@@ -1,7 +1,7 @@
 //! What a table holds, from the ports of the Services to the destinations: for pictures, read-only.
 
 use super::compiled::{
-    Action, Chain, ChainTo, Core, ForwardAction, Listener, RouteTable, Security, Segment, VirtualHost, Way,
+    Action, Chain, ChainTo, Core, ForwardAction, Listener, RouteTable, Security, Segment, TcpRoute, VirtualHost, Way,
 };
 use super::model::Model;
 use super::outcome::{Destination, Entry, Fault, Mirror, Place, Rule};
@@ -201,27 +201,27 @@ fn chain_view<'a>(core: &'a Core<'_>, chain: &'a Chain<'_>) -> ChainView<'a> {
                 ToView::Http(hosts.collect())
             }
             // The first is taken.
-            ChainTo::Tcp(routes) => ToView::Tcp(
-                routes
-                    .iter()
-                    .take(1)
-                    .map(|route| RouteView { rule: &route.rule, action: forward(&route.action) })
-                    .collect(),
-            ),
+            ChainTo::Tcp(routes) => ToView::Tcp(routes.iter().take(1).map(tcp_view).collect()),
         },
     }
 }
 
+/// A rule for connections.
+pub(super) fn tcp_view<'a>(route: &'a TcpRoute<'_>) -> RouteView<'a> {
+    RouteView { rule: &route.rule, action: forward(&route.action) }
+}
+
+/// Some routes of a core: from, to.
+pub(super) fn routes_of<'a>(core: &'a Core<'_>, (from, to): (usize, usize)) -> Vec<RouteView<'a>> {
+    let routes = core.routes.get(from..to).into_iter().flatten();
+    routes.map(|route| RouteView { rule: &route.rule, action: action(&route.action) }).collect()
+}
+
 fn host_view<'a>(core: &'a Core<'_>, table: &'a RouteTable<'_>, host: &'a VirtualHost<'_>) -> HostView<'a> {
     let part = |segment: &'a Segment<'_>| {
-        let (from, to) = segment.routes;
-        let routes = core.routes.get(from..to).into_iter().flatten();
-        let routes = routes.chain(segment.catch_all.and_then(|at| core.routes.get(at)));
-        Some(PartView {
-            server: table.servers.get(segment.server)?,
-            virtual_service: segment.manifest,
-            routes: routes.map(|route| RouteView { rule: &route.rule, action: action(&route.action) }).collect(),
-        })
+        let mut routes = routes_of(core, segment.routes);
+        routes.extend(segment.catch_all.into_iter().flat_map(|at| routes_of(core, (at, at + 1))));
+        Some(PartView { server: table.servers.get(segment.server)?, virtual_service: segment.manifest, routes })
     };
     HostView {
         domain: &host.domain,

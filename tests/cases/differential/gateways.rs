@@ -16,7 +16,10 @@ pub(super) fn gateways(maker: &mut Maker, world: &mut World) {
             5 => json!({}),
             _ => json!({"istio": "ingressgateway"}),
         };
-        let servers: Vec<Value> = (0..maker.rng.usize(1..5)).map(|number| server(maker, number)).collect();
+        let mut servers: Vec<Value> = (0..maker.rng.usize(1..5)).map(|number| server(maker, number)).collect();
+        if maker.chance(25) {
+            servers.extend(by_name(maker, servers.len()));
+        }
         world.mesh.push(json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": metadata,
             "spec": {"selector": selector, "servers": servers}}));
     }
@@ -41,6 +44,19 @@ fn server(maker: &mut Maker, number: usize) -> Value {
         server["name"] = json!(format!("server-{number}"));
     }
     server
+}
+
+/// Servers for TLS on one port, a host each: the server name that a client asks for decides.
+fn by_name(maker: &mut Maker, first: usize) -> Vec<Value> {
+    let port = *maker.one(&[&443_u16, &8443]);
+    let pool = maker.hosts.clone();
+    let hosts = maker.some(&pool, 3).into_iter().enumerate();
+    hosts
+        .map(|(number, host)| {
+            json!({"port": {"number": port, "name": format!("https-{}", first + number), "protocol": "HTTPS"},
+                "hosts": [host], "tls": terminated(maker)})
+        })
+        .collect()
 }
 
 fn server_host(maker: &mut Maker, host: &str) -> String {

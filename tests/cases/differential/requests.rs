@@ -114,7 +114,7 @@ fn request(maker: &mut Maker, servers: &[Open], long: &str) -> Question {
         host,
         path,
         method: maker
-            .one::<str>(&["GET", "GET", "GET", "GET", "POST", "HEAD", "PUT", "OPTIONS", "DELETE", "PATCH"])
+            .one::<str>(&["GET", "GET", "GET", "GET", "POST", "HEAD", "PUT", "OPTIONS", "OPTIONS", "DELETE", "PATCH"])
             .to_owned(),
         headers: headers(maker),
         tls,
@@ -168,6 +168,15 @@ fn headers(maker: &mut Maker) -> BTreeMap<String, Vec<String>> {
         ("x-tenant", &["alice", "on"]),
         ("user-agent", &["alice"]),
     ];
+    if maker.chance(20) {
+        let origin =
+            maker.one::<str>(&["https://a.example.com", "https://b.example.com", "https://nobody.org", "null"]);
+        headers.insert("origin".to_owned(), vec![origin.to_owned()]);
+        if maker.chance(70) {
+            let method = maker.one::<str>(&["PUT", "GET"]);
+            headers.insert("access-control-request-method".to_owned(), vec![method.to_owned()]);
+        }
+    }
     if maker.chance(50) {
         for (name, values) in maker.some(&all, 3) {
             // The same name in another case would be the same header twice.

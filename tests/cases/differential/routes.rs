@@ -92,6 +92,7 @@ fn rule(maker: &mut Maker, number: usize, bound: &[String], children: &[(String,
     match maker.rng.u32(0..20) {
         0..=2 => drop(rule.insert("redirect".to_owned(), redirect(maker))),
         3 | 4 => drop(rule.insert("directResponse".to_owned(), direct(maker))),
+        // Leaves to others what it does not do.
         5..=8 if !children.is_empty() => {
             let (name, namespace) = &children[maker.rng.usize(0..children.len())];
             rule.insert("delegate".to_owned(), json!({"name": name, "namespace": namespace}));
@@ -100,6 +101,9 @@ fn rule(maker: &mut Maker, number: usize, bound: &[String], children: &[(String,
             rule.insert("route".to_owned(), destinations(maker, true));
             extras(maker, &mut rule);
         }
+    }
+    if maker.chance(15) && !rule.contains_key("delegate") {
+        rule.insert("corsPolicy".to_owned(), cors(maker));
     }
     Value::Object(rule)
 }
@@ -121,8 +125,16 @@ fn extras(maker: &mut Maker, rule: &mut Map<String, Value>) {
         let fault = json!({"abort": {"httpStatus": 418, "percentage": {"value": percentage}}});
         rule.insert("fault".to_owned(), fault);
     }
+    if maker.chance(8) {
+        let percentage = *maker.one(&[&100, &100, &0]);
+        rule.entry("fault").or_insert_with(|| json!({}))["delay"] =
+            json!({"fixedDelay": "5ms", "percentage": {"value": percentage}});
+    }
     if maker.chance(15) {
         rule.insert("timeout".to_owned(), json!(maker.one::<str>(&["5s", "1500ms", "2m"])));
+    }
+    if maker.chance(12) {
+        rule.insert("retries".to_owned(), retries(maker));
     }
     if maker.chance(10) {
         let percentage = json!({"value": maker.one(&[&100, &100, &0, &50])});
@@ -138,6 +150,39 @@ fn extras(maker: &mut Maker, rule: &mut Map<String, Value>) {
     if maker.chance(20) {
         rule.insert("headers".to_owned(), operations(maker));
     }
+}
+
+fn retries(maker: &mut Maker) -> Value {
+    let mut retries = json!({"attempts": maker.one(&[&0, &1, &3])});
+    if retries["attempts"] != 0 && maker.chance(40) {
+        retries["perTryTimeout"] = json!(maker.one::<str>(&["1s", "250ms"]));
+    }
+    if retries["attempts"] != 0 && maker.chance(50) {
+        retries["retryOn"] = json!(maker.one::<str>(&["5xx", "gateway-error,connect-failure", "503"]));
+    }
+    retries
+}
+
+/// What browsers may ask from where.
+fn cors(maker: &mut Maker) -> Value {
+    let origin = maker
+        .one(&[
+            &json!({"exact": "https://a.example.com"}),
+            &json!({"exact": "*"}),
+            &json!({"prefix": "https://a."}),
+            &json!({"regex": "https://.*\\.example\\.com"}),
+            &json!({"regex": ".*"}),
+        ])
+        .clone();
+    let mut cors = json!({"allowOrigins": [origin], "allowMethods": ["GET", "POST"]});
+    if maker.chance(30) {
+        cors["maxAge"] = json!("24h");
+        cors["allowHeaders"] = json!(["x-user"]);
+    }
+    if maker.chance(30) {
+        cors["unmatchedPreflights"] = json!(maker.one::<str>(&["FORWARD", "IGNORE"]));
+    }
+    cors
 }
 
 fn operations(maker: &mut Maker) -> Value {

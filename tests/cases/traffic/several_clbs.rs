@@ -7,29 +7,9 @@ use asm_lab::dataplane::{
     get,
     traffic::{Question, Traffic},
 };
-use asm_lab::story::{PATIENCE, Story};
+use asm_lab::story::{PATIENCE, Story, WAY_IN};
 use asm_lab::{Lab, LabOptions, wait_for};
 use serde_json::json;
-
-/// What several_clbs's fleet lacks: a way in.
-const ROUTE: &[&str] = &[
-    "route",
-    "add",
-    "bookinfo",
-    "--gateway",
-    "bookinfo-gateway",
-    "--create-gateway",
-    "--selector",
-    "istio=ingressgateway",
-    "--port",
-    "80",
-    "--host",
-    "*",
-    "--match",
-    "exact:/productpage",
-    "--to",
-    "productpage:9080",
-];
 
 #[test]
 fn both_serve_and_the_first_does_not_notice_that_the_second_goes() -> Result<()> {
@@ -39,7 +19,7 @@ fn both_serve_and_the_first_does_not_notice_that_the_second_goes() -> Result<()>
 async fn case() -> Result<()> {
     let lab = Lab::start(LabOptions::live()).await?;
     let mut story = Story::begin(&lab)?;
-    for command in AUTHOR.iter().chain([&ROUTE]) {
+    for command in AUTHOR.iter().chain([&WAY_IN]) {
         story.plugin_ok(command)?;
     }
     let revision = story.commit_and_push("a gateway with two CLBs in m1c1")?;

@@ -14,9 +14,11 @@ use asm_shared::authoring::{FixClbAccess, LoadBalancerService, UnreachedClb, did
 use asm_shared::doctor::clb_access::{
     Diagnosis, Facts, Overall, Policy, Possible, RemedyKind, ServiceFacts, diagnose, of_files,
 };
+use asm_shared::fleet::Manifest;
 use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 /// Says from where inside of a cluster the address of its load balancers is reached, why not from elsewhere, and what helps.
 ///
@@ -164,30 +166,48 @@ pub fn run(context: &Context, args: ClbAccessArgs) -> Result<Exit, CommandError>
 /// A load balancer to be looked at.
 pub(super) struct Chosen {
     pub(super) service: Option<LoadBalancerService>,
-    /// The name of a serverless gateway, which no cluster has.
-    pub(super) serverless: Option<String>,
+    /// A serverless gateway, which no cluster has.
+    pub(super) serverless: Option<Serverless>,
 }
 
 impl Chosen {
     fn offline(&self) -> Facts {
         match (&self.service, &self.serverless) {
             (Some(service), _) => of_files(service, false),
-            (None, name) => serverless(name.as_deref().unwrap_or_default()),
+            (None, found) => found.as_ref().map(Serverless::facts).unwrap_or_default(),
         }
     }
 }
 
-/// What is known of a serverless gateway: it is in no cluster.
-pub(super) fn serverless(name: &str) -> Facts {
-    Facts {
-        cluster: "mesh".to_owned(),
-        service: ServiceFacts {
-            namespace: "istio-system".to_owned(),
-            name: name.to_owned(),
-            serverless: true,
-            ..ServiceFacts::default()
-        },
-        ..Facts::default()
+/// A gateway that ASM runs.
+#[derive(Clone, Debug)]
+pub(super) struct Serverless {
+    name: String,
+    policy: Policy,
+}
+
+impl Serverless {
+    fn of(gateway: &Manifest) -> Self {
+        let policy = gateway.object.pointer("/spec/externalTrafficPolicy").and_then(Value::as_str);
+        Self {
+            name: gateway.id.name.to_string(),
+            policy: if policy == Some("Local") { Policy::Local } else { Policy::Cluster },
+        }
+    }
+
+    /// What is known of it: it is in no cluster.
+    pub(super) fn facts(&self) -> Facts {
+        Facts {
+            cluster: "mesh".to_owned(),
+            service: ServiceFacts {
+                namespace: "istio-system".to_owned(),
+                name: self.name.clone(),
+                serverless: true,
+                policy: self.policy,
+                ..ServiceFacts::default()
+            },
+            ..Facts::default()
+        }
     }
 }
 
@@ -201,18 +221,17 @@ fn chosen(context: &Context, repo: &FleetRepo, args: &ClbAccessArgs) -> Result<V
             .hinted(format!("the fleet has {}", known.join(", "))));
     }
     let all = LoadBalancerService::all(&repo.state);
-    let serverless: Vec<String> = overview::gateways(&repo.state)
-        .filter(|gateway| is_serverless(&gateway.object))
-        .map(|gateway| gateway.id.name.to_string())
-        .collect();
+    let serverless: Vec<Serverless> =
+        overview::gateways(&repo.state).filter(|gateway| is_serverless(&gateway.object)).map(Serverless::of).collect();
     let is_meant = |service: &LoadBalancerService| {
         args.name.as_ref().is_none_or(|name| service.name == *name || service.gateways.contains(name))
     };
     if let Some(name) = &args.name
         && !all.iter().any(is_meant)
-        && !serverless.contains(name)
+        && !serverless.iter().any(|own| own.name == *name)
     {
-        let names = all.iter().flat_map(|service| service.gateways.iter().chain([&service.name])).chain(&serverless);
+        let names = all.iter().flat_map(|service| service.gateways.iter().chain([&service.name]));
+        let names = names.chain(serverless.iter().map(|own| &own.name));
         return Err(CommandError::input(format!("no gateway and no load balancer of the fleet is called {name}"))
             .hinted_with(did_you_mean(name, names.map(String::as_str)))
             .hinted("list them with: kubectl asm clb list"));
@@ -226,8 +245,8 @@ fn chosen(context: &Context, repo: &FleetRepo, args: &ClbAccessArgs) -> Result<V
     let mut chosen: Vec<Chosen> =
         here.map(|service| Chosen { service: Some(service.clone()), serverless: None }).collect();
     if args.cluster.is_empty() {
-        let meant = serverless.into_iter().filter(|own| args.name.as_ref().is_none_or(|name| name == own));
-        chosen.extend(meant.map(|name| Chosen { service: None, serverless: Some(name) }));
+        let meant = serverless.into_iter().filter(|own| args.name.as_ref().is_none_or(|name| *name == own.name));
+        chosen.extend(meant.map(|own| Chosen { service: None, serverless: Some(own) }));
     }
     Ok(chosen)
 }

@@ -250,7 +250,7 @@ impl Way<'_, '_> {
                 }
             },
         };
-        let name = self.door.map_or(self.front.name.as_str(), |door| door.name.as_str());
+        let name = self.door.filter(|_| !self.is_serverless()).map_or(self.front.name.as_str(), |door| &door.name);
         if !exists {
             let text = format!("the cluster has no Service {name}");
             return self.here(link(1, LinkState::Broken, text).fix(
@@ -259,6 +259,11 @@ impl Way<'_, '_> {
         }
         let has_load_balancer = self.is_serverless() || self.door.is_some_and(|door| door.kind == "LoadBalancer");
         match (&known[..], has_load_balancer) {
+            ([], true) if self.is_serverless() => {
+                self.here(link(1, LinkState::Broken, format!("{name} has no address in the mesh yet"))).fix(format!(
+                    "ASM makes the load balancer; what it says of it: kubectl asm gateway show {name} --live"
+                ))
+            }
             ([], true) => {
                 let link = link(1, LinkState::Broken, format!("{name} has no address yet"));
                 self.here(
@@ -295,10 +300,12 @@ impl Way<'_, '_> {
         let Some(door) = self.door else {
             return link(2, LinkState::Unknown, "no file knows a Service in front of the gateway");
         };
-        if !self.is_serverless() && !door.ports.iter().any(|own| own.port == port) {
+        let name = if self.is_serverless() { &self.front.name } else { &door.name };
+        // ASM opens ports of its own for a serverless gateway that lists none.
+        let is_told = !self.is_serverless() || !door.ports.is_empty();
+        if is_told && !door.ports.iter().any(|own| own.port == port) {
             let has: Vec<String> = door.ports.iter().map(|own| own.port.to_string()).collect();
-            let link =
-                link(2, LinkState::Broken, format!("{} has no port {port}; it has {}", door.name, has.join(", ")));
+            let link = link(2, LinkState::Broken, format!("{name} has no port {port}; it has {}", has.join(", ")));
             let fix = if door.generated {
                 format!(
                     "open it: kubectl asm gateway edit {} --port NAME={port}:TARGET (name all ports)",
@@ -329,12 +336,16 @@ impl Way<'_, '_> {
                 "set force-override-listeners to \"true\" to have the controller make them, or make them at the console",
             );
         }
-        let local = if door.local {
-            "; under externalTrafficPolicy Local only nodes with a gateway pod are back ends"
-        } else {
-            ""
+        let whose = if self.is_serverless() { "the load balancer that ASM makes for " } else { "" };
+        let local = match (door.local, self.is_serverless()) {
+            (false, _) => "",
+            (true, false) => "; under externalTrafficPolicy Local only nodes with a gateway pod are back ends",
+            (true, true) => {
+                "; externalTrafficPolicy Local is about ASM's own nodes: none of the clusters' is a back end, and their \
+                 pods come in as everybody does"
+            }
         };
-        link(2, LinkState::Holds, format!("port {port} of {}{local}", door.name))
+        link(2, LinkState::Holds, format!("port {port} of {whose}{name}{local}"))
     }
 
     /// 3: does the Service lead to ready gateway pods?
@@ -356,7 +367,11 @@ impl Way<'_, '_> {
             Some(live) => {
                 link(3, LinkState::Holds, format!("{} of {} ready", live.ready, counted(live.pods, "gateway pod")))
             }
-            None if self.is_serverless() => link(3, LinkState::Holds, "ASM runs the pods"),
+            None if self.is_serverless() => link(
+                3,
+                LinkState::Holds,
+                "ASM runs the pods, outside of the member clusters: nothing of them to look at",
+            ),
             None => {
                 let step = self.trace.steps.iter().find(|step| step.stage == Stage::Front);
                 let text =
@@ -421,6 +436,15 @@ impl Way<'_, '_> {
 
     /// 8: are there pods?
     fn endpoints(&self) -> Link {
+        let mut link = self.pods_behind();
+        if self.is_serverless() && link.state == LinkState::Holds {
+            link.text
+                .push_str("; security groups of their clusters must let the gateway in, which runs outside of them");
+        }
+        link
+    }
+
+    fn pods_behind(&self) -> Link {
         let by_files = self.stages(8, &[Stage::Endpoints, Stage::Locality], "there are pods");
         if self.live.is_none() {
             return by_files;

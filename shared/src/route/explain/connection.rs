@@ -6,7 +6,7 @@ use super::super::lookup;
 use super::super::outcome::{Answer, Closed, Place};
 use super::super::trace::Stage;
 use super::{Walk, listed, name};
-use crate::fleet::Manifest;
+use crate::fleet::{Manifest, Target};
 use serde_json::Value;
 
 impl<'a, 's> Walk<'a, 's> {
@@ -37,6 +37,9 @@ impl<'a, 's> Walk<'a, 's> {
         };
         let entries = &way.entries;
         let each = entries.iter().map(|it| {
+            if front.serverless && it.cluster == Target::Mesh {
+                return format!("the load balancer that ASM makes for {}", front.name);
+            }
             let through = if it.load_balancer { "load balancer and Service" } else { "Service" };
             format!("{through} {} in {}", it.service, it.cluster)
         });

@@ -163,12 +163,11 @@ impl<'a, 's> Walk<'a, 's> {
             self.pass(Stage::Delegate, text, vec![rule.virtual_service.clone(), delegate.clone()]);
         }
         let inner = rule.delegate.as_ref().unwrap_or(&rule.virtual_service).clone();
+        let is_preflight = lookup::answers_preflight(route, &view);
         let (answer, _) = lookup::act(route, view);
         let text = match (&route.action, &answer) {
             (Action::Redirect(redirect), Answer::Redirect { location, .. }) => redirected(redirect, location),
-            (_, Answer::Direct { status: 200, body }) if body.is_empty() => {
-                "the gateway answers a preflight request itself (corsPolicy)".to_owned()
-            }
+            _ if is_preflight => "the gateway answers a preflight request itself (corsPolicy)".to_owned(),
             (_, Answer::Direct { status, .. }) => format!("the gateway answers {status} itself"),
             (_, Answer::Abort { status }) => format!("the rule answers every request with {status} (fault)"),
             (Action::Forward(action), answer) => forwarded(&action.rewrite, answer),

@@ -81,7 +81,7 @@ pub(super) fn read(
         facts.extend(found);
         gaps.extend(more);
     }
-    facts.extend(chosen.iter().filter_map(|chosen| chosen.serverless.as_deref()).map(super::serverless));
+    facts.extend(chosen.iter().filter_map(|chosen| chosen.serverless.as_ref()).map(super::Serverless::facts));
     if let (Some(from), false, true) = (from, has_caller, answers.errors.is_empty()) {
         let names: Vec<&str> = targets.iter().map(|target| target.target.name()).collect();
         return Err(CommandError::input(format!("there is no {from} in {}", names.join(", ")))
