@@ -110,7 +110,9 @@ async fn doors(scene: &mut Scene<'_>) -> Result<()> {
         .await?;
     let till = scene.address("till");
     let shop = says(["Namespace shop", &till, "approvals/"]);
-    scene.files("a namespace is removed with all that is in it", shop, |s| remove(s, "clusters/m1c2/shop.yaml")).await?;
+    scene
+        .files("a namespace is removed with all that is in it", shop, |s| remove(s, "clusters/m1c2/shop.yaml"))
+        .await?;
     let marks = "  labels:\n    service.beta.kubernetes.io/hash: old\n    service.k8s.alibaba/loadbalancer-id: lb-x\n  \
                  finalizers: [service.k8s.alibaba/resources]\n  ownerReferences:\n    - {apiVersion: v1, kind: ConfigMap, name: x, uid: \
                  gone}\n";
@@ -127,10 +129,12 @@ async fn gateways(scene: &mut Scene<'_>) -> Result<()> {
     let id = scene.lab().cluster_id("m1c2");
     let both = || says(["IstioGateway istio-system/edge", &here, &there, "approvals/"]);
     scene.files("the file of a gateway is deleted", both(), |s| remove(s, &gateway(s)?)).await?;
-    scene.files("the folder of the gateways is moved out of mesh/", says(["edge"]), |s| {
-        let file = gateway(s)?;
-        s.git(&["mv", &file, "clusters/m1c1/edge.yaml"]).map(drop)
-    }).await?;
+    scene
+        .files("the folder of the gateways is moved out of mesh/", says(["edge"]), |s| {
+            let file = gateway(s)?;
+            s.git(&["mv", &file, "clusters/m1c1/edge.yaml"]).map(drop)
+        })
+        .await?;
     let one = says(["takes the gateway out of", &there, "approvals/"]);
     scene
         .files("a cluster is taken out of clusterIds", one, |s| {
@@ -185,7 +189,11 @@ async fn approvals(scene: &mut Scene<'_>) -> Result<()> {
 /// Trees and branches.
 async fn trees(scene: &mut Scene<'_>) -> Result<()> {
     let reads = |words: &str| says(["FleetValid", words]);
-    scene.files("the folder of the mesh is deleted", says(["mesh: all", "have left Git and stay"]), |s| remove(s, "mesh")).await?;
+    scene
+        .files("the folder of the mesh is deleted", says(["mesh: all", "have left Git and stay"]), |s| {
+            remove(s, "mesh")
+        })
+        .await?;
     scene
         .files("everything of a cluster is deleted", says(["m1c2: all", "have left Git and stay"]), |s| {
             remove(s, "clusters/m1c2")

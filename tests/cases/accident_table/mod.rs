@@ -262,7 +262,11 @@ async fn whatever_happens_no_load_balancer_is_lost() -> Result<()> {
     let deletes = scene.deletes().await?;
     ensure!(deletes.is_empty(), "the agent has deleted {deletes:?}");
     let total: Duration = scene.told.iter().map(|(_, took)| *took).sum();
-    println!("{} accidents in {:.0} s: 0 load balancers lost, 0 objects removed", scene.told.len(), total.as_secs_f64());
+    println!(
+        "{} accidents in {:.0} s: 0 load balancers lost, 0 objects removed",
+        scene.told.len(),
+        total.as_secs_f64()
+    );
     for (what, took) in &scene.told {
         println!("  {:4.1} s  {what}", took.as_secs_f64());
     }

@@ -55,17 +55,21 @@ async fn kubeconfigs(scene: &mut Scene<'_>) -> Result<()> {
     scene.story.fleet_sync(point("m1c1", "of-another")).await?;
     let another = || says(["Secret of-another leads to another cluster than the one that was synced"]);
     scene.come_to("a kubeconfig leads to another cluster", another(), None).await?;
-    scene.files("… and a commit comes meanwhile", another(), |s| s.write("clusters/m1c1/new.yaml", &map("new"))).await?;
+    scene
+        .files("… and a commit comes meanwhile", another(), |s| s.write("clusters/m1c1/new.yaml", &map("new")))
+        .await?;
     let swapped = with(&[("targets", json!({"mesh": {"name": "of-another"}}))]);
     scene.story.fleet_sync(swapped).await?;
     scene.come_to("the mesh's kubeconfig leads to a member", another(), None).await?;
     well(scene).await?;
     scene.story.secret("m1c8-kubeconfig", &lab.kubeconfig_text("m1c1", users::AGENT)?).await?;
     let same = says(["m1c8-kubeconfig leads to the cluster of m1c1"]);
-    scene.files("two names for one cluster", same, |s| {
-        s.plugin_ok(&["cluster", "add", "m1c8", "--id", &format!("c{}", "8".repeat(32))])?;
-        s.write("clusters/m1c8/map.yaml", &map("map"))
-    }).await?;
+    scene
+        .files("two names for one cluster", same, |s| {
+            s.plugin_ok(&["cluster", "add", "m1c8", "--id", &format!("c{}", "8".repeat(32))])?;
+            s.write("clusters/m1c8/map.yaml", &map("map"))
+        })
+        .await?;
     well(scene).await
 }
 
