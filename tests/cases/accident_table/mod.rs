@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a status may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// The API servers that hold something.
 const TARGETS: [&str; 3] = ["mesh", "m1c1", "m1c2"];
 
@@ -43,6 +43,7 @@ struct Scene<'lab> {
     addresses: BTreeMap<&'static str, String>,
     marks: Vec<(&'static str, AuditMark)>,
     told: Vec<(String, Duration)>,
+    failures: Vec<String>,
 }
 
 /// A Service with a load balancer.
@@ -78,7 +79,10 @@ impl<'lab> Scene<'lab> {
         let reuse = format!("  annotations:\n    service.beta.kubernetes.io/alibaba-cloud-loadbalancer-id: {id}\n");
         story.write("clusters/m1c1/reused.yaml", &balancer("reused", "default", &reuse))?;
         let shop = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n";
-        story.write("clusters/m1c2/shop.yaml", &format!("{shop}---\n{}", balancer("till", "shop", "")))?;
+        story.write(
+            "clusters/m1c2/shop.yaml",
+            &format!("{shop}---\n{}", balancer("till", "shop", "").replace("  selector:\n    app: reviews\n", "")),
+        )?;
         for n in 0..6 {
             let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: map-{n}\n");
             story.write(&format!("clusters/m1c1/maps/{n}.yaml"), &map)?;
@@ -106,6 +110,7 @@ impl<'lab> Scene<'lab> {
             addresses: addresses.into(),
             marks: Vec::new(),
             told: Vec::new(),
+            failures: Vec::new(),
         };
         scene.uids = scene.all_uids().await?;
         ensure!(scene.uids.len() == EXPECTED.len() + MORE.len(), "something is missing: {:?}", scene.uids.keys());
@@ -172,20 +177,25 @@ impl<'lab> Scene<'lab> {
     /// Waits for the end of an accident, and looks whether anything is lost.
     async fn come_to(&mut self, what: &str, end: End, revision: Option<&str>) -> Result<()> {
         let began = Instant::now();
-        let sync = match &end {
-            End::Says(words) => self.wait_for_words(what, words, revision).await?,
-            End::Ready => {
-                let revision = revision.unwrap_or(&self.base);
-                self.story.wait_ready(revision).await.with_context(|| what.to_owned())?
-            }
-        };
-        if let End::Says(_) = end {
-            let ready = condition(&sync, "Ready").cloned().unwrap_or_default();
-            ensure!(ready["status"] == "False", "{what}: {ready}");
-            ensure!(ready["lastTransitionTime"].is_string(), "{what}: since when? {ready}");
+        if let Err(error) = self.told(what, &end, revision).await {
+            // The others are worth knowing, too.
+            self.failures.push(format!("{what}: {error:#}"));
         }
         self.nothing_is_lost(what).await?;
         self.told.push((what.to_owned(), began.elapsed()));
+        Ok(())
+    }
+
+    /// Waits until the status says what it must.
+    async fn told(&self, what: &str, end: &End, revision: Option<&str>) -> Result<()> {
+        let words = match end {
+            End::Says(words) => words,
+            End::Ready => return self.story.wait_ready(revision.unwrap_or(&self.base)).await.map(drop),
+        };
+        let sync = self.wait_for_words(what, words, revision).await?;
+        let ready = condition(&sync, "Ready").cloned().unwrap_or_default();
+        ensure!(ready["status"] == "False", "it is ready: {ready}");
+        ensure!(ready["lastTransitionTime"].is_string(), "since when? {ready}");
         Ok(())
     }
 
@@ -259,6 +269,7 @@ async fn whatever_happens_no_load_balancer_is_lost() -> Result<()> {
     }
     .await;
     outcome.with_context(|| scene.story.log())?;
+    ensure!(scene.failures.is_empty(), "{}", scene.failures.join("\n\n"));
     let deletes = scene.deletes().await?;
     ensure!(deletes.is_empty(), "the agent has deleted {deletes:?}");
     let total: Duration = scene.told.iter().map(|(_, took)| *took).sum();

@@ -79,7 +79,7 @@ impl Worker {
         // What ASM makes does not carry our label, so that a list of ours does not have it.
         let (generated, ids): (Vec<&ObjectId>, Vec<&ObjectId>) =
             ids.iter().partition(|id| self.order.desired.generated.contains(*id));
-        for id in ids {
+        for &id in &ids {
             by_kind.entry(&id.group_kind).or_default().push(id);
         }
         let mut singles = generated;
