@@ -8,6 +8,7 @@ mod create_gateway;
 mod differential;
 mod doctor;
 mod documents;
+mod drift_corpus;
 mod drift_ways;
 mod every_kind;
 mod idle;
