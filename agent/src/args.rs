@@ -49,6 +49,14 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_WEBHOOK_ADDRESS", value_name = "ADDRESS")]
     webhook_address: Option<SocketAddr>,
 
+    /// Address for API servers that tell of changes before they make them, POST /observe/TOKEN over TLS; none without it
+    #[arg(long, env = "ASM_AGENT_OBSERVER_ADDRESS", value_name = "ADDRESS", requires = "observer_files")]
+    observer_address: Option<SocketAddr>,
+
+    /// Folder with tls.crt, tls.key and token (a mounted Secret) for it, and client-ca.crt if clients must prove themselves
+    #[arg(long, env = "ASM_AGENT_OBSERVER_FILES", value_name = "FOLDER")]
+    observer_files: Option<PathBuf>,
+
     /// Write without asking whether another replica does; only when there is no other
     #[arg(long, env = "ASM_AGENT_NO_LEADER_ELECTION")]
     no_leader_election: bool,
@@ -104,6 +112,8 @@ impl Args {
             timeout,
             http_address,
             webhook_address,
+            observer_address,
+            observer_files,
             no_leader_election,
             lease_duration,
             lease_renew,
@@ -124,6 +134,8 @@ impl Args {
             once: once.map(|name| (name, timeout)),
             http_address,
             webhook_address,
+            observer_address,
+            observer_files,
             lease: (!no_leader_election).then_some((lease_duration, lease_renew)),
             log_level,
             log_format,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::http::Seen;
 use crate::lease::Claim;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -27,6 +28,8 @@ pub struct FleetContext {
     pub shutdown: CancellationToken,
     /// Whether this replica may write. Writers look again (`claim.borrow().is_current()`) before every write.
     pub claim: watch::Receiver<Claim>,
+    /// What the admission observer saw; empty without one.
+    pub seen: Seen,
     /// Name of this replica: holder of the Lease, reporting instance of Events.
     pub identity: String,
 }

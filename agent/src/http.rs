@@ -2,8 +2,10 @@
 
 mod hooks;
 mod listener;
+mod observer;
 
 pub use hooks::Hooks;
+pub use observer::{Observer, Seen};
 
 use std::fmt::Write as _;
 use std::io;

@@ -11,8 +11,8 @@ use asm_lab::{Lab, LabOptions, MESH};
 use asm_shared::api::labels::FIELD_MANAGER;
 use corpus::{Case, NAMESPACE};
 use futures::{StreamExt as _, stream};
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::Client;
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -13,6 +13,8 @@ pub const CONSOLE: &str = "asm-console";
 pub const AGENT: &str = "asm-agent";
 /// The agent on the host cluster. Has only the rights that the applied RBAC manifest gives.
 pub const AGENT_SERVICE_ACCOUNT: &str = "system:serviceaccount:asm-system:asm-agent";
+/// A person who is known by name.
+pub const ALICE: &str = "alice";
 /// The simulated ASM controller.
 pub const ASM_CONTROLLER: &str = "asm-controller";
 /// The simulated cloud controller manager.
@@ -29,7 +31,7 @@ pub const LAB: &str = "lab";
 const MASTERS: &str = "system:masters";
 
 /// User and groups, in the order of the token file.
-const USERS: [(&str, &str); 10] = [
+const USERS: [(&str, &str); 11] = [
     (ADMIN, MASTERS),
     (CONSOLE, MASTERS),
     (AGENT, MASTERS),
@@ -40,6 +42,7 @@ const USERS: [(&str, &str); 10] = [
     (CONTROLLER_MANAGER, MASTERS),
     (ISTIOD, MASTERS),
     (LAB, MASTERS),
+    (ALICE, MASTERS),
 ];
 
 /// The tokens of one lab.

@@ -1,12 +1,13 @@
 //! Putting Git's values back on request, once, in either drift mode.
 
+use super::ending::Why;
 use super::stage::{Done, Round, api_version, guarded, live};
 use super::state::TargetState;
 use super::wanted::expected;
 use super::{News, Order, Worker};
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};
-use asm_shared::drift::{Verdict, judge};
+use asm_shared::drift::{Keep, Verdict, judge};
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, stage_of};
 use std::sync::Arc;
@@ -100,9 +101,9 @@ impl Worker {
             return (RevertOutcome::NotDrifted, None);
         }
         let (context, resources) = (self.context.clone(), self.resources.clone());
-        match guarded(context, resources, desired.clone(), id.clone(), Round::Last).await.1 {
-            Done::Applied(live, hash) => {
-                self.take_in(desired, id, &live, hash);
+        match guarded(context, resources, desired.clone(), id.clone(), (Round::Last, Keep::Nothing)).await.1 {
+            Done::Applied(live, hash, kept) => {
+                self.take_in(desired, id, &live, hash, (Why::Asked, &kept));
                 self.news.push(News::Reverted { object: id.to_string() });
                 (RevertOutcome::Reverted, None)
             }
@@ -142,7 +143,8 @@ mod tests {
 
     fn desired() -> Desired {
         let position = || Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
-        let object = || DesiredObject { object: json!({}), hash: 1, position: position(), frozen: Vec::new() };
+        let object =
+            || DesiredObject { object: json!({}), hash: 1, position: position(), frozen: Vec::new(), mode: None };
         let ids = [
             ObjectId::new("networking.istio.io", "Gateway", Some("default"), "a"),
             ObjectId::new("gateway.networking.k8s.io", "Gateway", Some("default"), "a"),

@@ -2,15 +2,17 @@
 
 use super::Worker;
 use super::apply::Refusal;
+use super::ending::Why;
 use super::pass::PassEnd;
 use super::remove::held;
 use super::resources::Resources;
-use super::wanted::{apply_wanted, expected, is_provisional};
+use super::wanted::{apply_wanted, intended, is_provisional};
 use super::watch::observed;
 use crate::context::FleetContext;
 use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::HeldChange;
+use asm_shared::drift::{Keep, Kept};
 use asm_shared::health;
 use asm_shared::object::{ObjectId, kinds};
 use asm_shared::plan::{Desired, Reason, Stage, consent, of_change, union_subsets, wants_look};
@@ -47,8 +49,8 @@ pub(super) struct StageEnd {
 
 /// What came of one object.
 pub(super) enum Done {
-    /// Stored; with the hash of Git's object, or 0 when a union was applied in its place.
-    Applied(Box<DynamicObject>, u64),
+    /// Stored; with the hash of Git's object, or 0 when a union was applied in its place; and what was kept.
+    Applied(Box<DynamicObject>, u64, Kept),
     Held(HeldChange),
     Refused(Refusal),
 }
@@ -81,15 +83,17 @@ impl Worker {
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
         let mut work = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let work_item = guarded(self.context.clone(), self.resources.clone(), desired.clone(), id.clone(), round);
-            work.push(async move { (work_item.await, *reason) });
+            let (keep, why) = self.keep_for(desired, id);
+            let work_item =
+                guarded(self.context.clone(), self.resources.clone(), desired.clone(), id.clone(), (round, keep));
+            work.push(async move { (work_item.await, *reason, why) });
         }
         let mut finished = futures::stream::iter(work).buffer_unordered(width);
-        while let Some(((id, done), reason)) = finished.next().await {
+        while let Some(((id, done), reason, why)) = finished.next().await {
             let id = &id;
             match done {
-                Done::Applied(live, hash) => {
-                    result.wrote |= self.take_in(desired, id, &live, hash);
+                Done::Applied(live, hash, kept) => {
+                    result.wrote |= self.take_in(desired, id, &live, hash, (why, &kept));
                     if hash == 0 {
                         result.unions.push((id.clone(), reason));
                     }
@@ -115,8 +119,16 @@ impl Worker {
     }
 
     /// Remembers what the API server stored. `true` when it stored something new.
-    pub(super) fn take_in(&mut self, desired: &Desired, id: &ObjectId, live: &DynamicObject, hash: u64) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        desired: &Desired,
+        id: &ObjectId,
+        live: &DynamicObject,
+        hash: u64,
+        (why, kept): (Why, &Kept),
+    ) -> bool {
         let Some(object) = desired.objects.get(id) else { return false };
+        let drift = self.end_of_drift(object, id, live, (why, kept));
         let now = observed(&live.metadata);
         let before = self.state.observed.get(id);
         let wrote = before != Some(&now);
@@ -131,6 +143,10 @@ impl Worker {
         }
         self.state.applied(id, &api_version(&object.object), hash, now);
         self.dirty = true;
+        if let Some(drift) = drift {
+            self.state.drift.insert(id.clone(), drift);
+            self.state.accept_provisionally(id);
+        }
         if let Ok(live) = serde_json::to_value(live) {
             if is_provisional(object, &live) {
                 self.state.accept_provisionally(id);
@@ -168,10 +184,10 @@ pub(super) async fn guarded(
     resources: Resources,
     desired: Arc<Desired>,
     id: ObjectId,
-    round: Round,
+    (round, keep): (Round, Keep),
 ) -> (ObjectId, Done) {
     let done = if context.may_write() {
-        one(&resources, &desired, &id, round).await
+        one(&resources, &desired, &id, round, &keep).await
     } else {
         Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Timeout, "another replica has taken over")))
     };
@@ -179,7 +195,7 @@ pub(super) async fn guarded(
 }
 
 /// Applies one object, if that loses no load balancer without consent.
-async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round) -> Done {
+async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round, keep: &Keep) -> Done {
     let Some(wanted) = desired.objects.get(id) else {
         return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
     };
@@ -191,7 +207,7 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
             Err(error) => return Done::Refused(Refusal::Cluster(error)),
         };
         if let Some(live) = live {
-            let object = expected(wanted, &live);
+            let object = intended(wanted, &live, keep);
             if let Some(danger) = of_change(&id.group_kind, &object, &live)
                 && let Err(why) = consent(&danger, &desired.target, id, &*desired.approvals, Timestamp::now())
             {
@@ -203,8 +219,8 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
         }
     }
     let (object, hash) = union.as_ref().map_or((&wanted.object, wanted.hash), |union| (union, 0));
-    match apply_wanted(resources, id, wanted, object).await {
-        Ok(live) => Done::Applied(Box::new(live), hash),
+    match apply_wanted(resources, id, wanted, object, keep).await {
+        Ok((live, kept)) => Done::Applied(Box::new(live), hash, kept),
         Err(refusal) => Done::Refused(refusal),
     }
 }
