@@ -74,6 +74,13 @@ pub struct Args {
     /// File with the token that browsers must give as the password (Basic), and programs as Bearer; read at each request
     #[arg(long, env = "ASM_AGENT_WEB_TOKEN_FILE", value_name = "FILE", requires = "web_address")]
     web_token_file: Option<PathBuf>,
+    /// Address for API servers that tell of changes before they make them, POST /observe/TOKEN over TLS; none without it
+    #[arg(long, env = "ASM_AGENT_OBSERVER_ADDRESS", value_name = "ADDRESS", requires = "observer_files")]
+    observer_address: Option<SocketAddr>,
+
+    /// Folder with tls.crt, tls.key and token (a mounted Secret) for it, and client-ca.crt if clients must prove themselves
+    #[arg(long, env = "ASM_AGENT_OBSERVER_FILES", value_name = "FOLDER")]
+    observer_files: Option<PathBuf>,
 
     /// Write without asking whether another replica does; only when there is no other
     #[arg(long, env = "ASM_AGENT_NO_LEADER_ELECTION")]
@@ -135,6 +142,8 @@ impl Args {
             web_address,
             web_hosts,
             web_token_file,
+            observer_address,
+            observer_files,
             no_leader_election,
             lease_duration,
             lease_renew,
@@ -158,6 +167,8 @@ impl Args {
             http_address,
             webhook_address,
             web: web_address.map(|address| Web { address, hosts: web_hosts, token: web_token_file }),
+            observer_address,
+            observer_files,
             lease: (!no_leader_election).then_some((lease_duration, lease_renew)),
             log_level,
             log_format,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::http::Seen;
 use crate::lease::Claim;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -38,6 +39,8 @@ pub struct FleetContext {
     pub shutdown: CancellationToken,
     /// Whether this replica may write. Writers look again (`claim.borrow().is_current()`) before every write.
     pub claim: watch::Receiver<Claim>,
+    /// What the admission observer saw; empty without one.
+    pub seen: Seen,
     /// Name of this replica: holder of the Lease, reporting instance of Events.
     pub identity: String,
 }

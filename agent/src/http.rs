@@ -2,11 +2,13 @@
 
 mod hooks;
 mod listener;
+mod observer;
 
 pub use hooks::Hooks;
 #[doc(hidden)]
 pub use hooks::fuzzing;
 pub(crate) use listener::{Limited, Limits};
+pub use observer::{Observer, Seen};
 
 use std::fmt::Write as _;
 use std::io;

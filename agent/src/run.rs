@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{Hooks, Server};
+use crate::http::{Hooks, Observer, Seen, Server};
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -39,6 +39,10 @@ pub struct Settings {
     pub webhook_address: Option<SocketAddr>,
     /// Where and to whom to show the live page.
     pub web: Option<Web>,
+    /// Where API servers tell of changes.
+    pub observer_address: Option<SocketAddr>,
+    /// Certificate, key and token for that.
+    pub observer_files: Option<PathBuf>,
     /// Duration and renewal of the Lease; none: without leader election.
     pub lease: Option<(Duration, Duration)>,
     /// Log filter.
@@ -150,6 +154,8 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         http_address,
         webhook_address,
         web,
+        observer_address,
+        observer_files,
         lease,
         log_level: _,
         log_format: _,
@@ -167,6 +173,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
     let mut views = Views::default();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), namespace, data_dir = %data_dir.display(), "starting");
 
+    let seen = Seen::default();
     // `--once` is a command, not a service: it must not fail because the agent on the same machine has the port.
     let http = CancellationToken::new();
     if once.is_none() {
@@ -191,6 +198,15 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
             views = Views::on();
             show(web, &views, &http).await?;
         }
+        if let Some((wanted, files)) = observer_address.zip(observer_files) {
+            let observer = Observer::bind(wanted, &files, seen.clone()).await.map_err(|error| {
+                let folder = files.display();
+                failure(Ending::Usage, format!("--observer-address {wanted}, --observer-files {folder}: {error}"))
+            })?;
+            let address = observer.address().map_or_else(|_| wanted.to_string(), |address| address.to_string());
+            tracing::info!(address, "observing changes at /observe/TOKEN");
+            tokio::spawn(observer.serve(http.clone()));
+        }
     }
     let parts = agent::Parts {
         client,
@@ -204,6 +220,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         shutdown,
         lease,
         grace_period,
+        seen,
     };
     let ending = match once {
         Some((name, timeout)) => once::run(parts, &name, timeout).await,

@@ -8,6 +8,7 @@ use crate::commands::diff::document::FleetDiff;
 use crate::commands::doctor::chain::ChainReport;
 use crate::commands::doctor::clb_access::ClbAccess;
 use crate::commands::drift::DriftReportList;
+use crate::commands::drift::history::DriftHistory;
 use crate::commands::explain::{RuleDetail, RuleList};
 use crate::commands::gateway::list::IngressGatewayList;
 use crate::commands::gateway::show::IngressGateway;
@@ -36,6 +37,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema::<Adoption<'_>>(),
         schema::<ClusterList<'_>>(),
         schema::<DriftReportList>(),
+        schema::<DriftHistory<'_>>(),
         schema::<EditList<'_>>(),
         schema::<FleetAccess>(),
         schema::<FleetDiff<'_>>(),

@@ -15,6 +15,8 @@ pub const AGENT: &str = "asm-agent";
 pub const AGENT_SERVICE_ACCOUNT: &str = "system:serviceaccount:asm-system:asm-agent";
 /// A user without any right but those that a test gives: what the kubeconfigs of a careful administrator say.
 pub const LIMITED: &str = "asm-agent-limited";
+/// A person who is known by name.
+pub const ALICE: &str = "alice";
 /// The simulated ASM controller.
 pub const ASM_CONTROLLER: &str = "asm-controller";
 /// The simulated cloud controller manager.
@@ -31,7 +33,7 @@ pub const LAB: &str = "lab";
 const MASTERS: &str = "system:masters";
 
 /// User and groups, in the order of the token file.
-const USERS: [(&str, &str); 11] = [
+const USERS: [(&str, &str); 12] = [
     (ADMIN, MASTERS),
     (CONSOLE, MASTERS),
     (AGENT, MASTERS),
@@ -43,6 +45,7 @@ const USERS: [(&str, &str); 11] = [
     (CONTROLLER_MANAGER, MASTERS),
     (ISTIOD, MASTERS),
     (LAB, MASTERS),
+    (ALICE, MASTERS),
 ];
 
 /// The tokens of one lab.

@@ -75,7 +75,7 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
     let held_by_lint = targets.iter().map(|target| target.held_by_lint).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
-    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now));
+    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now)).chain(contested(known));
     FleetSyncStatus {
         observed_generation: known.generation,
         conditions: conditions(verdicts, &previous.conditions, known.generation, now),
@@ -148,6 +148,19 @@ fn expiring(known: &Known, now: &Time) -> Option<Verdict> {
     let more = if near.len() > 1 { format!(" (and {} more targets)", near.len() - 1) } else { String::new() };
     let message = format!("{}{more}", expiry::word(first, &known.namespace, now.0));
     Some(verdict(labels::CREDENTIALS_VALID, false, "ExpireSoon", message))
+}
+
+/// Only while somebody and the agent write the same field in turns.
+fn contested(known: &Known) -> Option<Verdict> {
+    let fights: Vec<(&str, String)> = reports(known)
+        .filter_map(|(name, report)| {
+            let first = report.contested.first()?;
+            let more = report.contested.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            Some((name, format!("{first}{more}")))
+        })
+        .collect();
+    (!fights.is_empty()).then(|| verdict(labels::CONTESTED, true, "Fighting", join(fights.into_iter())))
 }
 
 fn source(known: &Known) -> Verdict {

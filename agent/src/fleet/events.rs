@@ -36,6 +36,15 @@ impl Events {
                 let note = format!("{target}: {object}: {told}");
                 self.publish(EventType::Warning, "AddressChanged", "Watch", note).await;
             }
+            // The report holds it; an Event of each would be noise.
+            News::Ended(_) => {}
+            News::Contested { note } => {
+                self.publish(EventType::Warning, "DriftContested", "Apply", format!("{target}: {note}")).await;
+            }
+            News::Overwritten { object, fields, by } => {
+                let note = format!("{target}: {object}: the commit was applied over changes of {fields} by {by}");
+                self.publish(EventType::Warning, "DriftOverwritten", "Apply", note).await;
+            }
             News::Reverted { object } => {
                 let note = format!("{target}: {object} put back to what Git says, on request");
                 self.publish(EventType::Normal, "DriftReverted", "Apply", note).await;

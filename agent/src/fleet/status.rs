@@ -3,8 +3,10 @@
 use super::worker::TargetReport;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{
-    DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, FrozenReport, labels,
+    DriftReport, DriftReportSpec, DriftReportStatus, DriftedObject, FleetSync, FleetSyncStatus, FrozenReport,
+    PastDrift, labels,
 };
+use asm_shared::drift::remember;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference, Time};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -23,6 +25,8 @@ pub(super) struct StatusWriter {
     owner: OwnerReference,
     written: Option<FleetSyncStatus>,
     written_reports: BTreeMap<String, DriftReportStatus>,
+    /// By target: drift that is over. What a former agent wrote is read before the first writing.
+    history: BTreeMap<String, Vec<PastDrift>>,
 }
 
 impl StatusWriter {
@@ -34,6 +38,7 @@ impl StatusWriter {
             owner,
             written: None,
             written_reports: BTreeMap::new(),
+            history: BTreeMap::new(),
         }
     }
 
@@ -55,6 +60,7 @@ impl StatusWriter {
     /// Removes the drift report of a target that has left the fleet: nobody looks at that target any more.
     pub(super) async fn forget(&mut self, target: &str) -> Result<(), ClusterError> {
         self.written_reports.remove(target);
+        self.history.remove(target);
         match self.reports.delete(&format!("{}-{target}", self.name), &DeleteParams::default()).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -62,14 +68,25 @@ impl StatusWriter {
         }
     }
 
+    /// Remembers a drift that is over; the next report holds it.
+    pub(super) fn remember(&mut self, target: &str, past: PastDrift) {
+        remember(self.history.entry(target.to_owned()).or_default(), [past]);
+    }
+
     /// Writes the drift report of a target if it differs from what was written last.
     pub(super) async fn write_drift(&mut self, report: &TargetReport) -> Result<(), ClusterError> {
         let target = report.target.name();
-        let status = drift_status(report);
+        let name = format!("{}-{target}", self.name);
+        if !self.written_reports.contains_key(target) {
+            let before = self.reports.get_opt(&name).await?.and_then(|report| report.status);
+            let own = self.history.entry(target.to_owned()).or_default();
+            own.extend(before.unwrap_or_default().history);
+            remember(own, []);
+        }
+        let status = drift_status(report, self.history.get(target).cloned().unwrap_or_default());
         if self.written_reports.get(target) == Some(&status) {
             return Ok(());
         }
-        let name = format!("{}-{target}", self.name);
         let params = PatchParams::apply(labels::FIELD_MANAGER).force();
         if !self.written_reports.contains_key(target) {
             let mut object =
@@ -88,7 +105,7 @@ impl StatusWriter {
 }
 
 /// What a report says of drift, within bounds.
-pub(super) fn drift_status(report: &TargetReport) -> DriftReportStatus {
+pub(super) fn drift_status(report: &TargetReport, history: Vec<PastDrift>) -> DriftReportStatus {
     let objects = report.drift.iter().take(MOST_OBJECTS).map(|(id, (drift, declared_at))| DriftedObject {
         kind: id.group_kind.to_string(),
         namespace: id.namespace.as_deref().map(str::to_owned),
@@ -98,6 +115,7 @@ pub(super) fn drift_status(report: &TargetReport) -> DriftReportStatus {
         since: MicroTime(drift.since),
         fields: drift.fields.iter().take(MOST_FIELDS).cloned().collect(),
         more_fields: u32::try_from(drift.fields.len().saturating_sub(MOST_FIELDS)).unwrap_or(u32::MAX),
+        user: drift.user.clone(),
         note: drift.note.clone(),
     });
     let frozen = report.frozen.iter().take(MOST_OBJECTS).map(|(id, field)| FrozenReport {
@@ -115,5 +133,6 @@ pub(super) fn drift_status(report: &TargetReport) -> DriftReportStatus {
         objects: objects.collect(),
         frozen_total: u32::try_from(report.frozen.len()).unwrap_or(u32::MAX),
         frozen: frozen.collect(),
+        history,
     }
 }

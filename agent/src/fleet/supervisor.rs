@@ -7,7 +7,7 @@ use super::expiry::{Credentials, Expiry};
 use super::inventory::InventoryStore;
 use super::progress::Progress;
 use super::status::StatusWriter;
-use super::worker::{self, Order, Setting, TargetReport, Word};
+use super::worker::{self, News, Order, Setting, TargetReport, Word};
 use crate::context::FleetContext;
 use crate::metrics::SyncOutcome;
 use crate::source::{self, Fetched, Source};
@@ -413,6 +413,7 @@ impl Supervisor {
 
     async fn hear(&mut self, word: Word) {
         match word {
+            Word::News(target, News::Ended(past)) => self.writer.remember(target.name(), *past),
             Word::News(target, news) => self.events.news(&target, news).await,
             Word::Report(report) => {
                 let sync = self.label();

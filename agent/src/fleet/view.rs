@@ -21,7 +21,7 @@ fn of(report: &TargetReport) -> TargetView {
     let unhealthy = report.unhealthy.iter().take(MOST).map(|(id, why)| (id.clone(), why.clone()));
     TargetView {
         name: report.target.name().to_owned(),
-        drift: drift_status(report),
+        drift: drift_status(report, Vec::new()),
         unhealthy: unhealthy.collect(),
         held: report.held.iter().take(MOST).cloned().collect(),
         lint: report.lint.iter().take(MOST).cloned().collect(),

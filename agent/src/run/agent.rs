@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ending, Failure, failure};
 use crate::context::{FleetContext, Sets};
+use crate::http::Seen;
 use crate::lease::{self, Claim, Election, KubeLeases, LeaseParams};
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) shutdown: CancellationToken,
     pub(super) lease: Option<(Duration, Duration)>,
     pub(super) grace_period: Duration,
+    pub(super) seen: Seen,
 }
 
 /// Follows FleetSyncs until told to end.
@@ -94,6 +96,7 @@ where
         views: parts.views,
         shutdown: parts.shutdown,
         claim,
+        seen: parts.seen,
         identity,
     };
     let grace = parts.grace_period;

@@ -1,5 +1,6 @@
 //! `kubectl asm drift`.
 
+pub(crate) mod history;
 mod rows;
 
 use crate::context::Context;
@@ -21,11 +22,12 @@ use std::collections::BTreeSet;
 /// namespace asm-system unless -n says otherwise. Values of Secrets are never shown. Who removed a field or deleted an
 /// object is not recorded by the Kubernetes API, and is not guessed.
 ///
-/// Exit codes: 0 no drift, 1 drift, 2 usage or input error, 3 the cluster could not be reached.
+/// Exit codes: 0 no drift (always with --history), 1 drift, 2 usage or input error, 3 the cluster could not be reached.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kubectl asm drift
-  kubectl asm drift shop --target m1c1 -o json")]
+  kubectl asm drift shop --target m1c1 -o json
+  kubectl asm drift --history --since 7d --by kubectl-edit")]
 pub struct DriftArgs {
     /// Name of the FleetSync [default: the only one of the namespace]
     #[arg(value_name = "NAME")]
@@ -34,6 +36,18 @@ pub struct DriftArgs {
     /// Only this target: `mesh` or a cluster's name; may be repeated
     #[arg(long = "target", value_name = "NAME")]
     pub targets: Vec<String>,
+
+    /// Show drift that is over, and how it ended: put back, adopted, overwritten by a commit, frozen
+    #[arg(long)]
+    pub history: bool,
+
+    /// With --history: nothing that ended before; a duration such as 7d, a day, or a time
+    #[arg(long, value_name = "TIME", requires = "history", value_parser = crate::when::past)]
+    pub since: Option<jiff::Timestamp>,
+
+    /// With --history: only changes by this field manager (`kubectl` is also kubectl-edit, …) or user; may be repeated
+    #[arg(long, value_name = "MANAGER", requires = "history")]
+    pub by: Vec<String>,
 }
 
 /// Drift, one report per target.
@@ -58,6 +72,10 @@ pub fn run(context: &Context, args: DriftArgs) -> Result<Exit, CommandError> {
     })?;
     check_targets(&sync, &reports, &args.targets)?;
     reports.retain(|report| args.targets.is_empty() || args.targets.contains(&report.spec.target));
+    if args.history {
+        let wish = history::Wish { since: args.since, by: &args.by };
+        return history::run(context, format, &reports, &wish);
+    }
     match format {
         OutputFormat::Json | OutputFormat::Yaml => {
             let items = reports.iter().map(Shown::new).collect();

@@ -89,6 +89,15 @@ struct Place<'a> {
 pub fn of_target(state: &FleetState, target: &Target, prune: bool) -> Access {
     const EVERYWHERE: Place<'static> = Place { namespace: None, name: None };
     let mut access = Access::default();
+    // The UID of this namespace says which cluster it is.
+    access.add(Place { namespace: None, name: Some("kube-system") }, ("", "namespaces"), &["get"]);
+    if let Target::Cluster(_) = target {
+        // Whether load balancers work: what the cloud controller says of them, the pods behind them, what ASM has made.
+        access.add(EVERYWHERE, ("", "events"), &["list", "watch"]);
+        access.add(EVERYWHERE, ("discovery.k8s.io", "endpointslices"), &["list"]);
+        let gateways = Place { namespace: Some(crate::asm::gateway::NAMESPACE), name: None };
+        access.add(gateways, ("", "services"), &["get", "list", "watch"]);
+    }
     let write: &[&'static str] = if prune { &["get", "patch", "delete"] } else { &["get", "patch"] };
     for manifest in state.manifests_of(target) {
         let kind = manifest.group_kind();

@@ -50,6 +50,66 @@ pub struct DriftReportStatus {
     /// Fields that Git says to leave alone (`ignoreDifferences` of `fleet.yaml`), whatever they hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<FrozenReport>,
+    /// Drift that is over, the latest first; at most 64 KiB of it, the oldest goes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastDrift>,
+}
+
+/// A drift that is over: one field, or a whole object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PastDrift {
+    /// `Kind.group`.
+    pub kind: String,
+    /// Namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name.
+    pub name: String,
+    /// What had happened to the object.
+    pub change: Change,
+    /// The field, who and when; absent when the whole object was gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<DriftedField>,
+    /// The authenticated user who deleted the object, where an admission observer saw that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// When the agent noticed.
+    #[schemars(with = "String")]
+    pub since: MicroTime,
+    /// When it was over.
+    #[schemars(with = "String")]
+    pub ended: MicroTime,
+    /// How it ended.
+    pub outcome: DriftOutcome,
+}
+
+/// How a drift ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DriftOutcome {
+    /// The agent put Git's value back (mode `Correct`).
+    Corrected,
+    /// The agent put Git's value back because somebody asked for it.
+    Reverted,
+    /// Somebody else put Git's value back.
+    PutBack,
+    /// A commit took the live value into Git.
+    Adopted,
+    /// A commit changed the field, and was applied over the live value.
+    Overwritten,
+    /// Git says to leave the field alone by now.
+    Frozen,
+    /// The object has left Git.
+    LeftGit,
+}
+
+/// Who is behind a field manager, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AuthorKind {
+    /// A tool that a person drives: kubectl, the console, …
+    Human,
+    /// Anything else.
+    Controller,
 }
 
 /// A field that is left alone.
@@ -98,6 +158,9 @@ pub struct DriftedObject {
     /// Fields left out to keep the report small.
     #[serde(default)]
     pub more_fields: u32,
+    /// The authenticated user who deleted it, where an admission observer saw that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// What the API does not tell (for example who deleted it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -131,6 +194,12 @@ pub struct DriftedField {
     /// Field manager that owns it now; absent when the API server records none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manager: Option<String>,
+    /// The authenticated user, where an admission observer saw the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// A person's tool, or a controller; absent when no manager is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<AuthorKind>,
     /// `Apply` or `Update`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,

@@ -26,6 +26,8 @@ pub const SYNCED: &str = "Synced";
 pub const HEALTHY: &str = "Healthy";
 /// Condition: something live differs from Git.
 pub const DRIFTED: &str = "Drifted";
+/// Condition, only while it is true: somebody writes a field again and again, and the agent no longer puts it back.
+pub const CONTESTED: &str = "Contested";
 /// Condition: a destructive step waits for an approval.
 pub const HELD_BACK: &str = "HeldBack";
 /// Condition, only while it is false: the kubeconfig of a target is about to end.

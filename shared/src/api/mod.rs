@@ -8,7 +8,8 @@ pub mod labels;
 mod revert;
 
 pub use drift_report::{
-    Change, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject, FrozenReport,
+    AuthorKind, Change, DriftOutcome, DriftReport, DriftReportSpec, DriftReportStatus, DriftedField, DriftedObject,
+    FrozenReport, PastDrift,
 };
 pub use fleet_sync::{
     ClusterTarget, DriftMode, FleetSync, FleetSyncSpec, FleetSyncStatus, HeldChange, HeldObject, KeyReference,

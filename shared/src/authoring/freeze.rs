@@ -100,6 +100,7 @@ impl FreezeFields {
             kind: self.id.group_kind.to_string(),
             namespace: self.id.namespace.as_deref().map(str::to_owned),
             name: self.id.name.to_string(),
+            path: None,
             fields,
             reason: self.reason.clone(),
             until: self.until,

@@ -3,6 +3,8 @@
 //! The list is of people, because a controller that is overridden fights back for ever, while a person who is asked once
 //! too often only has to answer (the idea is Kluctl's).
 
+use crate::api::AuthorKind;
+
 /// Who is behind a field manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManagerClass {
@@ -40,6 +42,15 @@ pub fn class_of(manager: &str) -> ManagerClass {
         manager.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '/', '_']))
     });
     if human { ManagerClass::Human } else { ManagerClass::Controller }
+}
+
+/// How a report calls the class. Our own name with another operation is somebody who took it: a controller, as far as is
+/// known.
+pub fn author_kind(manager: &str) -> AuthorKind {
+    match class_of(manager) {
+        ManagerClass::Human => AuthorKind::Human,
+        ManagerClass::Ours | ManagerClass::Controller => AuthorKind::Controller,
+    }
 }
 
 #[cfg(test)]

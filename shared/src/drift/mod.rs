@@ -6,15 +6,25 @@
 //! not record (who removed a field, who deleted an object) is said, not guessed.
 
 mod fields_v1;
+mod fights;
 mod fingerprint;
 mod frozen;
+mod kept;
+mod ledger;
 mod managers;
+mod recreate;
+mod sighting;
 mod take_over;
 mod verdict;
 
 pub use fields_v1::{Author, author_of, owners, owns};
+pub use fights::{Contest, Fights};
 pub use fingerprint::{Fingerprint, desired_hash};
 pub use frozen::{frozen, thawed};
-pub use managers::{ManagerClass, class_of};
+pub use kept::{Keep, Kept, is_same_field, place_of};
+pub use ledger::{HISTORY_BYTES, remember};
+pub use managers::{ManagerClass, author_kind, class_of};
+pub use recreate::loses_address;
+pub use sighting::{Seen, Sighting, Sightings};
 pub use take_over::without_people;
 pub use verdict::{Verdict, judge};

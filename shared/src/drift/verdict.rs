@@ -1,6 +1,7 @@
 //! The verdict on one live object: as Git wants it, taken over by someone without a visible change, or changed.
 
 use super::fields_v1::{author_of, own_entry};
+use super::managers::author_kind;
 use crate::api::DriftedField;
 use crate::diff::missing_from;
 use crate::object::{GroupKind, redact};
@@ -46,6 +47,8 @@ pub fn judge(group_kind: &GroupKind, wanted: &Value, live: &Value) -> Verdict {
                 wanted: show(change.before),
                 found: show(change.after),
                 manager: author.as_ref().map(|author| author.manager.clone()),
+                user: None,
+                author: author.as_ref().map(|author| author_kind(&author.manager)),
                 operation: author.as_ref().map(|author| author.operation.clone()),
                 subresource: author.as_ref().and_then(|author| author.subresource.clone()),
                 time: author.and_then(|author| author.time),
@@ -57,7 +60,7 @@ pub fn judge(group_kind: &GroupKind, wanted: &Value, live: &Value) -> Verdict {
 }
 
 /// The entries of a full object; nothing when they cannot be read.
-fn managed_fields(live: &Value) -> Vec<ManagedFieldsEntry> {
+pub(super) fn managed_fields(live: &Value) -> Vec<ManagedFieldsEntry> {
     live.pointer("/metadata/managedFields")
         .and_then(|entries| serde_json::from_value(entries.clone()).ok())
         .unwrap_or_default()

@@ -1,12 +1,15 @@
 //! `fleet.yaml`: what it declares, and what a schema cannot say about it.
 
-use super::{FileError, Fleet, Freeze, frozen, own, suggest, typed};
+use super::{FileError, Fleet, Freeze, ModeRule, drift_modes, frozen, own, suggest, typed};
 use crate::yaml::{Document, Limits, read};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The file, the fields that are left alone, the modes of folders and objects.
+pub(super) type Declared = (Fleet, Vec<Freeze>, Vec<ModeRule>);
+
 /// Reads the fleet file, and what it says about single fields of objects.
-pub(super) fn parse(text: &[u8], file: &Arc<str>) -> Result<(Fleet, Vec<Freeze>), Vec<FileError>> {
+pub(super) fn parse(text: &[u8], file: &Arc<str>) -> Result<Declared, Vec<FileError>> {
     let documents = read(text, &Limits::default()).map_err(|error| vec![FileError::from(error)])?;
     let (Some(document), rest) = (documents.first(), documents.get(1..).unwrap_or_default()) else {
         let message = "fleet.yaml is empty".to_owned();
@@ -23,8 +26,9 @@ pub(super) fn parse(text: &[u8], file: &Arc<str>) -> Result<(Fleet, Vec<Freeze>)
     match own::read::<Fleet>(document, "Fleet") {
         Ok(fleet) => {
             check(&fleet, document, &mut errors);
+            let modes = drift_modes::read(&fleet.spec.drift, document, file, &mut errors);
             let frozen = frozen::read(&fleet.spec.ignore_differences, document, file);
-            if errors.is_empty() { Ok((fleet, frozen)) } else { Err(errors) }
+            if errors.is_empty() { Ok((fleet, frozen, modes)) } else { Err(errors) }
         }
         Err(more) => {
             errors.extend(more);

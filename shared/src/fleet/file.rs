@@ -1,5 +1,6 @@
 //! `fleet.yaml`: the mesh, its member clusters and the groups they form.
 
+use crate::api::DriftMode;
 use crate::lint::Severity;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -46,9 +47,46 @@ pub struct FleetSpec {
     /// Fields that are left alone, whatever they hold in a cluster.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignore_differences: Vec<IgnoredDifference>,
+    /// What the agent does about live changes of a part of the fleet.
+    #[serde(default, skip_serializing_if = "DriftConfig::is_empty")]
+    pub drift: DriftConfig,
     /// What `kubectl asm lint` leaves out or judges otherwise.
     #[serde(default, skip_serializing_if = "LintConfig::is_empty")]
     pub lint: LintConfig,
+}
+
+/// What the agent does about live changes, where it is not what the FleetSync says (`spec.drift` there).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftConfig {
+    /// Modes of folders and objects. One that names an object counts before one that names files only; of several of a
+    /// kind the last counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modes: Vec<DriftRule>,
+}
+
+impl DriftConfig {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The mode of the objects that `object` and `path` match; at least one of the two is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DriftRule {
+    /// Only objects that this matches: `KIND/NAMESPACE/NAME`, or `KIND/NAME` without a namespace; `*` is any part of a
+    /// step, `**` any number of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// Only objects in files that this matches: `clusters/m1c2/**`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Say what changed, or put Git's values back.
+    pub mode: DriftMode,
+    /// Why, for who reads it next year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Settings of `kubectl asm lint`.
@@ -149,11 +187,14 @@ pub struct IgnoredDifference {
     pub targets: Vec<String>,
     /// Kind of the object, with its group where two groups have the kind: `Service`, `VirtualService.networking.istio.io`.
     pub kind: String,
-    /// Namespace of the object; `default` when absent and the kind has namespaces.
+    /// Namespace of the object; `default` when absent and the kind has namespaces. `*` is any part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Name of the object.
+    /// Name of the object; `*` is any part of it.
     pub name: String,
+    /// Only objects in files that this matches: `clusters/m1c2/**`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// Paths of the fields as `kubectl asm drift` prints them: `spec.http[0].route[1].weight`. Elements of lists without
     /// keys are counted as in Git's file.
     pub fields: Vec<String>,

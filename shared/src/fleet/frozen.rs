@@ -1,15 +1,17 @@
 //! `ignoreDifferences` of `fleet.yaml`: fields that are left alone, with the place where that is said.
 
+use super::drift_modes::glob;
 use super::suggest;
-use super::{FileError, FleetState, IgnoredDifference, Manifest, Position, Problem, Target};
+use super::{FileError, FleetState, IgnoredDifference, Manifest, Position, Problem};
 use crate::object::{FieldPath, ObjectId, Segment, server_owned};
 use crate::yaml::Document;
+use globset::GlobMatcher;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// One entry, read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Freeze {
     /// As the file has it.
     pub entry: IgnoredDifference,
@@ -17,13 +19,21 @@ pub struct Freeze {
     pub paths: Vec<FieldPath>,
     /// Where it stands.
     pub position: Position,
+    /// Which files it is about.
+    files: Option<GlobMatcher>,
 }
 
 impl Freeze {
     /// Is it about this object of this target?
-    pub fn concerns(&self, target: &Target, id: &ObjectId) -> bool {
-        let entry = &self.entry;
-        (entry.targets.is_empty() || entry.targets.iter().any(|name| name == target.name())) && entry.is_about(id)
+    pub fn concerns(&self, manifest: &Manifest) -> bool {
+        let targets = &self.entry.targets;
+        (targets.is_empty() || targets.iter().any(|name| name == manifest.target.name())) && self.covers(manifest)
+    }
+
+    /// Does it name this object, or match it, on whatever target?
+    fn covers(&self, manifest: &Manifest) -> bool {
+        let file = || self.files.as_ref().is_none_or(|files| files.is_match(&*manifest.position.file));
+        self.entry.matches(&manifest.id) && file()
     }
 
     /// Does it count no more?
@@ -33,7 +43,14 @@ impl Freeze {
 }
 
 impl IgnoredDifference {
-    /// Does it name this object, on whatever target?
+    /// Does it name this object, or match it by `*`, on whatever target?
+    pub fn matches(&self, id: &ObjectId) -> bool {
+        let kind = self.kind == *id.group_kind.kind || self.kind == id.group_kind.to_string();
+        let namespace = self.namespace.as_deref().unwrap_or("default");
+        kind && like(&self.name, &id.name) && id.namespace.as_deref().is_none_or(|own| like(namespace, own))
+    }
+
+    /// Does it name exactly this object, on whatever target?
     pub fn is_about(&self, id: &ObjectId) -> bool {
         let kind = self.kind == *id.group_kind.kind || self.kind == id.group_kind.to_string();
         let namespace = id.namespace.as_deref().map(|_| self.namespace.as_deref().unwrap_or("default"));
@@ -41,10 +58,21 @@ impl IgnoredDifference {
     }
 }
 
+/// Does a name match, in which `*` is any part?
+fn like(pattern: &str, name: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, rest)) => {
+            let Some(left) = name.strip_prefix(start) else { return false };
+            (0..=left.len()).filter(|at| left.is_char_boundary(*at)).any(|at| like(rest, &left[at..]))
+        }
+    }
+}
+
 impl FleetState {
     /// The entries about one object of one target, expired ones too.
     pub fn frozen_of<'a>(&'a self, manifest: &'a Manifest) -> impl Iterator<Item = &'a Freeze> {
-        self.frozen.iter().filter(|freeze| freeze.concerns(&manifest.target, &manifest.id))
+        self.frozen.iter().filter(|freeze| freeze.concerns(manifest))
     }
 
     /// The fields of an object that are left alone at a time.
@@ -62,6 +90,8 @@ pub(super) fn read(entries: &[IgnoredDifference], document: &Document, file: &Ar
             entry: entry.clone(),
             paths: entry.fields.iter().filter_map(|field| FieldPath::parse(field)).collect(),
             position: Position { file: file.clone(), line, column },
+            // Checked when the file was read.
+            files: entry.path.as_deref().and_then(|path| glob(path).ok()),
         }
     };
     entries.iter().enumerate().map(read).collect()
@@ -93,6 +123,10 @@ pub(super) fn check(
                     suggest::hint(name, clusters.iter().copied().chain(["mesh"])),
                 );
             }
+        }
+        if let Some(Err(error)) = entry.path.as_deref().map(glob) {
+            let hint = "Write it as a path with `*` and `**`, for example clusters/m1c2/**".to_owned();
+            report("/path".to_owned(), format!("`path` is no pattern: {error}"), hint);
         }
         if entry.reason.trim().is_empty() {
             let hint = "Say why the field is left alone: nobody remembers it in a year".to_owned();
@@ -141,7 +175,7 @@ fn never_wanted(path: &FieldPath, length: usize) -> bool {
 pub(super) fn idle(state: &FleetState) -> Vec<Problem> {
     let mut problems = Vec::new();
     for freeze in &state.frozen {
-        let about = state.manifests.iter().filter(|manifest| freeze.entry.is_about(&manifest.id));
+        let about = state.manifests.iter().filter(|manifest| freeze.covers(manifest));
         let found: BTreeSet<&str> = about.map(|manifest| manifest.target.name()).collect();
         let object = freeze.entry.object();
         let missing: Vec<&str> =
@@ -155,7 +189,9 @@ pub(super) fn idle(state: &FleetState) -> Vec<Problem> {
         } else {
             continue;
         };
+        let is_pattern = freeze.entry.path.is_some() || freeze.entry.selector().contains('*');
         let hint = match found.is_empty() {
+            true if is_pattern => "Remove the entry, or correct its pattern".to_owned(),
             true => format!("Remove it with: kubectl asm unfreeze {}", freeze.entry.selector()),
             false => "Remove that target from the entry".to_owned(),
         };
@@ -186,7 +222,7 @@ impl IgnoredDifference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::MemoryTree;
+    use crate::fleet::{MemoryTree, Target};
 
     fn read(entries: &str) -> FleetState {
         let fleet = format!(
@@ -208,6 +244,30 @@ mod tests {
         let at = |text: &str| state.frozen_paths(manifest, text.parse().unwrap()).len();
         assert_eq!((at("2025-12-31T23:59:59Z"), at("2026-01-01T00:00:00Z")), (1, 0));
         assert_eq!(state.frozen[0].position.line, 8);
+    }
+
+    #[test]
+    fn an_entry_may_match_many_objects_and_only_some_files() {
+        let about = |kind: &str, namespace: Option<&str>, name: &str| {
+            let entry = format!(
+                "    - {{kind: {kind}, name: '{name}', fields: ['spec.hosts'], reason: x{}}}\n",
+                namespace.map(|namespace| format!(", namespace: '{namespace}'")).unwrap_or_default()
+            );
+            read(&entry).problems.is_empty()
+        };
+        assert!(about("VirtualService", None, "*") && about("VirtualService", Some("*"), "s*p"));
+        assert!(about("VirtualService", Some("def*"), "shop") && about("VirtualService", None, "**"));
+        assert!(!about("VirtualService", None, "shop*x") && !about("VirtualService", Some("other-*"), "*"));
+        assert!(!about("Gateway", None, "*"));
+        for (path, found) in
+            [("mesh/**", 1), ("mesh/shop.yaml", 1), ("*/shop.yaml", 1), ("*.yaml", 0), ("clusters/**", 0)]
+        {
+            let state = read(&format!(
+                "    - {{kind: VirtualService, name: '*', path: '{path}', fields: ['spec.hosts'], reason: x}}\n"
+            ));
+            let frozen = state.frozen_of(&state.manifests[0]).count();
+            assert_eq!((frozen, state.problems.is_empty()), (found, found == 1), "{path}");
+        }
     }
 
     #[test]

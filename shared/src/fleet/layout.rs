@@ -7,7 +7,8 @@
 use super::apply_patches::{self, PatchSource};
 use super::manifests::{self, Source};
 use super::{
-    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, frozen, own,
+    Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, drift_modes, frozen,
+    own,
 };
 use super::{parse, paths, suggest};
 use crate::yaml::{self, Document, Limits};
@@ -122,7 +123,8 @@ impl Reading<'_> {
         self.twins();
         if known {
             self.manifests(&sources, &patches);
-            let idle = frozen::idle(&self.state);
+            let idle = frozen::idle(&self.state).into_iter().chain(drift_modes::idle(&self.state));
+            let idle: Vec<Problem> = idle.collect();
             self.state.problems.extend(idle);
         }
     }
@@ -139,8 +141,9 @@ impl Reading<'_> {
         let parsed = parse::text(self.tree, path).map_err(|error| vec![error]);
         let parsed = parsed.and_then(|text| declared::parse(&text, path));
         match parsed {
-            Ok((fleet, frozen)) => {
+            Ok((fleet, frozen, drift_modes)) => {
                 self.state.frozen = frozen;
+                self.state.drift_modes = drift_modes;
                 self.members = Members::new(&fleet);
                 self.state.fleet = Some(fleet);
             }

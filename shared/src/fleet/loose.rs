@@ -87,6 +87,7 @@ fn fleet(folders: &[LooseFolder<'_>], clusters: &[&str]) -> Fleet {
             clusters: clusters.collect(),
             groups: Vec::new(),
             ignore_differences: Vec::new(),
+            drift: super::DriftConfig::default(),
             lint: super::LintConfig::default(),
         },
     }

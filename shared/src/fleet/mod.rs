@@ -3,6 +3,7 @@
 mod apply_patches;
 mod approval;
 mod declared;
+mod drift_modes;
 mod file;
 mod frozen;
 pub mod layout;
@@ -23,8 +24,10 @@ mod tree;
 mod typed;
 
 pub use approval::{Approval, ApprovalAction, ApprovalSpec, LoadBalancerFate};
+pub use drift_modes::ModeRule;
 pub use file::{
-    API_VERSION, Cluster, Fleet, FleetSpec, Group, IgnoredDifference, LintConfig, LintIgnore, Mesh, Metadata,
+    API_VERSION, Cluster, DriftConfig, DriftRule, Fleet, FleetSpec, Group, IgnoredDifference, LintConfig, LintIgnore,
+    Mesh, Metadata,
 };
 pub use frozen::Freeze;
 pub(crate) use frozen::path as frozen_path;

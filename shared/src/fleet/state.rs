@@ -1,6 +1,6 @@
 //! `FleetState`: every manifest of a tree with its target and its place in a file, and every problem found on the way.
 
-use super::{Approval, Fleet, Freeze, Position, Problem, RouteTest, Tree};
+use super::{Approval, Fleet, Freeze, ModeRule, Position, Problem, RouteTest, Tree};
 use crate::object::{GroupKind, ObjectId};
 use crate::yaml::Document;
 use serde_json::Value;
@@ -86,6 +86,8 @@ pub struct FleetState {
     pub approvals: Vec<(Approval, Position)>,
     /// Fields that are left alone (`ignoreDifferences` of the fleet file), expired ones too: the core has no clock.
     pub frozen: Vec<Freeze>,
+    /// Modes of folders and objects (`drift` of the fleet file).
+    pub drift_modes: Vec<ModeRule>,
     /// Route tests.
     pub route_tests: Vec<(RouteTest, Position)>,
     /// Patches after which their object is as it was.

@@ -50,6 +50,10 @@ enum Absent {
     Weight,
     /// Whatever the API server puts there.
     Anything,
+    /// A route's path: everything.
+    AnyPath,
+    /// A route's matches: one, of every path.
+    AnyMatch,
 }
 
 struct Row(Kinds, &'static str, Absent);
@@ -59,8 +63,13 @@ const VIRTUAL_SERVICE: Kinds = Kinds::One(kinds::ISTIO_NETWORKING, "VirtualServi
 const GATEWAY: Kinds = Kinds::One(kinds::ISTIO_NETWORKING, "Gateway");
 const ISTIO_GATEWAY: Kinds = Kinds::One(kinds::ASM, "IstioGateway");
 const STATEFUL_SET: Kinds = Kinds::One("apps", "StatefulSet");
+const GATEWAY_API: Kinds = Kinds::Group(kinds::GATEWAY_API);
+const HTTP_ROUTE: Kinds = Kinds::One(kinds::GATEWAY_API, "HTTPRoute");
+const LIMIT_RANGE: Kinds = Kinds::One("", "LimitRange");
+const ENDPOINT_SLICE: Kinds = Kinds::One("discovery.k8s.io", "EndpointSlice");
 
-/// Sources: Kubernetes API defaulting (k8s.io/kubernetes `pkg/apis/*/defaults.go`), `asm-domain.md` §1.6, §1.8, §7.3, §7.4.
+/// Sources: Kubernetes API defaulting (k8s.io/kubernetes `pkg/apis/*/defaults.go`), the CRDs of the Gateway API v1.6,
+/// `asm-domain.md` §1.6, §1.8, §7.3, §7.4.
 const ROWS: &[Row] = &[
     Row(SERVICE, "spec.ports.protocol", Absent::Text("TCP")),
     Row(SERVICE, "spec.ports.targetPort", Absent::Sibling("port")),
@@ -77,6 +86,7 @@ const ROWS: &[Row] = &[
     Row(Kinds::Pods, "**.ports.protocol", Absent::Text("TCP")),
     Row(Kinds::Pods, "**.serviceAccountToken.expirationSeconds", Absent::Number(3600)),
     Row(Kinds::Pods, "**.fieldRef.apiVersion", Absent::Text("v1")),
+    Row(Kinds::Pods, "**.resourceFieldRef.divisor", Absent::Text("0")),
     Row(STATEFUL_SET, "spec.volumeClaimTemplates.apiVersion", Absent::Anything),
     Row(STATEFUL_SET, "spec.volumeClaimTemplates.kind", Absent::Anything),
     Row(STATEFUL_SET, "spec.volumeClaimTemplates.status", Absent::Anything),
@@ -94,6 +104,36 @@ const ROWS: &[Row] = &[
         "webhooks.rules.scope",
         Absent::Text("*"),
     ),
+    Row(ENDPOINT_SLICE, "ports.protocol", Absent::Text("TCP")),
+    Row(ENDPOINT_SLICE, "ports.name", Absent::Zero),
+    Row(ENDPOINT_SLICE, "endpoints.conditions", Absent::Anything),
+    Row(LIMIT_RANGE, "spec.limits.default", Absent::Anything),
+    Row(LIMIT_RANGE, "spec.limits.defaultRequest", Absent::Anything),
+    Row(LIMIT_RANGE, "spec.limits.default.*", Absent::Anything),
+    Row(LIMIT_RANGE, "spec.limits.defaultRequest.*", Absent::Anything),
+    Row(GATEWAY_API, "spec.addresses.type", Absent::Text("IPAddress")),
+    Row(GATEWAY_API, "spec.listeners.allowedRoutes.kinds.group", Absent::Text(kinds::GATEWAY_API)),
+    Row(GATEWAY_API, "spec.listeners.tls.certificateRefs.group", Absent::Zero),
+    Row(GATEWAY_API, "spec.listeners.tls.certificateRefs.kind", Absent::Text("Secret")),
+    Row(GATEWAY_API, "spec.parentRefs.group", Absent::Text(kinds::GATEWAY_API)),
+    Row(GATEWAY_API, "spec.parentRefs.kind", Absent::Text("Gateway")),
+    Row(GATEWAY_API, "**.backendRefs.group", Absent::Zero),
+    Row(GATEWAY_API, "**.backendRefs.kind", Absent::Text("Service")),
+    Row(GATEWAY_API, "**.backendRefs.weight", Absent::Number(1)),
+    Row(GATEWAY_API, "**.backendRef.group", Absent::Zero),
+    Row(GATEWAY_API, "**.backendRef.kind", Absent::Text("Service")),
+    Row(GATEWAY_API, "**.requestMirror.fraction.denominator", Absent::Number(100)),
+    Row(GATEWAY_API, "**.requestRedirect.statusCode", Absent::Number(302)),
+    Row(GATEWAY_API, "**.cors.maxAge", Absent::Number(5)),
+    Row(GATEWAY_API, "**.matches.headers.type", Absent::Text("Exact")),
+    Row(GATEWAY_API, "**.matches.queryParams.type", Absent::Text("Exact")),
+    Row(GATEWAY_API, "**.matches.method.type", Absent::Text("Exact")),
+    Row(GATEWAY_API, "**.sessionPersistence.type", Absent::Text("Cookie")),
+    Row(GATEWAY_API, "**.sessionPersistence.cookieConfig.lifetimeType", Absent::Text("Session")),
+    Row(HTTP_ROUTE, "spec.rules.matches", Absent::AnyMatch),
+    Row(HTTP_ROUTE, "spec.rules.matches.path", Absent::AnyPath),
+    Row(HTTP_ROUTE, "spec.rules.matches.path.type", Absent::Text("PathPrefix")),
+    Row(HTTP_ROUTE, "spec.rules.matches.path.value", Absent::Text("/")),
     Row(VIRTUAL_SERVICE, "spec.http.route.weight", Absent::Weight),
     Row(VIRTUAL_SERVICE, "spec.tcp.route.weight", Absent::Weight),
     Row(VIRTUAL_SERVICE, "spec.tls.route.weight", Absent::Weight),
@@ -168,7 +208,16 @@ pub(crate) fn meaning<'a>(
             None => (place.siblings == 1).then(|| Cow::Owned(Value::from(100))),
         },
         Absent::Anything => value.map(Cow::Borrowed),
+        Absent::AnyPath => Some(value.map_or_else(|| Cow::Owned(any_path()), Cow::Borrowed)),
+        Absent::AnyMatch => {
+            Some(value.map_or_else(|| Cow::Owned(serde_json::json!([{"path": any_path()}])), Cow::Borrowed))
+        }
     }
+}
+
+/// What a route of the Gateway API matches that names no path.
+fn any_path() -> Value {
+    serde_json::json!({"type": "PathPrefix", "value": "/"})
 }
 
 fn dropped_when_zero(kind: &GroupKind, path: &FieldPath) -> Option<&'static Absent> {

@@ -53,7 +53,9 @@ pub fn equal(kind: &GroupKind, path: &FieldPath, a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) if same_number(a, b) => true,
         (Value::Number(_) | Value::String(_), Value::Number(_) | Value::String(_)) if is_quantity(kind, path) => {
-            matches!((Quantity::of(a), Quantity::of(b)), (Some(a), Some(b)) if a == b)
+            // What is finer than a thousandth is rounded up where it is stored.
+            let of = |value| Quantity::of(value).map(|q| if Kinds::Pods.has(kind) { q.in_thousandths() } else { q });
+            matches!((of(a), of(b)), (Some(a), Some(b)) if a == b)
         }
         (Value::String(a), Value::String(b)) => {
             if is_duration(kind, path) {
@@ -109,6 +111,9 @@ mod tests {
         let cpu = ["spec", "resources", "limits", "cpu"];
         assert!(check(gateway, &cpu, json!(2), json!("2000m")));
         assert!(!check(gateway, &cpu, json!("2G"), json!("2Gi")));
+        let workload = ["spec", "template", "spec", "containers", "resources", "limits", "cpu"];
+        assert!(check(("apps", "Deployment"), &workload, json!("100u"), json!("1m")));
+        assert!(!check(("apps", "Deployment"), &workload, json!("1m"), json!("1001u")));
         assert!(!check(gateway, &["spec", "podLabels", "n"], json!("1"), json!("1000m")));
         assert!(check(route, &["spec", "http", "timeout"], json!("1s"), json!("1000ms")));
         assert!(!check(("", "ConfigMap"), &["data", "timeout"], json!("1s"), json!("1000ms")));

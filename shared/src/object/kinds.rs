@@ -9,6 +9,8 @@ use super::GroupKind;
 pub const ISTIO_NETWORKING: &str = "networking.istio.io";
 /// Group of ASM's own kinds.
 pub const ASM: &str = "istio.alibabacloud.com";
+/// Group of the Gateway API.
+pub const GATEWAY_API: &str = "gateway.networking.k8s.io";
 
 /// On which API server a kind belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,6 +91,7 @@ const ROWS: &[Row] = &[
     keyed(Kinds::One("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"), "webhooks", NAME),
     keyed(Kinds::One("admissionregistration.k8s.io", "MutatingWebhookConfiguration"), "webhooks", NAME),
     named(Kinds::One("apiextensions.k8s.io", "CustomResourceDefinition"), "spec.versions", NAME),
+    keyed(Kinds::One(kinds::GATEWAY_API, "Gateway"), "spec.listeners", NAME),
     keyed(Kinds::One(kinds::ISTIO_NETWORKING, "ServiceEntry"), "spec.ports", NAME),
     keyed(Kinds::One("extensions.istio.io", "WasmPlugin"), "spec.vmConfig.env", NAME),
     keyed(Kinds::One("extensions.istio.io", "WasmPlugin"), "spec.match.ports", &["number"]),

@@ -12,6 +12,8 @@ pub(crate) enum Kinds {
     Any,
     /// One kind: group, kind.
     One(&'static str, &'static str),
+    /// Every kind of one group.
+    Group(&'static str),
     /// Every kind that holds a pod template (or is a pod).
     Pods,
     /// Every kind of every Istio group (`*.istio.io`), and none of ASM's.
@@ -24,6 +26,7 @@ impl Kinds {
         match self {
             Self::Any => true,
             Self::One(group, name) => kind.is(group, name),
+            Self::Group(group) => *kind.group == *group,
             Self::Pods => matches!(
                 (&*kind.group, &*kind.kind),
                 ("", "Pod" | "PodTemplate" | "ReplicationController")

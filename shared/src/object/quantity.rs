@@ -38,6 +38,13 @@ impl Quantity {
         Some(Self(if negative { -billionths } else { billionths }))
     }
 
+    /// Rounded up to thousandths, as API servers store the resources of a container.
+    #[must_use]
+    pub fn in_thousandths(self) -> Self {
+        const STEP: i128 = 1_000_000;
+        Self(if self.0 > 0 { self.0.saturating_add(STEP - 1) / STEP * STEP } else { self.0 / STEP * STEP })
+    }
+
     /// Reads a quantity out of YAML, where plain numbers are quantities too.
     pub fn of(value: &Value) -> Option<Self> {
         match value {

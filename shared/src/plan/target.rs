@@ -2,7 +2,7 @@
 
 use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
-use crate::api::PruneSpec;
+use crate::api::{DriftMode, PruneSpec};
 use crate::asm::gateway;
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
@@ -50,6 +50,8 @@ pub struct DesiredObject {
     pub position: Position,
     /// Fields that are left alone. Not part of the hash: that a field is left alone, or not any more, is no reason to apply.
     pub frozen: Vec<FrozenField>,
+    /// What to do about live changes of it, where `fleet.yaml` says so. Not part of the hash.
+    pub mode: Option<DriftMode>,
 }
 
 /// A field that is left alone.
@@ -66,6 +68,11 @@ pub struct FrozenField {
 }
 
 impl DesiredObject {
+    /// What to do about live changes of it.
+    pub fn mode(&self, of_fleet: DriftMode) -> DriftMode {
+        self.mode.unwrap_or(of_fleet)
+    }
+
     /// The fields that are left alone at a time.
     pub fn frozen_at(&self, now: Timestamp) -> Vec<FieldPath> {
         let counts = self.frozen.iter().filter(|field| field.until.is_none_or(|until| now < until));
@@ -93,7 +100,8 @@ impl Desired {
                 let object = prepare(&manifest.id.group_kind, &manifest.object, set);
                 let hash = desired_hash(&object);
                 let frozen = state.frozen_of(manifest).flat_map(frozen_fields).collect();
-                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone(), frozen })
+                let mode = state.drift_mode_of(manifest);
+                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone(), frozen, mode })
             })
             .collect();
         Self {

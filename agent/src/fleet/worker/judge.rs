@@ -1,6 +1,7 @@
 //! Judging what somebody touched: fetch it, compare it with Git, name the author; in `Correct` mode put Git's value back.
 
 use super::Worker;
+use super::ending::{Why, deleted, ended_by_itself, remember_authors};
 use super::resources::Resources;
 use super::stage::{api_version, live};
 use super::state::Drift;
@@ -8,7 +9,7 @@ use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{Change, DriftMode, labels};
-use asm_shared::drift::{Verdict, judge};
+use asm_shared::drift::{Keep, Verdict, judge};
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, DesiredObject};
 use futures::StreamExt as _;
@@ -23,8 +24,6 @@ use std::sync::Arc;
 const IN_FLIGHT: usize = 8;
 /// More objects of one kind than this are listed instead of fetched one by one.
 const LIST_FROM: usize = 8;
-/// Said of a deleted object.
-const NO_DELETER: &str = "the API server keeps no record of who deletes an object";
 /// Said of an object that was deleted and made again.
 const REMADE: &str = "deleted and made again by someone; the API server keeps no record of who deleted it";
 
@@ -152,7 +151,10 @@ impl Worker {
             return true;
         }
         let Some(found) = found else {
-            self.drifted(id, Change::Deleted, Vec::new(), Some(NO_DELETER));
+            let user = self.deleter(id);
+            let note = deleted(id, wanted, self.mode_of(wanted), user.as_deref());
+            self.drifted(id, Change::Deleted, Vec::new(), Some(&note));
+            self.state.drift.entry(id.clone()).and_modify(|drift| drift.user = user);
             return self.correct(desired, id, wanted, None).await;
         };
         if let Some(note) = taken(&wanted.object, found) {
@@ -166,14 +168,15 @@ impl Worker {
         match judge(&id.group_kind, &expected(wanted, found), found) {
             Verdict::InSync if remade => self.drifted(id, Change::Replaced, Vec::new(), Some(REMADE)),
             Verdict::InSync => {
-                self.state.drift.remove(id);
+                let frozen = wanted.frozen_at(Timestamp::now());
+                self.state.end_drift(id, Timestamp::now(), |field| Some(ended_by_itself(field, &frozen)));
                 let taken = now.fingerprint.entry != applied.fingerprint.entry;
                 let provisional = is_provisional(wanted, found);
                 // Whose the frozen fields are does not matter: such an object is judged at every event.
                 if taken && !provisional && !self.order.suspended {
                     // Somebody changed our field and changed it back, or owns it now: the value is Git's, so applying it
                     // changes nothing but makes the field ours again, and its next change visible.
-                    return self.take_back(desired, id, wanted).await;
+                    return self.take_back(desired, id, wanted, Keep::Nothing).await;
                 }
                 self.state.observed.insert(id.clone(), now.clone());
                 let seen = now.fingerprint;
@@ -186,8 +189,15 @@ impl Worker {
                 }
                 return false;
             }
-            Verdict::Modified(fields) if remade => self.drifted(id, Change::Replaced, fields, Some(REMADE)),
-            Verdict::Modified(fields) => self.drifted(id, Change::Modified, fields, None),
+            Verdict::Modified(mut fields) => {
+                self.name_users(id, &mut fields, found);
+                self.state.drift.get(id).into_iter().for_each(|known| remember_authors(&known.fields, &mut fields));
+                let (change, note) = if remade { (Change::Replaced, Some(REMADE)) } else { (Change::Modified, None) };
+                self.drifted(id, change, fields, note);
+            }
+        }
+        if let Some(drift) = self.state.drift.get_mut(id) {
+            drift.seen = Keep::seen(&expected(wanted, found), found);
         }
         self.correct(desired, id, wanted, Some(found)).await
     }
@@ -202,22 +212,23 @@ impl Worker {
     ) {
         let known = self.state.drift.get(id);
         let since = known.map_or_else(Timestamp::now, |drift| drift.since);
-        let drift = Drift { change, fields, note: note.map(str::to_owned), since };
+        let drift = Drift { change, fields, user: None, note: note.map(str::to_owned), since, seen: BTreeSet::new() };
         if known.is_none() {
             let fields: Vec<&str> = drift.fields.iter().map(|field| field.path.as_str()).collect();
-            let by = drift.fields.iter().find_map(|field| field.manager.as_deref()).unwrap_or("not recorded");
-            tracing::warn!(target = %self.target(), object = %id, ?change, fields = fields.join(", "), by, "drift");
-            self.news.push(super::News::Drift {
-                object: id.to_string(),
-                change,
-                fields: fields.join(", "),
-                by: by.to_owned(),
-            });
+            let name = |field: &'_ asm_shared::api::DriftedField| field.user.clone().or_else(|| field.manager.clone());
+            let by = drift.fields.iter().find_map(name).unwrap_or_else(|| "not recorded".to_owned());
+            tracing::warn!(target = %self.target(), object = %id, ?change, fields = fields.join(", "), by = &*by, "drift");
+            self.news.push(super::News::Drift { object: id.to_string(), change, fields: fields.join(", "), by });
         }
-        self.state.drift.insert(id.clone(), drift);
+        self.state.note_drift(id, drift);
     }
 
-    /// Puts Git's value back when the fleet is in `Correct` mode. `true` when a pass is needed.
+    /// What is done about live changes of an object.
+    fn mode_of(&self, wanted: &DesiredObject) -> DriftMode {
+        wanted.mode(self.order.mode)
+    }
+
+    /// Puts Git's value back in `Correct` mode: what people changed, unless that is fought about. `true` when a pass is needed.
     async fn correct(
         &mut self,
         desired: &Arc<Desired>,
@@ -225,29 +236,30 @@ impl Worker {
         wanted: &DesiredObject,
         found: Option<&Value>,
     ) -> bool {
-        if self.order.mode != DriftMode::Correct || self.order.suspended || self.is_others(found) {
+        if self.mode_of(wanted) != DriftMode::Correct || self.order.suspended || self.is_others(found) {
             return false;
         }
+        let Some(left) = self.left_as_it_is(id, wanted) else { return false };
         if asm_shared::plan::wants_look(&id.group_kind) {
             // A correction can lose a load balancer as any change can (someone turned a Service into a LoadBalancer):
             // the pass knows how to ask for consent.
             if let Some(applied) = self.state.inventory.get_mut(id) {
                 applied.hash = 0;
             }
-            self.state.healing.insert(id.clone());
+            self.state.correcting.insert(id.clone(), left);
             return true;
         }
-        self.take_back(desired, id, wanted).await
+        self.take_back(desired, id, wanted, Keep::Fields(left)).await
     }
 
-    async fn take_back(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject) -> bool {
+    async fn take_back(&mut self, desired: &Arc<Desired>, id: &ObjectId, wanted: &DesiredObject, keep: Keep) -> bool {
         if !self.context.may_write() {
             return false;
         }
-        match apply_wanted(&self.resources, id, wanted, &wanted.object).await {
-            Ok(live) => {
+        match apply_wanted(&self.resources, id, wanted, &wanted.object, &keep).await {
+            Ok((live, kept)) => {
                 let healed = self.state.drift.contains_key(id);
-                self.take_in(desired, id, &live, wanted.hash);
+                self.take_in(desired, id, &live, wanted.hash, (Why::Correct, &kept));
                 if healed {
                     self.news.push(super::News::Corrected { object: id.to_string() });
                 }

@@ -103,7 +103,7 @@ impl Worker {
             return self.drifted(id, Change::Replaced, Vec::new(), Some(REMADE));
         }
         if now.fingerprint.entry == applied.fingerprint.entry {
-            self.state.drift.remove(id);
+            self.state.end_drift(id, jiff::Timestamp::now(), |_| Some(asm_shared::api::DriftOutcome::PutBack));
             return;
         }
         let note = format!("changed{} while lint holds it back; the commit that mends it decides", by(&metadata));

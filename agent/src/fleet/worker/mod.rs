@@ -2,6 +2,7 @@
 //! reaches another target.
 
 mod apply;
+mod ending;
 mod foreign;
 mod fronts;
 mod guard;
@@ -29,7 +30,7 @@ use crate::context::FleetContext;
 use crate::credentials::Actor;
 use crate::metrics::TargetKind;
 use asm_io::cluster::{ClusterError, ErrorKind};
-use asm_shared::api::{Change, DriftMode, KeyReference, RevertRequest, SyncProblem};
+use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
@@ -120,6 +121,22 @@ pub(super) enum News {
     Corrected {
         /// The object.
         object: String,
+    },
+    /// A drift is over.
+    Ended(Box<PastDrift>),
+    /// Something is put back again and again, and is left as it is for a while.
+    Contested {
+        /// Both sides and until when.
+        note: String,
+    },
+    /// A commit was applied over what somebody had changed.
+    Overwritten {
+        /// The object.
+        object: String,
+        /// Paths.
+        fields: String,
+        /// Manager.
+        by: String,
     },
     /// Git's value was put back because somebody asked for it.
     Reverted {
@@ -368,6 +385,8 @@ impl Worker {
                 }
                 () = at(thaw_at) => {
                     self.state.suspect_frozen(&self.order.desired);
+                    // What is fought about is put back once more.
+                    self.state.suspects.extend(self.state.drift.keys().cloned());
                     thaw_at = self.thaw_at();
                     look_at = Some(Instant::now());
                     self.tell().await;
@@ -408,6 +427,7 @@ impl Worker {
                         pass_at = Some(Instant::now());
                     }
                     self.tell_started();
+                    thaw_at = self.thaw_at();
                     gather = GATHER.max(started.elapsed() * LOOK_SHARE);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);
@@ -470,10 +490,11 @@ impl Worker {
         self.context.metrics.api_error(TargetKind::of(self.target()), error);
     }
 
-    /// When a field is no longer left alone.
+    /// When a field is no longer left alone, or a fight is taken up again.
     fn thaw_at(&self) -> Option<Instant> {
         let now = Timestamp::now();
-        let until = self.order.desired.next_thaw(now)?;
+        let (thaw, fight) = (self.order.desired.next_thaw(now), self.state.fights.next(now));
+        let until = thaw.into_iter().chain(fight).min()?;
         let wait = Duration::try_from(until.duration_since(now)).unwrap_or_default();
         Some(Instant::now() + wait.min(THAW_LOOK))
     }
@@ -489,6 +510,8 @@ impl Worker {
 
     /// Sends a report if it says something new, and the news.
     async fn tell(&mut self) {
+        let ended = std::mem::take(&mut self.state.ended).into_iter();
+        self.news.extend(ended.map(|past| News::Ended(Box::new(past))));
         for news in std::mem::take(&mut self.news) {
             // A closed channel means that the agent ends; nobody is left to hear it.
             let _ = self.words.send(Word::News(self.order.desired.target.clone(), news)).await;

@@ -2,6 +2,7 @@
 
 use super::state::{Drift, TargetState};
 use asm_shared::api::{HeldChange, HeldObject, RevertStatus, SyncProblem};
+use asm_shared::drift::Contest;
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::FrozenField;
@@ -22,6 +23,8 @@ pub(crate) struct TargetReport {
     pub(crate) objects: usize,
     /// What differs from Git, with the place in the files.
     pub(crate) drift: BTreeMap<ObjectId, (Drift, String)>,
+    /// What is put back again and again, and left as it is for a while.
+    pub(crate) contested: Vec<String>,
     /// What does not work yet.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
     /// Addresses that load balancers and gateways hold.
@@ -62,6 +65,7 @@ impl TargetReport {
             revision: None,
             objects: 0,
             drift: BTreeMap::new(),
+            contested: Vec::new(),
             unhealthy: BTreeMap::new(),
             addresses: BTreeMap::new(),
             held: Vec::new(),
@@ -84,6 +88,7 @@ impl TargetReport {
     pub(super) fn fill(&mut self, state: &TargetState, declared_at: impl Fn(&ObjectId) -> String) {
         self.revision = state.revision.clone();
         self.drift = state.drift.iter().map(|(id, drift)| (id.clone(), (drift.clone(), declared_at(id)))).collect();
+        self.contested = state.fights.contested(Timestamp::now()).iter().map(Contest::message).collect();
         self.unhealthy = state.unhealthy.clone();
         self.addresses = state.addresses.clone();
         self.held = state.held.clone();

@@ -1,12 +1,13 @@
 //! Putting Git's values back on request, once, in either drift mode.
 
+use super::ending::Why;
 use super::stage::{Done, How, Round, api_version, guarded, live};
 use super::state::TargetState;
 use super::wanted::expected;
 use super::{News, Order, Worker};
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};
-use asm_shared::drift::{Verdict, judge};
+use asm_shared::drift::{Keep, Verdict, judge};
 use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, stage_of};
 use std::sync::Arc;
@@ -107,10 +108,10 @@ impl Worker {
         let (context, resources) = (self.context.clone(), self.resources.clone());
         // Back to what was applied, unless Git says something else by now.
         let healing = self.state.inventory.get(id).is_some_and(|applied| applied.hash == wanted.hash);
-        let how = How { healing, unseen: self.state.is_unseen(id) };
-        match guarded(context, resources, desired.clone(), id.clone(), Round::Last, how).await.1 {
-            Done::Applied(live, hash) => {
-                self.take_in(desired, id, &live, hash);
+        let how = How { round: Round::Last, healing, unseen: self.state.is_unseen(id), keep: Keep::Nothing };
+        match guarded(context, resources, desired.clone(), id.clone(), how).await.1 {
+            Done::Applied(live, hash, kept) => {
+                self.take_in(desired, id, &live, hash, (Why::Asked, &kept));
                 self.news.push(News::Reverted { object: id.to_string() });
                 (RevertOutcome::Reverted, None)
             }
@@ -150,7 +151,8 @@ mod tests {
 
     fn desired() -> Desired {
         let position = || Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
-        let object = || DesiredObject { object: json!({}), hash: 1, position: position(), frozen: Vec::new() };
+        let object =
+            || DesiredObject { object: json!({}), hash: 1, position: position(), frozen: Vec::new(), mode: None };
         let ids = [
             ObjectId::new("networking.istio.io", "Gateway", Some("default"), "a"),
             ObjectId::new("gateway.networking.k8s.io", "Gateway", Some("default"), "a"),

@@ -2,17 +2,19 @@
 
 use super::Worker;
 use super::apply::Refusal;
+use super::ending::Why;
 use super::guard;
 use super::judge::taken;
 use super::pass::PassEnd;
 use super::resources::Resources;
-use super::wanted::{apply_wanted, expected, is_provisional};
+use super::wanted::{apply_wanted, intended, is_provisional};
 use super::watch::observed;
 use crate::context::FleetContext;
 use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::HeldChange;
 use asm_shared::asm::addresses;
+use asm_shared::drift::{Keep, Kept};
 use asm_shared::health;
 use asm_shared::object::{ObjectId, kinds};
 use asm_shared::plan::{Desired, Reason, Stage, union_subsets, wants_look};
@@ -35,9 +37,13 @@ pub(super) enum Round {
     Last,
 }
 
-/// What is known of an object before it is applied.
-#[derive(Clone, Copy, Debug, Default)]
+/// How an object is applied, and what is known of it before.
+#[derive(Debug)]
 pub(super) struct How {
+    /// Of a DestinationRule: with the subsets that go, or without.
+    pub(super) round: Round,
+    /// What of the live object stays as it is.
+    pub(super) keep: Keep,
     /// What was applied last is put back.
     pub(super) healing: bool,
     /// It was applied, and is not among those with our label any more: gone, or taken over by another FleetSync.
@@ -57,8 +63,8 @@ pub(super) struct StageEnd {
 
 /// What came of one object.
 pub(super) enum Done {
-    /// Stored; with the hash of Git's object, or 0 when a union was applied in its place.
-    Applied(Box<DynamicObject>, u64),
+    /// Stored; with the hash of Git's object, or 0 when a union was applied in its place; and what was kept.
+    Applied(Box<DynamicObject>, u64, Kept),
     Held(HeldChange),
     Refused(Refusal),
 }
@@ -91,17 +97,19 @@ impl Worker {
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
         let mut work = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let how = How { healing: self.state.healing.remove(id), unseen: self.state.is_unseen(id) };
+            let healing = self.state.correcting.contains_key(id);
+            let (keep, why) = self.keep_for(desired, id);
+            let how = How { round, keep, healing, unseen: self.state.is_unseen(id) };
             let (context, resources) = (self.context.clone(), self.resources.clone());
-            let work_item = guarded(context, resources, desired.clone(), id.clone(), round, how);
-            work.push(async move { (work_item.await, *reason) });
+            let work_item = guarded(context, resources, desired.clone(), id.clone(), how);
+            work.push(async move { (work_item.await, *reason, why) });
         }
         let mut finished = futures::stream::iter(work).buffer_unordered(width);
-        while let Some(((id, done), reason)) = finished.next().await {
+        while let Some(((id, done), reason, why)) = finished.next().await {
             let id = &id;
             match done {
-                Done::Applied(live, hash) => {
-                    result.wrote |= self.take_in(desired, id, &live, hash);
+                Done::Applied(live, hash, kept) => {
+                    result.wrote |= self.take_in(desired, id, &live, hash, (why, &kept));
                     if hash == 0 {
                         result.unions.push((id.clone(), reason));
                     }
@@ -127,8 +135,16 @@ impl Worker {
     }
 
     /// Remembers what the API server stored. `true` when it stored something new.
-    pub(super) fn take_in(&mut self, desired: &Desired, id: &ObjectId, live: &DynamicObject, hash: u64) -> bool {
+    pub(super) fn take_in(
+        &mut self,
+        desired: &Desired,
+        id: &ObjectId,
+        live: &DynamicObject,
+        hash: u64,
+        (why, kept): (Why, &Kept),
+    ) -> bool {
         let Some(object) = desired.objects.get(id) else { return false };
+        let drift = self.end_of_drift(object, id, live, (why, kept));
         let now = observed(&live.metadata);
         let before = self.state.observed.get(id);
         let wrote = before != Some(&now);
@@ -143,6 +159,10 @@ impl Worker {
         }
         self.state.applied(id, &api_version(&object.object), hash, now);
         self.dirty = true;
+        if let Some(drift) = drift {
+            self.state.drift.insert(id.clone(), drift);
+            self.state.accept_provisionally(id);
+        }
         if let Ok(live) = serde_json::to_value(live) {
             if is_provisional(object, &live) {
                 self.state.accept_provisionally(id);
@@ -185,11 +205,10 @@ pub(super) async fn guarded(
     resources: Resources,
     desired: Arc<Desired>,
     id: ObjectId,
-    round: Round,
     how: How,
 ) -> (ObjectId, Done) {
     let done = if context.may_write() {
-        one(&resources, &desired, &id, round, how).await
+        one(&resources, &desired, &id, &how).await
     } else {
         Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Timeout, "another replica has taken over")))
     };
@@ -197,24 +216,24 @@ pub(super) async fn guarded(
 }
 
 /// Applies one object, if that loses no load balancer without consent.
-async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Round, how: How) -> Done {
-    let How { healing, unseen } = how;
+async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, how: &How) -> Done {
+    let How { round, keep, healing, unseen } = how;
     let Some(wanted) = desired.objects.get(id) else {
         return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
     };
-    let is_rule = round == Round::First && id.group_kind.is(kinds::ISTIO_NETWORKING, "DestinationRule");
+    let is_rule = *round == Round::First && id.group_kind.is(kinds::ISTIO_NETWORKING, "DestinationRule");
     let mut union = None;
-    if unseen || is_rule || wants_look(&id.group_kind) {
+    if *unseen || is_rule || wants_look(&id.group_kind) {
         let live = match live(resources, id, &api_version(&wanted.object)).await {
             Ok(live) => live,
             Err(error) => return Done::Refused(Refusal::Cluster(error)),
         };
         if let Some(live) = live {
-            let object = expected(wanted, &live);
-            if let Some(note) = taken(&wanted.object, &live).filter(|_| unseen) {
+            let object = intended(wanted, &live, keep);
+            if let Some(note) = taken(&wanted.object, &live).filter(|_| *unseen) {
                 return Done::Refused(Refusal::Taken(note));
             }
-            match guard::change(resources, desired, id, &object, &live, healing).await {
+            match guard::change(resources, desired, id, &object, &live, *healing).await {
                 Ok(None) => {}
                 Ok(Some(held)) => return Done::Held(held),
                 Err(error) => return Done::Refused(Refusal::Cluster(error)),
@@ -225,8 +244,8 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, round: Rou
         }
     }
     let (object, hash) = union.as_ref().map_or((&wanted.object, wanted.hash), |union| (union, 0));
-    match apply_wanted(resources, id, wanted, object).await {
-        Ok(live) => Done::Applied(Box::new(live), hash),
+    match apply_wanted(resources, id, wanted, object, keep).await {
+        Ok((live, kept)) => Done::Applied(Box::new(live), hash, kept),
         Err(refusal) => Done::Refused(refusal),
     }
 }

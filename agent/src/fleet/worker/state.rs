@@ -2,11 +2,12 @@
 
 use super::fronts::Fronts;
 use super::parting::Parting;
-use asm_shared::api::{Change, DriftedField, HeldChange, SyncProblem};
-use asm_shared::drift::Fingerprint;
-use asm_shared::object::{GroupKind, ObjectId};
+use asm_shared::api::{Change, DriftOutcome, DriftedField, HeldChange, PastDrift, SyncProblem};
+use asm_shared::drift::{Fights, Fingerprint, is_same_field};
+use asm_shared::object::{FieldPath, GroupKind, ObjectId};
 use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan, is_elsewhere};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -54,10 +55,14 @@ pub(crate) struct Drift {
     pub(crate) change: Change,
     /// Fields, for `Modified`.
     pub(crate) fields: Vec<DriftedField>,
+    /// Who deleted it, if that was seen.
+    pub(crate) user: Option<String>,
     /// What the API does not tell.
     pub(crate) note: Option<String>,
     /// When the agent noticed.
     pub(crate) since: Timestamp,
+    /// The differences, in a form that is told again after a commit.
+    pub(crate) seen: BTreeSet<u64>,
 }
 
 /// How the watch of a kind stands.
@@ -87,8 +92,6 @@ pub(crate) struct TargetState {
     pub(crate) look_again: BTreeSet<ObjectId>,
     /// Objects that do not work yet, and why.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
-    /// Objects to which the next pass applies once more what was applied last.
-    pub(crate) healing: BTreeSet<ObjectId>,
     /// Addresses that load balancers and gateways hold.
     pub(crate) addresses: BTreeMap<ObjectId, Vec<String>>,
     /// Changes that wait for an approval.
@@ -111,6 +114,12 @@ pub(crate) struct TargetState {
     pub(crate) revision: Option<Arc<str>>,
     /// Objects that were asked to go and are not gone yet.
     pub(crate) leaving: BTreeSet<ObjectId>,
+    /// Drift that is over and has not been told.
+    pub(crate) ended: Vec<PastDrift>,
+    /// What is put back again and again.
+    pub(crate) fights: Fights,
+    /// Objects that the next pass corrects, with the fields that it leaves.
+    pub(crate) correcting: BTreeMap<ObjectId, Vec<FieldPath>>,
 }
 
 impl TargetState {
@@ -298,10 +307,63 @@ impl TargetState {
         self.suspects.extend(known);
     }
 
+    /// Remembers how the drift of an object ended, of the fields for which `how` says it (`None` in its place: the whole
+    /// object). The fields that it says nothing of are forgotten.
+    pub(crate) fn end_drift(
+        &mut self,
+        id: &ObjectId,
+        now: Timestamp,
+        how: impl Fn(Option<&DriftedField>) -> Option<DriftOutcome>,
+    ) {
+        let Some(drift) = self.drift.remove(id) else { return };
+        self.remember(id, &drift, now, how);
+    }
+
+    /// Notes a drift; fields of an older one that differ no more were put back by somebody.
+    pub(crate) fn note_drift(&mut self, id: &ObjectId, drift: Drift) {
+        if let Some(known) = self.drift.remove(id) {
+            let now = Timestamp::now();
+            self.remember(id, &known, now, |field| {
+                let still = |field: &DriftedField| drift.fields.iter().any(|new| is_same_field(&new.path, &field.path));
+                match field {
+                    Some(field) => (!still(field) && drift.change == Change::Modified).then_some(DriftOutcome::PutBack),
+                    None => (drift.change == Change::Modified).then_some(DriftOutcome::PutBack),
+                }
+            });
+        }
+        self.drift.insert(id.clone(), drift);
+    }
+
+    fn remember(
+        &mut self,
+        id: &ObjectId,
+        drift: &Drift,
+        now: Timestamp,
+        how: impl Fn(Option<&DriftedField>) -> Option<DriftOutcome>,
+    ) {
+        let whole = drift.fields.is_empty().then_some(None);
+        for field in drift.fields.iter().map(Some).chain(whole) {
+            let Some(outcome) = how(field) else { continue };
+            self.ended.push(PastDrift {
+                kind: id.group_kind.to_string(),
+                namespace: id.namespace.as_deref().map(str::to_owned),
+                name: id.name.to_string(),
+                change: drift.change,
+                field: field.cloned(),
+                user: drift.user.clone(),
+                since: MicroTime(drift.since),
+                ended: MicroTime(now),
+                outcome,
+            });
+        }
+    }
+
     /// Remembers that an object is gone for good.
     pub(crate) fn forget(&mut self, id: &ObjectId) {
         self.inventory.remove(id);
-        self.drift.remove(id);
+        self.end_drift(id, Timestamp::now(), |_| Some(DriftOutcome::LeftGit));
+        self.fights.end(id);
+        self.correcting.remove(id);
         self.unhealthy.remove(id);
         self.addresses.remove(id);
         self.suspects.remove(id);
@@ -387,6 +449,39 @@ mod tests {
         assert_eq!(state.inventory[&id("a")].fingerprint.entry, 1);
         let marked = state.inventory[&id("a")].fingerprint;
         assert_eq!(marked.provisional(), marked);
+    }
+
+    fn drift(paths: &[&str]) -> Drift {
+        let field = |path: &&str| serde_json::from_value(serde_json::json!({"path": path, "found": 1})).unwrap();
+        Drift {
+            change: Change::Modified,
+            fields: paths.iter().map(field).collect(),
+            user: None,
+            note: None,
+            since: Timestamp::UNIX_EPOCH,
+            seen: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn how_a_drift_ended_is_remembered_field_by_field() {
+        let mut state = synced();
+        state.note_drift(&id("a"), drift(&["data.x", "spec.http[0].timeout"]));
+        // The element has moved: the same field.
+        state.note_drift(&id("a"), drift(&["spec.http[1].timeout", "data.y"]));
+        state.end_drift(&id("a"), Timestamp::UNIX_EPOCH, |field| {
+            (field.is_some_and(|field| field.path == "data.y")).then_some(DriftOutcome::Corrected)
+        });
+        state.note_drift(&id("b"), Drift { change: Change::Deleted, ..drift(&[]) });
+        state.forget(&id("b"));
+        let told: Vec<(String, DriftOutcome)> = std::mem::take(&mut state.ended)
+            .into_iter()
+            .map(|past| (past.field.map_or(past.name, |field| field.path), past.outcome))
+            .collect();
+        let wanted =
+            [("data.x", DriftOutcome::PutBack), ("data.y", DriftOutcome::Corrected), ("b", DriftOutcome::LeftGit)];
+        assert_eq!(told, wanted.map(|(name, outcome)| (name.to_owned(), outcome)));
+        assert!(state.drift.is_empty());
     }
 
     #[test]

@@ -105,6 +105,8 @@ mod tests {
             wanted: Some(wanted).filter(|value| !value.is_null()),
             found: Some(found).filter(|value| !value.is_null()),
             manager: manager.map(str::to_owned),
+            user: None,
+            author: None,
             operation: manager.map(|_| "Update".to_owned()),
             subresource: None,
             time: manager.map(|_| serde_json::from_value("2026-03-01T11:49:59Z".into()).unwrap()),

@@ -2,7 +2,7 @@
 
 use crate::live::report::age;
 use crate::ui::Table;
-use asm_shared::api::{Change, DriftReport, DriftedField, DriftedObject};
+use asm_shared::api::{AuthorKind, Change, DriftReport, DriftedField, DriftedObject};
 use asm_shared::text::printable;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,41 +23,49 @@ pub(super) fn table(reports: &[DriftReport], now: Timestamp, wide: bool) -> Tabl
     let mut headers =
         vec!["Target", "Object", "Change", "Field", "Wanted", "Found", "Manager", "Operation", "Time", "Since"];
     if wide {
-        headers.extend(["Subresource", "Declared at"]);
+        headers.extend(["Subresource", "Author", "Declared at"]);
     }
     let mut table = Table::new(headers);
     for (report, object) in objects(reports) {
-        let mut add = |field: Option<&DriftedField>| {
+        let mut add = |field: Option<&DriftedField>, user: Option<&str>| {
             let mut row = vec![report.spec.target.clone(), name(object), change(object.change).to_owned()];
-            row.extend(cells(field, wide));
+            row.extend(cells(field, user, wide));
             row.push(format!("{} ago", age(object.since.0, now)));
             if wide {
                 row.push(field.and_then(|field| field.subresource.clone()).unwrap_or_default());
+                let author = field.and_then(|field| field.author).map(author).unwrap_or_default();
+                row.push(author.to_owned());
                 row.push(printable(&object.declared_at));
             }
             table.row(row);
         };
         if object.fields.is_empty() {
-            add(None);
+            add(None, object.user.as_deref());
         }
-        object.fields.iter().for_each(|field| add(Some(field)));
+        object.fields.iter().for_each(|field| add(Some(field), None));
     }
     table
 }
 
 /// Field, wanted, found, manager, operation, time.
-fn cells(field: Option<&DriftedField>, wide: bool) -> [String; 6] {
+pub(super) fn cells(field: Option<&DriftedField>, user: Option<&str>, wide: bool) -> [String; 6] {
     let cut = |text: String, length: usize| if wide { text } else { cut(&text, length) };
     let Some(field) = field else {
         let none = String::new;
-        return [none(), none(), none(), NOT_RECORDED.to_owned(), none(), none()];
+        let who = user.map_or_else(|| NOT_RECORDED.to_owned(), printable);
+        return [none(), none(), none(), who, none(), none()];
     };
     let value = |value: &Option<Value>| cut(value.as_ref().map(plain).unwrap_or_default(), VALUE);
     [
         cut(printable(&field.path), PATH),
         value(&field.wanted),
         value(&field.found),
-        field.manager.as_deref().map_or_else(|| NOT_RECORDED.to_owned(), printable),
+        // A user is a person, a manager a program.
+        match (&field.user, &field.manager) {
+            (Some(user), Some(manager)) => printable(&format!("{user} ({manager})")),
+            (Some(name), None) | (None, Some(name)) => printable(name),
+            (None, None) => NOT_RECORDED.to_owned(),
+        },
         field.operation.clone().unwrap_or_default(),
         field.time.as_ref().map(|time| time.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()).unwrap_or_default(),
     ]
@@ -147,7 +155,14 @@ fn name(object: &DriftedObject) -> String {
     format!("{kind} {namespace}{}", object.name)
 }
 
-fn change(change: Change) -> &'static str {
+fn author(author: AuthorKind) -> &'static str {
+    match author {
+        AuthorKind::Human => "human",
+        AuthorKind::Controller => "controller",
+    }
+}
+
+pub(super) fn change(change: Change) -> &'static str {
     match change {
         Change::Modified => "modified",
         Change::Deleted => "deleted",

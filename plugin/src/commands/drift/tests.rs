@@ -31,7 +31,7 @@ fn reports() -> Vec<DriftReport> {
                 "fields": [
                     {
                         "path": "spec.http[0].route[1].weight", "wanted": 10, "found": 50, "manager": "kubectl-edit",
-                        "operation": "Update", "time": "2026-03-01T11:49:58Z"
+                        "author": "Human", "operation": "Update", "time": "2026-03-01T11:49:58Z"
                     },
                     {"path": "metadata.labels[\"team\"]", "wanted": "shop", "note": "author not recorded: the API server keeps none for a removed field"}
                 ]
@@ -49,7 +49,7 @@ fn reports() -> Vec<DriftReport> {
                     "declaredAt": "groups/all/details.yaml:1:1", "since": "2026-02-27T12:00:00.000000Z",
                     "fields": [{
                         "path": "spec.replicas", "wanted": 2, "found": 5, "manager": "kube-controller-manager",
-                        "operation": "Update", "subresource": "scale"
+                        "author": "Controller", "operation": "Update", "subresource": "scale"
                     }]
                 }
             ]}),
@@ -72,6 +72,34 @@ fn a_table_with_authors() {
     m1c1/istio-system/service/clb-2
     m1c1/default/deployment.apps/details
     ");
+}
+
+#[test]
+fn a_table_fits_a_narrow_terminal_and_names_users_before_managers() {
+    let mut table = rows::table(&reports(), "2026-03-01T12:00:00Z".parse().unwrap(), false);
+    table.fit(100, rows::LEAST, rows::LONG);
+    let text = table.render(false);
+    assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+    assert!(text.contains("kubectl-edit") && text.contains("not recorded"), "{text}");
+    let seen = report(
+        "mesh",
+        json!({"total": 2, "objects": [
+            {
+                "kind": "ConfigMap", "namespace": "shop", "name": "web", "change": "Modified", "declaredAt": "a.yaml:1:1",
+                "since": "2026-03-01T11:50:00.000000Z", "fields": [
+                    {"path": "data.a", "wanted": "1", "user": "alice"},
+                    {"path": "data.b", "wanted": "1", "found": "2", "user": "bob", "manager": "kubectl-edit"}
+                ]
+            },
+            {
+                "kind": "ConfigMap", "namespace": "shop", "name": "gone", "change": "Deleted", "declaredAt": "a.yaml:1:1",
+                "since": "2026-03-01T11:50:00.000000Z", "user": "carol"
+            }
+        ]}),
+    );
+    let text = rows::table(&[seen], "2026-03-01T12:00:00Z".parse().unwrap(), false).render(false);
+    let found = ["alice", "bob (kubectl-edit)", "carol"].iter().all(|name| text.contains(name));
+    assert!(found && !text.contains("not recorded"), "{text}");
 }
 
 #[test]

@@ -75,6 +75,8 @@ fn instead(manifest: &Manifest, path: FieldPath, value: &Value, author: crate::d
         path: path.to_string(),
         wanted: None,
         found: Some(redact(manifest.group_kind(), &path, value)),
+        user: None,
+        author: Some(crate::drift::author_kind(&author.manager)),
         manager: Some(author.manager),
         operation: Some(author.operation),
         subresource: author.subresource,

@@ -17,7 +17,13 @@ fn desired(names: &[&str]) -> Desired {
             let position = Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
             (
                 id(name),
-                DesiredObject { object: json!({"metadata": {"name": name}}), hash: 7, position, frozen: Vec::new() },
+                DesiredObject {
+                    object: json!({"metadata": {"name": name}}),
+                    hash: 7,
+                    position,
+                    frozen: Vec::new(),
+                    mode: None,
+                },
             )
         })
         .collect();
