@@ -79,7 +79,7 @@ fn items<'a>(reports: &'a [DriftReport], wish: &Wish<'_>) -> Vec<Item<'a>> {
         history.map(|past| Item { target: &report.spec.target, past })
     });
     let mut items: Vec<Item<'a>> = all.filter(|item| wish.holds_for(item.past)).collect();
-    items.sort_by(|a, b| b.past.ended.0.cmp(&a.past.ended.0));
+    items.sort_by_key(|item| std::cmp::Reverse(item.past.ended.0));
     items
 }
 
