@@ -162,13 +162,13 @@ mod tests {
             (state.fleet.is_some(), state.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
         };
         let (usable, text) = told("{mode: Correct}");
-        assert!(!usable && text.contains("fleet.yaml:9:7: the entry names neither an object nor a path"), "{text}");
+        assert!(!usable && text.contains("fleet.yaml:9:5: the entry names neither an object nor a path"), "{text}");
         let (usable, text) = told("{path: 'a[', mode: Correct}");
         assert!(!usable && text.contains("`path` is no pattern"), "{text}");
         let (usable, text) = told("{path: 'mesh/**', mode: Off}");
         assert!(!usable && text.contains("mode"), "{text}");
         let (usable, text) = told("{path: 'meshh/**', mode: Correct}");
-        assert!(usable && text.contains("fleet.yaml:9:7: this entry matches no object"), "{text}");
+        assert!(usable && text.contains("fleet.yaml:9:5: this entry matches no object"), "{text}");
         let state = read("    - {path: 'meshh/**', mode: Correct}\n");
         assert_eq!(state.problems_of(&Target::Mesh).count(), 0);
     }
