@@ -174,7 +174,7 @@ async fn approvals(scene: &mut Scene<'_>) -> Result<()> {
     for (what, part, told) in [
         ("an approval has expired", "expires=2026-01-01T00:00:00Z", "it expired at 2026-01-01T00:00:00Z"),
         ("… is for another address", "addresses=['198.51.100.99']", "it does not name"),
-        ("… is for another UID", "uid=0000", "its uid is 0000"),
+        ("… is for another UID", "uid='another'", "its uid is another"),
         ("… is for another cluster", "target=m1c2", "its target is m1c2, this is m1c1"),
         ("… is for another step", "action=Release", "its action is Release, this is Delete"),
         ("… is for another namespace", "namespace=shop", "its namespace is shop"),

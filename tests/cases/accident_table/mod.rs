@@ -179,6 +179,7 @@ impl<'lab> Scene<'lab> {
         let began = Instant::now();
         if let Err(error) = self.told(what, &end, revision).await {
             // The others are worth knowing, too.
+            eprintln!("{what}: {error:#}");
             self.failures.push(format!("{what}: {error:#}"));
         }
         self.nothing_is_lost(what).await?;

@@ -90,7 +90,7 @@ async fn answers(scene: &mut Scene<'_>) -> Result<()> {
         scene.story.fleet_sync(point("m1c1", &secret)).await?;
         let what = format!("an API server answers {status} for Services while one leaves Git");
         let end = says(["m1c1", "Service cannot be watched"]);
-        scene.files(&what, end, |s| s.git(&["rm", "--quiet", DOOR]).map(drop)).await?;
+        scene.files(&what, end, |s| s.git(&["rm", "-f", "--quiet", DOOR]).map(drop)).await?;
     }
     proxy.clear_hooks();
     well(scene).await
@@ -121,7 +121,7 @@ async fn sets(scene: &mut Scene<'_>) -> Result<()> {
     scene.story.fleet_sync(with(&[("suspend", json!(true))])).await?;
     scene
         .files("an object leaves Git while applying is suspended", says(["Suspended"]), |s| {
-            s.git(&["rm", "--quiet", DOOR]).map(drop)
+            s.git(&["rm", "-f", "--quiet", DOOR]).map(drop)
         })
         .await?;
     well(scene).await?;
@@ -156,6 +156,8 @@ async fn sets(scene: &mut Scene<'_>) -> Result<()> {
     anyhow::ensure!(super::text(&drifted).contains("Service default/door modified"), "{}", super::text(&drifted));
     scene.nothing_is_lost("one object in two fleets").await?;
     scene
-        .files("an object moves from one fleet to another", End::Ready, |s| s.git(&["rm", "--quiet", DOOR]).map(drop))
+        .files("an object moves from one fleet to another", End::Ready, |s| {
+            s.git(&["rm", "-f", "--quiet", DOOR]).map(drop)
+        })
         .await
 }

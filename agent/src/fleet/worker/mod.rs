@@ -275,6 +275,8 @@ struct Worker {
     look_later: bool,
     /// Workloads that the last pass wrote and that do not work yet.
     starting: BTreeSet<ObjectId>,
+    /// It has made no pass yet.
+    fresh: bool,
     /// Which cluster it is.
     identity: Identity,
     /// That no other target is the same cluster, as long as this one lives.
@@ -320,6 +322,7 @@ impl Worker {
             starting: BTreeSet::new(),
             identity: Identity { stored, ..Identity::default() },
             claim: None,
+            fresh: true,
             order,
         })
     }

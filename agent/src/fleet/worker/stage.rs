@@ -99,7 +99,7 @@ impl Worker {
         for (id, reason) in items {
             let healing = self.state.correcting.contains_key(id);
             let (keep, why) = self.keep_for(desired, id);
-            let how = How { round, keep, healing, unseen: self.state.is_unseen(id) };
+            let how = How { round, keep, healing, unseen: !healing && self.state.is_unseen(id) };
             let (context, resources) = (self.context.clone(), self.resources.clone());
             let work_item = guarded(context, resources, desired.clone(), id.clone(), how);
             work.push(async move { (work_item.await, *reason, why) });
