@@ -202,6 +202,37 @@ pub async fn webhook(host: &Client, namespace: &str, reference: &SecretReference
     Ok(token.to_owned())
 }
 
+/// How to reach who is notified. No `Debug`: the address is what lets one write there.
+pub struct NotificationSecret {
+    /// The address.
+    pub url: String,
+    /// Key of signatures.
+    pub secret: Option<String>,
+    /// Authorities instead of the machine's (PEM).
+    pub ca: Option<Vec<u8>>,
+}
+
+/// Reads the Secret of one of `spec.notifications`.
+///
+/// # Errors
+/// The Secret or its `url` is missing, or the host cluster does not answer.
+pub async fn notification(
+    host: &Client,
+    namespace: &str,
+    reference: &SecretReference,
+) -> Result<NotificationSecret, CredentialsError> {
+    let place = error::Place::new(namespace, &reference.name);
+    let mut data = read(host, &place).await?.data.unwrap_or_default();
+    let ca = data.remove("ca.crt").map(|value| value.0);
+    let trimmed = |text: String| text.trim().to_owned();
+    let secret = match data.contains_key("secret") {
+        true => Some(text(&place, data.clone(), "secret").map(trimmed)?).filter(|secret| !secret.is_empty()),
+        false => None,
+    };
+    let url = text(&place, data, "url").map(trimmed)?;
+    Ok(NotificationSecret { url, secret, ca })
+}
+
 /// Everything that a FleetSync's source needs.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ pub mod http;
 pub mod lease;
 pub mod log;
 pub mod metrics;
+mod notify;
 pub mod readiness;
 pub mod run;
 pub mod shutdown;

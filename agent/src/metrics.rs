@@ -1,11 +1,18 @@
 //! Numbers for `/metrics`. Label values come from enums, never from error texts, so that their number is bounded; the
 //! only names among them are those of FleetSyncs and of the targets in their `fleet.yaml`.
 
+mod fleet;
+#[cfg(test)]
+mod monitoring;
+
+pub use fleet::{FleetNumbers, TargetNumbers};
+
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use asm_io::cluster::{ClusterError, ErrorKind};
+use asm_shared::api::NotificationKind;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -134,6 +141,31 @@ pub enum SyncOutcome {
     Failed,
 }
 
+/// What became of a message to people elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub enum NotificationOutcome {
+    /// It was taken.
+    Sent,
+    /// It was not taken, and is tried again.
+    Retried,
+    /// It was not taken, and nobody tries again.
+    GivenUp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum ReceiverKind {
+    DingTalk,
+    Lark,
+    Slack,
+    Generic,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct NotificationLabels {
+    receiver: ReceiverKind,
+    outcome: NotificationOutcome,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
 enum ApiErrorKind {
     Unauthorized,
@@ -221,6 +253,8 @@ pub struct Metrics {
     hints: Family<HintLabels, Counter>,
     expires: Family<NameLabels, Gauge>,
     last_sync: Family<NameLabels, Gauge<f64, AtomicU64>>,
+    fleet: fleet::Fleet,
+    notifications: Family<NotificationLabels, Counter>,
 }
 
 // 5 ms (nothing new on a near server) to 82 s (a first fetch of a large repository).
@@ -251,6 +285,8 @@ impl Default for Metrics {
             hints: Family::default(),
             expires: Family::default(),
             last_sync: Family::default(),
+            fleet: fleet::Fleet::default(),
+            notifications: Family::default(),
             registry: Registry::default(),
         };
         registry.register("commits_seen", "Commits that were new to the agent", metrics.commits.clone());
@@ -288,6 +324,8 @@ impl Default for Metrics {
             metrics.last_sync.clone(),
         );
         registry.register("build", "Version of the agent", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        metrics.fleet.register(&mut registry);
+        registry.register("notifications", "Messages to people elsewhere, by outcome", metrics.notifications.clone());
         Self { registry, ..metrics }
     }
 }
@@ -345,6 +383,17 @@ impl Metrics {
         self.hints.get_or_create(&HintLabels { outcome }).inc();
     }
 
+    /// A message to people elsewhere was sent, or not.
+    pub fn notified(&self, kind: NotificationKind, outcome: NotificationOutcome) {
+        let receiver = match kind {
+            NotificationKind::DingTalk => ReceiverKind::DingTalk,
+            NotificationKind::Lark => ReceiverKind::Lark,
+            NotificationKind::Slack => ReceiverKind::Slack,
+            NotificationKind::Generic => ReceiverKind::Generic,
+        };
+        self.notifications.get_or_create(&NotificationLabels { receiver, outcome }).inc();
+    }
+
     /// When the credentials of a target end; none: they do not say.
     pub fn credentials_expire(&self, fleetsync: &str, target: &str, at: Option<jiff::Timestamp>) {
         let names = names(fleetsync, target);
@@ -366,6 +415,7 @@ impl Metrics {
         self.held_by_lint.remove(&names);
         self.last_sync.remove(&names);
         self.expires.remove(&names);
+        self.forget_numbers_of(&names);
     }
 
     /// A request to an API server failed.

@@ -7,6 +7,7 @@ mod events;
 mod expiry;
 mod inventory;
 mod lint;
+mod numbers;
 mod once;
 mod progress;
 mod status;

@@ -5,6 +5,7 @@ use super::conditions::{Known, short, status, told};
 use super::events::Events;
 use super::expiry::{Credentials, Expiry};
 use super::inventory::InventoryStore;
+use super::numbers::Numbers;
 use super::progress::Progress;
 use super::status::StatusWriter;
 use super::worker::{self, News, Order, Setting, TargetReport, Word};
@@ -67,6 +68,7 @@ struct Supervisor {
     /// Targets that left the fleet and whose drift reports are still there.
     stale_reports: BTreeSet<String>,
     events: Events,
+    numbers: Numbers,
     expiry: Expiry,
     /// The wish that is being fulfilled.
     request: Option<Arc<str>>,
@@ -140,6 +142,7 @@ impl Supervisor {
             writer: StatusWriter::new(context.client.clone(), &context.namespace, &name, owner),
             stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
+            numbers: Numbers::new(context.metrics.clone(), name, &previous),
             last_status: previous,
             expiry: Expiry::default(),
             request: None,
@@ -167,6 +170,7 @@ impl Supervisor {
     }
 
     fn read_wishes(&mut self) {
+        self.events.follow(&self.sync.spec.notifications);
         self.known.generation = self.sync.metadata.generation;
         self.known.suspended = self.sync.spec.suspend;
         let request = self.sync.annotations().get(labels::RECONCILE_AT);
@@ -414,7 +418,14 @@ impl Supervisor {
     async fn hear(&mut self, word: Word) {
         match word {
             Word::News(target, News::Ended(past)) => self.writer.remember(target.name(), *past),
-            Word::News(target, news) => self.events.news(&target, news).await,
+            Word::News(target, news) => {
+                match &news {
+                    News::Drift { change, .. } => self.context.metrics.drift_found(target.name(), *change),
+                    News::Corrected { .. } => self.context.metrics.drift_corrected(target.name()),
+                    _ => {}
+                }
+                self.events.news(&target, news).await;
+            }
             Word::Report(report) => {
                 let sync = self.label();
                 let Some(running) = self.targets.get_mut(&report.target) else { return };
@@ -489,10 +500,12 @@ impl Supervisor {
         if let Some(snapshots) = snapshots {
             snapshots.send_replace(Some(Arc::new(status.clone())));
         }
+        let is_there = self.numbers.tell(&status, self.sync.spec.suspend, Instant::now());
         self.show(&status);
         if !self.context.may_write() {
             return Some(STATUS_RETRY);
         }
+        self.events.turned(&self.last_status, &status, is_there).await;
         let mut failed = None;
         if let Err(error) = self.writer.write(&status).await {
             failed = Some(error);

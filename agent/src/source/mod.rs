@@ -19,7 +19,7 @@ mod test_server;
 #[cfg(test)]
 mod test_ssh;
 #[cfg(test)]
-mod test_tls;
+pub(crate) mod test_tls;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -50,6 +50,7 @@ pub use error::SourceError;
 pub use poll::next_poll;
 pub use signature::{Flaw, Keyring};
 pub use timeouts::prepare;
+pub(crate) use transport::tls_config;
 
 use crate::metrics::FetchOutcome;
 

@@ -12,7 +12,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 /// An authority.
-pub(super) fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
@@ -26,7 +26,7 @@ pub(super) fn leaf(by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> (Vec<u
 }
 
 /// Listens with a certificate for this name and passes everything on. The threads end with the test process.
-pub(super) fn in_front_of(server: SocketAddr, by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> SocketAddr {
+pub(crate) fn in_front_of(server: SocketAddr, by: &CertifiedIssuer<'static, KeyPair>, name: &str) -> SocketAddr {
     listen(server, by, name, WebPkiClientVerifier::no_client_auth())
 }
 

@@ -2,7 +2,7 @@
 
 #![allow(unreachable_pub, reason = "KubeSchema repeats the struct in a place of its own, where pub reaches nobody")]
 
-use super::RevertStatus;
+use super::{NotificationSpec, RevertStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -42,6 +42,10 @@ pub struct FleetSyncSpec {
     /// `HoldBack`.
     #[serde(default)]
     pub lint: LintMode,
+    /// Who is told what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub notifications: Vec<NotificationSpec>,
     /// Stop applying. Drift is still reported.
     #[serde(default)]
     pub suspend: bool,

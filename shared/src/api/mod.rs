@@ -5,6 +5,7 @@
 mod drift_report;
 mod fleet_sync;
 pub mod labels;
+mod notification;
 mod revert;
 
 pub use drift_report::{
@@ -16,4 +17,5 @@ pub use fleet_sync::{
     LintMode, MirrorSpec, PruneSpec, SecretReference, SourceSpec, SourceStatus, SyncProblem, TargetStatus, TargetsSpec,
     VerifyMode, VerifySpec, WebhookKind, WebhookSpec,
 };
+pub use notification::{NotificationKind, NotificationSeverity, NotificationSpec};
 pub use revert::{RevertObject, RevertOutcome, RevertRequest, RevertResult, RevertStatus};

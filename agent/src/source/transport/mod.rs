@@ -26,6 +26,11 @@ use super::pack::{Answer, Bounds, Refused};
 use super::url::{RemoteUrl, Scheme};
 use super::{GitCredentials, SourceError};
 
+/// TLS as Git's: these authorities, or else the machine's.
+pub(crate) fn tls_config(ca: Option<Vec<u8>>) -> Result<rustls::ClientConfig, String> {
+    tls::config(&GitCredentials { ca, ..GitCredentials::default() })
+}
+
 /// How long a connection may take to stand, name resolution included.
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long a server may be silent.

@@ -56,6 +56,8 @@
   const exchange = (next) => {
     const [here, there] = [parts(document), parts(next)];
     const same = here.size === there.size && [...here.keys()].every((id) => there.has(id));
+    // The fleet is gone, or another replica works.
+    if (here.has('head') !== there.has('head')) { location.reload(); return; }
     if (!same) {
       // Another kind of page: what was here is gone, or has come.
       document.querySelector('main').replaceWith(document.adoptNode(next.querySelector('main')));

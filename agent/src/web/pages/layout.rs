@@ -95,7 +95,7 @@ pub(super) fn page(board: &Board, title: &str, fleet: Option<(&FleetView, Tab)>,
 
 fn fleets(board: &Board, here: Option<&FleetView>) -> Markup {
     html! {
-        nav.fleets aria-label="Fleets" {
+        nav #nav.fleets data-part aria-label="Fleets" {
             @for (fleet, view) in board.fleets.iter().take(NAMED) {
                 a href=(link(&["fleets", fleet])) aria-current=[here.filter(|here| here.name == *fleet).map(|_| "page")] {
                     (dot(State::of(view))) (fleet)
