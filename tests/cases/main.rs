@@ -3,6 +3,7 @@
 mod accidents;
 mod bad_input;
 mod bytes;
+mod canary;
 mod crash;
 mod create_gateway;
 mod differential;
