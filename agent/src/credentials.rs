@@ -264,7 +264,9 @@ pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>) -> Result<Client, St
 
 /// A client whose server can fill no more memory than this with one answer.
 fn bounded(config: Config, most: usize) -> Result<Client, kube::Error> {
-    let cut = tower::util::MapResponseLayer::new(move |answer: http::Response<_>| answer.map(|body| Limited::new(body, most)));
+    let cut = tower::util::MapResponseLayer::new(move |answer: http::Response<_>| {
+        answer.map(|body| Limited::new(body, most))
+    });
     Ok(ClientBuilder::try_from(config)?.with_layer(&cut).build())
 }
 

@@ -164,10 +164,9 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         tokio::spawn(server.serve(http.clone()));
         if let Some(wanted) = webhook_address {
             let watched = (!all_namespaces).then_some(namespace.as_str());
-            let hooks =
-                Hooks::bind(wanted, client.clone(), watched, Arc::clone(&metrics)).await.map_err(|error| {
-                    failure(Ending::Usage, format!("--webhook-address {wanted}: {error}; choose a free port"))
-                })?;
+            let hooks = Hooks::bind(wanted, client.clone(), watched, Arc::clone(&metrics)).await.map_err(|error| {
+                failure(Ending::Usage, format!("--webhook-address {wanted}: {error}; choose a free port"))
+            })?;
             let address = hooks.address().map_or_else(|_| wanted.to_string(), |address| address.to_string());
             tracing::info!(address, "taking hints of Git servers at /hooks/FLEETSYNC");
             tokio::spawn(hooks.serve(http.clone()));

@@ -38,7 +38,13 @@ fn main() -> Result<()> {
                 let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target.name);
                 let file = folder.join(format!("found-{:016x}", fingerprint(&found.input)));
                 std::fs::write(&file, &found.input)?;
-                eprintln!("{:12} {:?}: {} bytes, kept as {}", target.name, found.failure, found.input.len(), file.display());
+                eprintln!(
+                    "{:12} {:?}: {} bytes, kept as {}",
+                    target.name,
+                    found.failure,
+                    found.input.len(),
+                    file.display()
+                );
             }
         }
     }

@@ -1,14 +1,23 @@
 //! Mutations: of bytes, of lines, of words, and the ones that make bombs (repetition, nesting).
 
+use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
-use rand::Rng as _;
 
 /// Longest input; longer ones are cut. The limits of the readers are tested by their units.
 const LONGEST: usize = 64 << 10;
 /// Numbers on which readers stumble.
 const NUMBERS: [&str; 10] = [
-    "0", "-1", "00", "1e999", "255", "65536", "4294967296", "9223372036854775808", "-9223372036854775809", "0x7fffffff",
+    "0",
+    "-1",
+    "00",
+    "1e999",
+    "255",
+    "65536",
+    "4294967296",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "0x7fffffff",
 ];
 /// Bytes that mean something to some reader.
 const SIGNS: &[u8] = b"{}[]():,-#&*!|>'\"%@`\\/.~=+ \t\n\r\0\x01\x1b\x7f\x80\xff\xfe\xef\xbb\xbf?<";

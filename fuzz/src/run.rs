@@ -52,7 +52,11 @@ pub fn corpus(target: &Target) -> Result<Vec<Vec<u8>>> {
 
 /// Runs a target on its corpus, then on mutations while `goes_on` (it is given their number). Gives back how many inputs there
 /// were, or the first that fails.
-pub fn run(target: &Target, seed: u64, mut goes_on: impl FnMut(u64) -> bool) -> Result<std::result::Result<u64, Found>> {
+pub fn run(
+    target: &Target,
+    seed: u64,
+    mut goes_on: impl FnMut(u64) -> bool,
+) -> Result<std::result::Result<u64, Found>> {
     let mut pool = corpus(target)?;
     let mut random = StdRng::seed_from_u64(seed);
     let mut shapes = HashSet::new();

@@ -27,28 +27,71 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target {
         name: "yaml",
-        words: &[b"<<: *a", b"&a ", b"*a", b"!!binary ", b"!!str ", b"|-\n  ", b">+\n", b"---\n", b"? ", b"\xef\xbb\xbf", b"%YAML 1.1\n"],
+        words: &[
+            b"<<: *a",
+            b"&a ",
+            b"*a",
+            b"!!binary ",
+            b"!!str ",
+            b"|-\n  ",
+            b">+\n",
+            b"---\n",
+            b"? ",
+            b"\xef\xbb\xbf",
+            b"%YAML 1.1\n",
+        ],
         read: read_yaml,
     },
     Target {
         name: "fields_v1",
-        words: &[b"\"f:spec\":{}", b"\"k:{\\\"name\\\":\\\"a\\\"}\":{}", b"\"v:1\":{}", b"\"i:0\":{}", b"\".\":{}", b"null", b"[]", b"\"asm-agent\""],
+        words: &[
+            b"\"f:spec\":{}",
+            b"\"k:{\\\"name\\\":\\\"a\\\"}\":{}",
+            b"\"v:1\":{}",
+            b"\"i:0\":{}",
+            b"\".\":{}",
+            b"null",
+            b"[]",
+            b"\"asm-agent\"",
+        ],
         read: read_fields,
     },
     Target {
         name: "kubeconfig",
-        words: &[b"exec: {command: c4n4ry}", b"tokenFile: /c4n4ry", b"server: https://", b"current-context: ", b"insecure-skip-tls-verify: true", b"proxy-url: "],
+        words: &[
+            b"exec: {command: c4n4ry}",
+            b"tokenFile: /c4n4ry",
+            b"server: https://",
+            b"current-context: ",
+            b"insecure-skip-tls-verify: true",
+            b"proxy-url: ",
+        ],
         read: read_kubeconfig,
     },
     Target {
         name: "webhook",
-        words: &[b"x-hub-signature-256: sha256=", b"x-gitlab-token: ", b"x-gitea-signature: ", b"x-gitee-token: ", b"x-gitee-timestamp: 1700000000000", b"\n\n"],
+        words: &[
+            b"x-hub-signature-256: sha256=",
+            b"x-gitlab-token: ",
+            b"x-gitea-signature: ",
+            b"x-gitee-token: ",
+            b"x-gitee-timestamp: 1700000000000",
+            b"\n\n",
+        ],
         read: read_hint,
     },
     Target { name: "git_pack", words: &[b"PACK", b"0008NAK\n", b"0000", b"\x01", b"\x78\x9c"], read: read_pack },
     Target {
         name: "git_object",
-        words: &[b"gpgsig ", b"-----BEGIN PGP SIGNATURE-----\n", b"-----BEGIN SSH SIGNATURE-----\n", b"tag v1\n", b"type commit\n", b"tree ", b"ssh-ed25519 AAAA"],
+        words: &[
+            b"gpgsig ",
+            b"-----BEGIN PGP SIGNATURE-----\n",
+            b"-----BEGIN SSH SIGNATURE-----\n",
+            b"tag v1\n",
+            b"type commit\n",
+            b"tree ",
+            b"ssh-ed25519 AAAA",
+        ],
         read: read_object,
     },
     Target {
@@ -56,7 +99,11 @@ pub const TARGETS: &[Target] = &[
         words: &[b"op: test", b"path: /spec/", b"path: \"\"", b"json6902:", b"merge:", b"~1", b"/-", b"value: null"],
         read: read_patch,
     },
-    Target { name: "url", words: &[b"https://", b"ssh://", b"git@", b"ext::", b"@", b"%2e%2e/", b"[::1]", b"-oProxyCommand="], read: read_url },
+    Target {
+        name: "url",
+        words: &[b"https://", b"ssh://", b"git@", b"ext::", b"@", b"%2e%2e/", b"[::1]", b"-oProxyCommand="],
+        read: read_url,
+    },
 ];
 
 /// Numbers are left out: another line is no other shape.
@@ -78,14 +125,16 @@ fn read_yaml(input: &[u8]) -> Result<u64, String> {
     };
     for document in &documents {
         let written = yaml::write(&document.value);
-        let again = yaml::read(written.as_bytes(), &Limits::default()).map_err(|error| format!("{error}:\n{written}"))?;
+        let again =
+            yaml::read(written.as_bytes(), &Limits::default()).map_err(|error| format!("{error}:\n{written}"))?;
         // A document of nothing counts as none.
         let same = again.first().map_or(document.value.is_null(), |again| again.value == document.value);
         if !same {
             return Err(format!("written, it is read otherwise:\n{written}"));
         }
     }
-    let sizes: Vec<usize> = documents.iter().map(|document| document.value.to_string().len().ilog2() as usize).collect();
+    let sizes: Vec<usize> =
+        documents.iter().map(|document| document.value.to_string().len().ilog2() as usize).collect();
     Ok(shape(&format!("{} {}", "d".repeat(documents.len().min(9)), "s".repeat(sizes.iter().sum::<usize>().min(99)))))
 }
 
@@ -125,9 +174,13 @@ fn read_kubeconfig(input: &[u8]) -> Result<u64, String> {
             if shown.contains(CANARY) { Err("a credential is shown".to_owned()) } else { Ok(2) }
         }
         Err(problems) => {
-            let told: String = problems.iter().map(|problem| format!("{}: {}; {}", problem.field, problem.reason, problem.hint)).collect();
+            let told: String = problems
+                .iter()
+                .map(|problem| format!("{}: {}; {}", problem.field, problem.reason, problem.hint))
+                .collect();
             // Of a value nothing may be told; the names of contexts, clusters, users and fields are.
-            let values = problems.iter().any(|problem| problem.reason.contains(CANARY) || problem.hint.contains(CANARY));
+            let values =
+                problems.iter().any(|problem| problem.reason.contains(CANARY) || problem.hint.contains(CANARY));
             if values { Err(format!("a value is told: {told}")) } else { Ok(shape(&told)) }
         }
     }
@@ -135,7 +188,11 @@ fn read_kubeconfig(input: &[u8]) -> Result<u64, String> {
 
 fn read_hint(input: &[u8]) -> Result<u64, String> {
     // A token that no input has.
-    if http::fuzzing::hint(input, "6a1f7c2e-it-is-nowhere-in-the-corpus") { Err("it proves itself".to_owned()) } else { Ok(0) }
+    if http::fuzzing::hint(input, "6a1f7c2e-it-is-nowhere-in-the-corpus") {
+        Err("it proves itself".to_owned())
+    } else {
+        Ok(0)
+    }
 }
 
 fn read_pack(input: &[u8]) -> Result<u64, String> {
@@ -152,7 +209,8 @@ fn read_patch(input: &[u8]) -> Result<u64, String> {
     let mut tree: MemoryTree = [("fleet.yaml", FLEET), ("groups/g/web.yaml", OBJECT)].into_iter().collect();
     tree.insert("clusters/c/patches/p.yaml", input);
     let state = FleetState::read(&tree);
-    let told: String = state.problems.iter().map(|problem| problem.message.split('`').step_by(2).collect::<String>()).collect();
+    let told: String =
+        state.problems.iter().map(|problem| problem.message.split('`').step_by(2).collect::<String>()).collect();
     Ok(shape(&format!("{told}{}", "m".repeat(state.manifests.len()))))
 }
 
@@ -160,7 +218,10 @@ fn read_patch(input: &[u8]) -> Result<u64, String> {
 fn read_url(input: &[u8]) -> Result<u64, String> {
     let Ok(text) = std::str::from_utf8(input) else { return Ok(1) };
     match source::fuzzing::url(text) {
-        Ok(shown) if ["https://", "http://", "ssh://"].iter().any(|scheme| shown.starts_with(scheme)) || shown.contains('@') => {
+        Ok(shown)
+            if ["https://", "http://", "ssh://"].iter().any(|scheme| shown.starts_with(scheme))
+                || shown.contains('@') =>
+        {
             let host = shown.split("://").last().unwrap_or_default();
             if host.starts_with('-') { Err(format!("{shown} begins like an option")) } else { Ok(2) }
         }

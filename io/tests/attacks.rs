@@ -120,9 +120,11 @@ fn attack_symbolic_links_are_never_followed() {
 #[test]
 fn attack_submodules_are_never_fetched() {
     let evil = Evil::new();
-    let modules = evil.blob(b"[submodule \"x\"]\n\tpath = mesh/x\n\turl = ext::sh -c id\n\tupdate = !id\n\turl = --upload-pack=id\n");
+    let modules = evil
+        .blob(b"[submodule \"x\"]\n\tpath = mesh/x\n\turl = ext::sh -c id\n\tupdate = !id\n\turl = --upload-pack=id\n");
     let id = Oid::from_str("0123456789012345678901234567890123456789").unwrap();
-    let (names, state) = evil.mesh(&[(FILE, b".gitmodules", modules), (MODULE, b"x", id), (MODULE, b"y.yaml", id)]).unwrap();
+    let (names, state) =
+        evil.mesh(&[(FILE, b".gitmodules", modules), (MODULE, b"x", id), (MODULE, b"y.yaml", id)]).unwrap();
     assert!(names.iter().all(|name| name == "mesh/.gitmodules"), "{names:?}");
     assert!(state.manifests.is_empty());
 }

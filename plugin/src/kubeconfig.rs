@@ -68,7 +68,11 @@ pub async fn client(context: &Context, kube_context: &str) -> Result<kube::Clien
 }
 
 /// The same, acting as somebody else.
-pub async fn client_as(context: &Context, kube_context: &str, user: Option<&str>) -> Result<kube::Client, CommandError> {
+pub async fn client_as(
+    context: &Context,
+    kube_context: &str,
+    user: Option<&str>,
+) -> Result<kube::Client, CommandError> {
     install_crypto();
     let mut config = config(context, kube_context).await?;
     if let Some(user) = user {

@@ -71,7 +71,9 @@ async fn attack_a_secret_in_every_place_is_seen_in_none() -> Result<()> {
     let mut story = Story::begin(&lab)?;
     story.author()?;
     // In Git: a Secret, and one that is none.
-    let good = format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: good\n  namespace: default\nstringData:\n  password: {CANARY}\n");
+    let good = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: good\n  namespace: default\nstringData:\n  password: {CANARY}\n"
+    );
     story.write("clusters/m1c1/good.yaml", &good)?;
     let first = story.commit_and_push("a secret")?;
     // On the home cluster: for the webhook, for Git.
@@ -92,7 +94,10 @@ async fn attack_a_secret_in_every_place_is_seen_in_none() -> Result<()> {
     let web = address(&log, "answering /healthz")?;
     let hooks = address(&log, "taking hints")?;
     let mut texts = vec![
-        ("answer to a wrong hint".to_owned(), ask(&hooks, &format!("POST /hooks/shop HTTP/1.1\r\nx-gitlab-token: {CANARY}x"))?),
+        (
+            "answer to a wrong hint".to_owned(),
+            ask(&hooks, &format!("POST /hooks/shop HTTP/1.1\r\nx-gitlab-token: {CANARY}x"))?,
+        ),
         ("metrics".to_owned(), ask(&web, "GET /metrics HTTP/1.1")?),
         ("readiness".to_owned(), ask(&web, "GET /readyz HTTP/1.1")?),
         ("page".to_owned(), ask(&web, "GET / HTTP/1.1")?),
@@ -132,7 +137,9 @@ async fn live_changes(lab: &Lab, story: &Story<'_>) -> Result<()> {
 /// Input that is refused, with the secret in it.
 async fn wrong_input(lab: &Lab, story: &Story<'_>, first: &str) -> Result<()> {
     // A Secret in Git whose values are no strings.
-    let bad = format!("apiVersion: v1\nkind: Secret\nmetadata:\n  name: bad\n  namespace: default\nstringData:\n  pin: {NUMBER}\n  map: {{a: {CANARY}}}\n");
+    let bad = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: bad\n  namespace: default\nstringData:\n  pin: {NUMBER}\n  map: {{a: {CANARY}}}\n"
+    );
     story.write("clusters/m1c1/bad.yaml", &bad)?;
     let second = story.commit_and_push("a secret that is none")?;
     story

@@ -30,7 +30,9 @@ fn violations(pod: &Value) -> Vec<String> {
         ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"];
     for volume in pod["volumes"].as_array().into_iter().flatten() {
         let kinds = volume.as_object().into_iter().flatten().map(|(kind, _)| kind.as_str());
-        found.extend(kinds.filter(|kind| *kind != "name" && !allowed.contains(kind)).map(|kind| format!("a volume is a {kind}")));
+        found.extend(
+            kinds.filter(|kind| *kind != "name" && !allowed.contains(kind)).map(|kind| format!("a volume is a {kind}")),
+        );
     }
     let whole = &pod["securityContext"];
     let lists = ["containers", "initContainers", "ephemeralContainers"];
@@ -108,7 +110,10 @@ fn kubectl(lab: &Lab, args: &[&str], input: Option<&str>) -> Result<(String, Str
     use std::io::Write as _;
     let mut command = Command::new("kubectl");
     command.args(args).env("KUBECONFIG", lab.kubeconfig()).env("HOME", lab.dir());
-    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    command
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
     let mut child = command.spawn()?;
     if let (Some(mut pipe), Some(input)) = (child.stdin.take(), input) {
         pipe.write_all(input.as_bytes())?;
@@ -125,7 +130,9 @@ fn pod(objects: &[Value]) -> Result<Value> {
     let deployment = objects.iter().find(|object| object["kind"] == "Deployment").context("no Deployment")?;
     let mut spec = pod_of(deployment).clone();
     spec["terminationGracePeriodSeconds"] = json!(0);
-    Ok(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asm-agent-x", "namespace": "asm-system"}, "spec": spec}))
+    Ok(
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asm-agent-x", "namespace": "asm-system"}, "spec": spec}),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -90,13 +90,25 @@ async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
 /// A commit that reaches for the whole cluster: every object of it is refused and told, none is made.
 async fn evil(lab: &Lab, story: &Story<'_>) -> Result<()> {
     let objects = [
-        ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", None, json!({
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}],
-        })),
-        ("v1", "Secret", "secrets", Some("kube-system"), json!({
-            "type": "kubernetes.io/service-account-token",
-        })),
+        (
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+            "clusterrolebindings",
+            None,
+            json!({
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}],
+            }),
+        ),
+        (
+            "v1",
+            "Secret",
+            "secrets",
+            Some("kube-system"),
+            json!({
+                "type": "kubernetes.io/service-account-token",
+            }),
+        ),
         ("v1", "Namespace", "namespaces", None, json!({})),
         // Of a kind that the fleet has, where it has nothing to do.
         ("v1", "ConfigMap", "configmaps", Some("kube-system"), json!({"data": {"a": "b"}})),
@@ -283,9 +295,11 @@ async fn tenants_act_as_themselves_and_take_nothing_from_each_other() -> Result<
     lab.apply_yaml(HOST, &works[0].1).await?;
     let agent = AgentProcess::spawn(&lab, args)?;
     let ready = |sync: &Value| condition(sync, "Ready").is_some_and(|ready| ready["status"] == "True");
-    wait_for("the first tenant is ready", PATIENCE, || async { Ok(ready(&sync_of(&lab, "team-a").await?).then_some(())) })
-        .await
-        .with_context(|| agent.log())?;
+    wait_for("the first tenant is ready", PATIENCE, || async {
+        Ok(ready(&sync_of(&lab, "team-a").await?).then_some(()))
+    })
+    .await
+    .with_context(|| agent.log())?;
 
     lab.apply_yaml(HOST, &works[1].1).await?;
     let words = ["belongs to FleetSync team-a/shop", "clusters/m1c1/shared.yaml:1", "Secret team-b/mesh-kubeconfig"];

@@ -121,7 +121,8 @@ async fn api_without_watch(looks: std::sync::Arc<std::sync::atomic::AtomicU32>) 
                     "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
                     "message": "secrets is forbidden: User \"a\" cannot list resource \"secrets\" in API group \"\"",
                 });
-                return (StatusCode::FORBIDDEN, [("content-type", "application/json")], refused.to_string()).into_response();
+                return (StatusCode::FORBIDDEN, [("content-type", "application/json")], refused.to_string())
+                    .into_response();
             }
             let version = 7 + looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
             let secret = serde_json::json!({
@@ -164,7 +165,8 @@ async fn attack_answers_of_an_api_server_are_cut_and_never_quoted() {
                 (json, axum::body::Body::from_stream(body)).into_response()
             }
             // A Secret whose data is none: the parser's words would quote it (CVE-2025-23216).
-            _ => (json, r#"{"kind": "Secret", "data": {"a": "c4n4ry !"}, "metadata": {"name": "x"}}"#.to_owned()).into_response(),
+            _ => (json, r#"{"kind": "Secret", "data": {"a": "c4n4ry !"}, "metadata": {"name": "x"}}"#.to_owned())
+                .into_response(),
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -182,7 +184,9 @@ async fn attack_answers_of_an_api_server_are_cut_and_never_quoted() {
 fn nobody_can_be_acted_as_but_a_service_account_of_the_own_namespace() {
     let user = |name: &str| super::Actor::new("team-a", name).map(|actor| actor.user().to_owned());
     assert_eq!(user("deployer").as_deref(), Ok("system:serviceaccount:team-a:deployer"));
-    for name in ["", "a:b", "system:masters", "team-b:x", "A", "a\r\nimpersonate-group: system:masters", "-a", "a/b", "\u{e9}"] {
+    for name in
+        ["", "a:b", "system:masters", "team-b:x", "A", "a\r\nimpersonate-group: system:masters", "-a", "a/b", "\u{e9}"]
+    {
         assert!(user(name).is_err(), "{name:?}");
     }
     assert!(user(&"a".repeat(254)).is_err());

@@ -129,7 +129,8 @@ fn subject(args: &RbacArgs) -> Result<Subject, CommandError> {
     if let Some(user) = &args.for_user {
         return Ok(Subject::User(user.clone()));
     }
-    let parts = args.service_account.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('/'));
+    let parts =
+        args.service_account.split_once('/').filter(|(a, b)| !a.is_empty() && !b.is_empty() && !b.contains('/'));
     let (namespace, name) = parts.ok_or_else(|| {
         CommandError::usage(format!("--service-account {}: write NAMESPACE/NAME", args.service_account))
     })?;

@@ -12,7 +12,8 @@ pub fn advice(message: &str, target: &str) -> Option<String> {
 fn read(denied: &str, target: &str) -> Option<String> {
     let (verb, denied) = denied.split_once(" resource \"")?;
     let (resource, denied) = denied.split_once('"')?;
-    let quoted = |before: &str| denied.split_once(before).and_then(|(_, rest)| rest.split_once('"')).map(|(word, _)| word);
+    let quoted =
+        |before: &str| denied.split_once(before).and_then(|(_, rest)| rest.split_once('"')).map(|(word, _)| word);
     let group = quoted("API group \"").unwrap_or_default();
     let full = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
     let place = match quoted("in the namespace \"") {

@@ -56,7 +56,9 @@ pub fn objects(access: &Access, subject: &Subject, acting_as: Option<&Impersonat
     let mut accounts = Vec::new();
     if let Subject::ServiceAccount { namespace, name } = subject {
         namespaces.insert(namespace);
-        accounts.push(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}));
+        accounts.push(
+            json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}}),
+        );
     }
     if let Some(actor) = acting_as {
         namespaces.insert(&actor.namespace);

@@ -23,7 +23,8 @@ fn yaml_of(access: &Access, acting_as: Option<&Impersonation>) -> String {
 }
 
 fn shop() -> FleetState {
-    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: 80}]}\n";
+    let service =
+        "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {ports: [{port: 80}]}\n";
     let app = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\n";
     let thing = "apiVersion: example.com/v1\nkind: Policy\nmetadata: {name: all}\n";
     let route = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web, namespace: shop}\n\
@@ -108,8 +109,7 @@ fn the_home_cluster_gives_secrets_by_name_in_the_namespace_of_the_fleetsync_only
         "targets": {"clusters": [{"name": "m1c1", "kubeconfig": {"name": "first"}}]},
     });
     let syncs = [(sync(spec), vec![Target::Mesh, cluster()])];
-    let access =
-        of_host(&HostUse { namespace: "asm-system", all_namespaces: true, syncs: &syncs, webhooks: true });
+    let access = of_host(&HostUse { namespace: "asm-system", all_namespaces: true, syncs: &syncs, webhooks: true });
     insta::assert_snapshot!(yaml_of(&access, None));
     assert!(access.needs.iter().filter(|need| &*need.resource == "secrets").all(|need| need.name.is_some()));
 }
@@ -152,7 +152,9 @@ fn the_installed_role_is_what_the_agent_uses_at_home() {
 fn what_is_missing_and_what_is_too_much_is_found() {
     let access = of_target(&shop(), &cluster(), true);
     let granted = |text: Value| -> Vec<Granted> { serde_json::from_value(text).unwrap() };
-    let everyone = granted(json!([{"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]}]));
+    let everyone = granted(
+        json!([{"apiGroups": ["authorization.k8s.io"], "resources": ["selfsubjectreviews"], "verbs": ["create"]}]),
+    );
     let mut rules = granted(json!([
         {"apiGroups": ["", "apps"], "resources": ["services", "deployments"], "verbs": ["list", "watch", "get", "create", "patch"]},
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"], "verbs": ["get"]},
@@ -172,7 +174,9 @@ fn what_is_missing_and_what_is_too_much_is_found() {
         ]
     );
     // A name in the rule is enough for that name and for no other.
-    let named = granted(json!([{"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["shop"], "verbs": ["get", "patch", "delete"]}]));
+    let named = granted(
+        json!([{"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["shop"], "verbs": ["get", "patch", "delete"]}]),
+    );
     let (missing, beyond) = compare(&access.needs, None, &named, &[]);
     assert!(beyond.is_empty(), "{beyond:?}");
     let namespaces = missing.iter().filter(|need| &*need.resource == "namespaces").map(|need| need.verb);

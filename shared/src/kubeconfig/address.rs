@@ -68,7 +68,9 @@ mod tests {
         ] {
             assert!(check_host(host).is_err(), "{host}");
         }
-        for host in ["10.0.0.1", "47.96.1.2", "fd00::1", "git.example.com", "apiserver", "100.100.100.201", "a.0xfg", ""] {
+        for host in
+            ["10.0.0.1", "47.96.1.2", "fd00::1", "git.example.com", "apiserver", "100.100.100.201", "a.0xfg", ""]
+        {
             assert_eq!(check_host(host), Ok(()), "{host}");
         }
     }

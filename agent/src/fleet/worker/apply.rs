@@ -47,7 +47,11 @@ impl Refusal {
                 let message = "the API server does not take it as a Secret, and its words are not shown, because they may quote \
                                values; every value below data and stringData must be a string; see them with: kubectl apply \
                                --dry-run=server -f FILE";
-                let kind = if matches!(error.kind, ErrorKind::Invalid(_)) { ErrorKind::Invalid(Vec::new()) } else { error.kind };
+                let kind = if matches!(error.kind, ErrorKind::Invalid(_)) {
+                    ErrorKind::Invalid(Vec::new())
+                } else {
+                    error.kind
+                };
                 Self::Cluster(ClusterError::new(kind, message))
             }
             other => other,

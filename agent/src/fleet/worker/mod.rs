@@ -248,9 +248,10 @@ struct Worker {
 impl Worker {
     async fn start(setting: &Setting, order: Order) -> Result<Self, String> {
         let (host, namespace) = (&setting.context.client, &setting.context.namespace);
-        let actor = order.service_account.as_deref().map(|name| {
-            Actor::new(namespace, name).map_err(|why| format!("spec.serviceAccountName {name:?}: {why}"))
-        });
+        let actor = order
+            .service_account
+            .as_deref()
+            .map(|name| Actor::new(namespace, name).map_err(|why| format!("spec.serviceAccountName {name:?}: {why}")));
         let actor = actor.transpose()?;
         let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref());
         let access = access.await.map_err(|error| error.to_string())?;

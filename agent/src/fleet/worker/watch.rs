@@ -257,7 +257,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(refused)).await });
         let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
-        let kind = WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
+        let kind =
+            WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
         let mut watches = Watches::new("a-set");
         let started = tokio::time::Instant::now();
         watches.follow(&Resources::new(client), &BTreeSet::from([kind]));
@@ -271,7 +272,8 @@ mod tests {
     /// Pauses between tries cost nothing: time that stands still goes on by itself when everybody waits.
     #[tokio::test(start_paused = true)]
     async fn attack_a_poisoned_object_in_a_watch_does_not_wedge_it() {
-        let kind = WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
+        let kind =
+            WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
         let mut watches = Watches::new("a-set");
         watches.follow(&Resources::new(api_server().await), &BTreeSet::from([kind]));
         let mut broken = 0;

@@ -119,7 +119,9 @@ impl Asks<'_> {
             let error = ClusterError::from(error);
             let failed = request_failed(&self.kube_context, &format!("ask what {user} may do"), &error);
             if error.kind == ErrorKind::Forbidden && !self.as_self {
-                return failed.hinted("you must be allowed to impersonate it; or ask with its own kubeconfig: --self --kubeconfig FILE");
+                return failed.hinted(
+                    "you must be allowed to impersonate it; or ask with its own kubeconfig: --self --kubeconfig FILE",
+                );
             }
             failed
         })?;

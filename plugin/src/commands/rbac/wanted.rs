@@ -41,7 +41,8 @@ pub(super) fn read(context: &Context, args: &RbacArgs) -> Result<Vec<Wanted>, Co
     let base = args.base.as_deref().map(|base| state_at(&repo.root, base)).transpose()?;
     let sync = args.fleetsync.as_deref().map(fleet_sync).transpose()?;
     let namespace = sync.as_ref().and_then(|sync| sync.metadata.namespace.clone());
-    let namespace = namespace.or_else(|| context.globals.namespace.clone()).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let namespace =
+        namespace.or_else(|| context.globals.namespace.clone()).unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     let acts_as = sync.as_ref().and_then(|sync| sync.spec.service_account_name.clone());
     let prune = sync.as_ref().is_none_or(|sync| sync.spec.prune.enabled);
     let mut all = Vec::new();
@@ -79,7 +80,9 @@ pub(super) fn read(context: &Context, args: &RbacArgs) -> Result<Vec<Wanted>, Co
         if !all.iter().any(|wanted| wanted.name == *name) {
             let names = || all.iter().map(|wanted| wanted.name.as_str());
             let failed = if name == HOST {
-                CommandError::usage("what the agent needs in its own cluster depends on the FleetSync: add --fleetsync FILE")
+                CommandError::usage(
+                    "what the agent needs in its own cluster depends on the FleetSync: add --fleetsync FILE",
+                )
             } else {
                 CommandError::usage(format!("fleet.yaml has no target {name}"))
                     .hinted_with(did_you_mean(name, names()))
@@ -99,7 +102,8 @@ fn whole(state: &FleetState, label: &str) -> Result<(), CommandError> {
     }
     let failed = CommandError::input(format!("{label}: files cannot be read, and what they need is not known"));
     let told = state.problems.iter().take(PROBLEMS_SHOWN);
-    Err(told.fold(failed, |failed, problem| failed.because(problem.to_string()))
+    Err(told
+        .fold(failed, |failed, problem| failed.because(problem.to_string()))
         .hinted("mend them first: kubectl asm lint"))
 }
 
@@ -122,10 +126,12 @@ fn fleet_sync(file: &Path) -> Result<FleetSync, CommandError> {
     let failed = |what: String| CommandError::input(format!("{}: {what}", file.display()));
     let text = std::fs::read(file).map_err(|error| failed("cannot be read".to_owned()).caused_by(&error))?;
     let documents = yaml::read(&text, &yaml::Limits::default()).map_err(|error| failed(error.to_string()))?;
-    let mut found = documents.iter().filter(|document| document.value.get("kind").is_some_and(|kind| kind == "FleetSync"));
+    let mut found =
+        documents.iter().filter(|document| document.value.get("kind").is_some_and(|kind| kind == "FleetSync"));
     let (Some(document), None) = (found.next(), found.next()) else {
         return Err(failed("it does not hold exactly one FleetSync".to_owned())
             .hinted("get it with: kubectl get fleetsync NAME -n NAMESPACE -o yaml"));
     };
-    serde_json::from_value((*document.value).clone()).map_err(|error| failed("it is no FleetSync".to_owned()).caused_by(&error))
+    serde_json::from_value((*document.value).clone())
+        .map_err(|error| failed("it is no FleetSync".to_owned()).caused_by(&error))
 }
