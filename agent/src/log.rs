@@ -15,10 +15,22 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. The level is one for all (`info`) or directives (`info,asm_agent=debug`).
+/// Libraries that log what API servers answer, whatever level is asked for: an answer can quote a Secret. The agent says itself
+/// what went wrong, by its own rules.
+const QUOTING: [&str; 2] = ["kube_client=error", "kube_runtime=error"];
+
+/// The level is one for all (`info`) or directives (`info,asm_agent=debug`).
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    let wrong = |error: String| format!("--log-level {level}: {error}; use error, warn, info, debug or trace");
+    let filter = EnvFilter::try_new(level).map_err(|error| wrong(error.to_string()))?;
+    QUOTING.iter().try_fold(filter, |filter, directive| {
+        Ok(filter.add_directive(directive.parse().map_err(|_| wrong((*directive).to_owned()))?))
+    })
+}
+
+/// Starts logging; see [`filter`] for the level.
 pub fn start(level: &str, format: LogFormat) -> Result<(), String> {
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| format!("--log-level {level}: {error}; use error, warn, info, debug or trace"))?;
+    let filter = filter(level)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
@@ -67,6 +79,20 @@ mod tests {
         let told = super::broken_at(Some(here));
         assert!(told.contains("log.rs:") && told.contains("please report it"), "{told}");
         assert!(super::broken_at(None).contains("an unknown place"));
+    }
+
+    #[test]
+    fn attack_libraries_that_quote_answers_stay_silent_at_every_level() {
+        for level in ["trace", "info", "kube_client=trace", "trace,kube_client=debug,kube_runtime=trace"] {
+            let filter = super::filter(level).unwrap().to_string();
+            let parts: Vec<&str> = filter.split(',').collect();
+            for directive in super::QUOTING {
+                let target = directive.split('=').next().unwrap();
+                let of_it: Vec<&&str> = parts.iter().filter(|part| part.split('=').next() == Some(target)).collect();
+                assert_eq!(of_it, [&directive], "{level}: {filter}");
+            }
+        }
+        assert!(super::filter("a=b=c").is_err());
     }
 
     #[test]

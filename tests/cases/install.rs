@@ -155,12 +155,10 @@ async fn an_api_server_with_the_restricted_profile_takes_both_installations() ->
         let (built, _) = kubectl(&lab, &["kustomize", &folder.to_string_lossy()], None)?;
         let objects = documents(&built)?;
         // What is namespaced needs the namespace, what is a FleetSync its CRD.
-        let first: Vec<String> = objects
-            .iter()
-            .filter(|object| object["kind"] == "Namespace" || object["kind"] == "CustomResourceDefinition")
-            .map(Value::to_string)
-            .collect();
-        kubectl(&lab, &["--context", HOST, "apply", "-f", "-"], Some(&first.join("\n---\n")))?;
+        let is_first = |object: &&Value| object["kind"] == "Namespace" || object["kind"] == "CustomResourceDefinition";
+        let first: Vec<&Value> = objects.iter().filter(is_first).collect();
+        let first = json!({"apiVersion": "v1", "kind": "List", "items": first});
+        kubectl(&lab, &["--context", HOST, "apply", "-f", "-"], Some(&first.to_string()))?;
         let (_, warnings) = kubectl(&lab, &["--context", HOST, "apply", "--dry-run=server", "-f", "-"], Some(&built))?;
         ensure!(!warnings.contains("PodSecurity"), "{overlay}: {warnings}");
         // For real: what was only tried may still be refused when it is kept.

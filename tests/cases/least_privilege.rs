@@ -61,7 +61,7 @@ async fn exactly_the_printed_rights_are_enough_and_one_less_is_told() -> Result<
     // A kind that the roles do not know: said with verb, kind and the command, and nothing else is in the way.
     story.write("clusters/m1c1/new.yaml", &config_map("new"))?;
     let second = story.commit_and_push("a new kind")?;
-    told(&story, &["list configmaps|configmaps in the whole cluster", "kubectl asm rbac --target m1c1"]).await?;
+    told(&story, &["lacks list on configmaps in the whole cluster", "kubectl asm rbac --target m1c1"]).await?;
     let output = story.plugin(&["rbac", "--check", "--for-user", users::LIMITED])?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.code() == Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -71,19 +71,85 @@ async fn exactly_the_printed_rights_are_enough_and_one_less_is_told() -> Result<
     story.wait_ready(&second).await?;
     story.plugin_ok(&["rbac", "--check", "--for-user", users::LIMITED])?;
 
+    evil(&lab, &story).await?;
     one_less(&lab, &story, &user).await?;
     used_at_home(&lab, &story, mark).await
 }
 
-/// Waits until the status says all of this; `a|b` means one of them.
+/// Waits until the status says all of this.
 async fn told(story: &Story<'_>, words: &[&str]) -> Result<()> {
     story
         .wait_status(&format!("a target says {words:?}"), |sync| {
             let text = sync["status"].to_string();
-            words.iter().all(|word| word.split('|').any(|one| text.contains(one)))
+            words.iter().all(|word| text.contains(word))
         })
         .await
         .map(drop)
+}
+
+/// A commit that reaches for the whole cluster: every object of it is refused and told, none is made.
+async fn evil(lab: &Lab, story: &Story<'_>) -> Result<()> {
+    let objects = [
+        (
+            "rbac.authorization.k8s.io/v1",
+            "ClusterRoleBinding",
+            "clusterrolebindings",
+            None,
+            json!({
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": "system:authenticated"}],
+            }),
+        ),
+        (
+            "v1",
+            "Secret",
+            "secrets",
+            Some("kube-system"),
+            json!({
+                "type": "kubernetes.io/service-account-token",
+            }),
+        ),
+        ("v1", "Namespace", "namespaces", None, json!({})),
+        // Of a kind that the fleet has, where it has nothing to do.
+        ("v1", "ConfigMap", "configmaps", Some("kube-system"), json!({"data": {"a": "b"}})),
+        ("v1", "ServiceAccount", "serviceaccounts", Some("kube-public"), json!({})),
+    ];
+    for (api_version, kind, _, namespace, body) in &objects {
+        let mut object = body.clone();
+        object["apiVersion"] = (*api_version).into();
+        object["kind"] = (*kind).into();
+        object["metadata"] = json!({"name": "evil", "labels": {"pod-security.kubernetes.io/enforce": "privileged"}});
+        if let Some(namespace) = namespace {
+            object["metadata"]["namespace"] = (*namespace).into();
+        }
+        if *kind == "Secret" {
+            object["metadata"]["annotations"] = json!({"kubernetes.io/service-account.name": "default"});
+        }
+        story.write(&format!("clusters/m1c1/evil-{}.json", kind.to_lowercase()), &object.to_string())?;
+    }
+    story.commit_and_push("reaches for everything")?;
+    let lacks = [
+        "lacks list on clusterrolebindings.rbac.authorization.k8s.io in the whole cluster",
+        "lacks list on secrets in the whole cluster",
+        "lacks list on namespaces in the whole cluster",
+        "lacks patch on configmaps in namespace kube-system",
+        "lacks patch on serviceaccounts in namespace kube-public",
+    ];
+    // The status tells the first three, the log all of them.
+    told(story, lacks.get(..3).unwrap_or_default()).await?;
+    wait_for("the log tells the others", PATIENCE, || async {
+        Ok(lacks.iter().all(|words| story.log().contains(words)).then_some(()))
+    })
+    .await
+    .with_context(|| story.log())?;
+    for (api_version, kind, plural, namespace, _) in &objects {
+        let made = api(lab, "m1c1", api_version, kind, plural, *namespace)?.get_opt("evil").await?;
+        ensure!(made.is_none(), "{kind} was made");
+    }
+    story.git(&["rm", "--quiet", "clusters/m1c1/evil-*.json"])?;
+    let after = story.commit_and_push("and no longer")?;
+    story.wait_ready(&after).await?;
+    Ok(())
 }
 
 /// One verb of one kind in one namespace is taken away; then it comes back and the object goes.
@@ -130,8 +196,16 @@ async fn used_at_home(lab: &Lab, story: &Story<'_>, mark: asm_lab::AuditMark) ->
         }
     }
     let unused: Vec<&str> = granted.iter().filter(|one| !used.contains(*one)).map(String::as_str).collect();
-    // `--once` gets; a report goes with its target; a series of Events is patched.
-    let other_days = ["delete driftreports", "get fleetsyncs", "patch events"];
+    // An apply of what is not there is a patch for the log, and must be allowed to create; `--once` gets; a report goes with its
+    // target; Events are made when something happens, and a series of them is patched.
+    let other_days = [
+        "create configmaps",
+        "create driftreports",
+        "create events",
+        "delete driftreports",
+        "get fleetsyncs",
+        "patch events",
+    ];
     let surprising: Vec<&&str> = unused.iter().filter(|one| !other_days.contains(one)).collect();
     ensure!(surprising.is_empty(), "granted and never asked for: {surprising:?}\nused: {used:?}");
     Ok(())

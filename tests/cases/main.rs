@@ -4,6 +4,7 @@ mod accident_table;
 mod accidents;
 mod bad_input;
 mod bytes;
+mod canary;
 mod crash;
 mod create_gateway;
 mod differential;

@@ -3,7 +3,13 @@
 /// What is missing, out of an API server's own words, and the command that prints the Role: `User "u" cannot patch resource
 /// "deployments" in API group "apps" in the namespace "shop"`. `None` for any other refusal (of a webhook, of a quota).
 pub fn advice(message: &str, target: &str) -> Option<String> {
-    let (_, denied) = message.split_once(" cannot ")?;
+    const CANNOT: &str = " cannot ";
+    // Whoever passes the words on may have said before what they cannot do.
+    message.match_indices(CANNOT).find_map(|(at, _)| read(message.get(at + CANNOT.len()..)?, target))
+}
+
+/// `patch resource "deployments" in …`
+fn read(denied: &str, target: &str) -> Option<String> {
     let (verb, denied) = denied.split_once(" resource \"")?;
     let (resource, denied) = denied.split_once('"')?;
     let quoted =

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Name of the Roles and their bindings.
+/// Name of the Roles and their bindings, or how it begins.
 pub const ROLE: &str = "asm-agent";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
@@ -70,18 +70,20 @@ pub fn objects(access: &Access, subject: &Subject, acting_as: Option<&Impersonat
         .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
         .collect();
     all.extend(accounts);
-    let has_rights = match acting_as {
-        Some(Impersonation { namespace, name }) => {
-            Subject::ServiceAccount { namespace: namespace.clone(), name: name.clone() }
-        }
-        None => subject.clone(),
+    // FleetSyncs that act as several accounts have roles beside each other.
+    let (has_rights, own_name) = match acting_as {
+        Some(Impersonation { namespace, name }) => (
+            Subject::ServiceAccount { namespace: namespace.clone(), name: name.clone() },
+            format!("{ROLE}-{namespace}-{name}"),
+        ),
+        None => (subject.clone(), ROLE.to_owned()),
     };
     let mut places: BTreeMap<Option<&Arc<str>>, Vec<&Need>> = BTreeMap::new();
     for need in &access.needs {
         places.entry(need.namespace.as_ref()).or_default().push(need);
     }
     for (namespace, needs) in places {
-        all.extend(role(ROLE, namespace.map(AsRef::as_ref), &rules(&needs), &has_rights));
+        all.extend(role(&own_name, namespace.map(AsRef::as_ref), &rules(&needs), &has_rights));
     }
     if let Some(actor) = acting_as {
         let rule = json!({

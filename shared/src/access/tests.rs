@@ -72,7 +72,8 @@ fn a_user_that_only_acts_as_another_has_no_other_right() {
         bindings.map(|binding| binding["roleRef"]["name"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(bound_to("ram-user"), ["asm-agent-impersonates-deployer"]);
-    assert_eq!(bound_to("deployer"), ["asm-agent", "asm-agent"]);
+    // By a name of their own: another FleetSync has others in the same cluster.
+    assert_eq!(bound_to("deployer"), ["asm-agent-team-a-deployer"; 2]);
     let role = all.iter().find(|object| object["metadata"]["name"] == "asm-agent-impersonates-deployer").unwrap();
     let rule = json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["deployer"], "verbs": ["impersonate"]}]);
     assert_eq!((&role["metadata"]["namespace"], &role["rules"]), (&json!("team-a"), &rule));
@@ -202,6 +203,10 @@ fn a_refusal_says_what_is_missing_and_which_command_prints_it() {
         "namespaces is forbidden: User \"u\" cannot list resource \"namespaces\" in API group \"\" at the cluster scope",
     );
     assert!(told.unwrap().contains("lacks list on namespaces in the whole cluster"));
+    let told = advice(
+        "ConfigMap cannot be watched: configmaps is forbidden: User \"u\" cannot list resource \"configmaps\" in API group \"\" at the cluster scope",
+    );
+    assert!(told.unwrap().contains("lacks list on configmaps in the whole cluster"));
     for other in [
         "admission webhook \"x\" denied the request: you cannot do that",
         "pods \"a\" is forbidden: exceeded quota",

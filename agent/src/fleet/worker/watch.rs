@@ -108,7 +108,10 @@ async fn run(
     while let Some(event) = stream.next().await {
         let seen = match event {
             Ok(event) => {
-                *delay = FIRST_RETRY;
+                // That a list is asked for says nothing: it may be refused, for ever.
+                if !matches!(event, watcher::Event::Init) {
+                    *delay = FIRST_RETRY;
+                }
                 reduce(kind, event)
             }
             Err(error) => {
@@ -241,6 +244,29 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
         kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    }
+
+    /// Who may not list is not asked four times a second for ever.
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_is_refused_is_asked_for_less_and_less_often() {
+        let refused = || async {
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "no"});
+            (axum::http::StatusCode::FORBIDDEN, [("content-type", "application/json")], status.to_string())
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(refused)).await });
+        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+        let kind =
+            WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
+        let mut watches = Watches::new("a-set");
+        let started = tokio::time::Instant::now();
+        watches.follow(&Resources::new(client), &BTreeSet::from([kind]));
+        let mut broken = 0;
+        while broken < 10 {
+            broken += usize::from(matches!(watches.next().await.1, Seen::Broken(_)));
+        }
+        assert!(started.elapsed() > Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     /// Pauses between tries cost nothing: time that stands still goes on by itself when everybody waits.
