@@ -214,3 +214,32 @@ fn the_gateway_may_answer_by_itself() {
     assert_eq!((chain.broken, chain.links.len()), (None, 6));
     assert!(chain.ends.starts_with("301 to "), "{}", chain.ends);
 }
+
+/// ASM runs the pods and the load balancer: neither nodes nor Services of the clusters have a part in it.
+#[test]
+fn a_serverless_gateway_has_nothing_in_the_clusters() {
+    let mesh = MESH
+        .replace(
+            "{name: edge, namespace: istio-system}",
+            "{name: edge, namespace: istio-system, annotations: {asm.alibabacloud.com/managed-by-asm: 'true'}}",
+        )
+        .replace("  clusterIds: [c11111111111111111111111111111111]\n", "  externalTrafficPolicy: Local\n");
+    let asked = |addresses: &[&str]| Live {
+        door: None,
+        addresses: addresses.iter().map(|address| (*address).to_owned()).collect(),
+        backends: running().backends,
+    };
+    let all = [
+        ("files", walked(&mesh, APP, URL, None)),
+        ("live", walked(&mesh, APP, URL, Some(asked(&["198.51.100.7"])))),
+        ("no address", walked(&mesh, APP, URL, Some(asked(&[])))),
+        ("no port", walked(&mesh, APP, "http://shop.example.com:81/cart", None)),
+    ];
+    let lines = all.iter().flat_map(|(what, chain)| {
+        let links = chain.links.iter().map(move |link| {
+            format!("{what} {} {:?}: {} | {}", link.number, link.state, link.text, link.fix.as_deref().unwrap_or("-"))
+        });
+        links.chain([format!("{what}: {} {:?} {}", chain.cluster, chain.service, chain.ends)])
+    });
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"));
+}
