@@ -122,7 +122,7 @@ impl Worker {
                 && let Some(applied) = self.state.inventory.get_mut(id)
             {
                 applied.hash = 0;
-                self.state.healing.insert(id.clone());
+                self.state.correcting.insert(id.clone(), Vec::new());
             }
         }
     }
