@@ -65,7 +65,13 @@ async fn doors(scene: &mut Scene<'_>) -> Result<()> {
     let headless = "type: ClusterIP\n  clusterIP: None";
     scene.files("a door becomes headless", held(&door), |s| edit(s, DOOR, "type: LoadBalancer", headless)).await?;
     let namespace = |s: &Story<'_>| edit(s, DOOR, "namespace: default", "namespace: shop");
-    scene.files("a door moves to a namespace that is not there", held(&door), namespace).await?;
+    scene
+        .files(
+            "a door moves to a namespace that is not there",
+            says(["namespaces", "not found", "until everything else is applied"]),
+            namespace,
+        )
+        .await?;
     let patch = "apiVersion: kubectl-asm.io/v1alpha1\nkind: Patch\nmetadata: {name: p}\nspec:\n  target: {kind: Service, namespace: \
                  default, name: porch}\n  json6902: [{op: remove, path: /spec/type}]\n";
     scene

@@ -54,8 +54,11 @@ fn balancer(name: &str, namespace: &str, more: &str) -> String {
     )
 }
 
-/// Objects besides those of the story: context, apiVersion, kind, plural, namespace, name.
-const MORE: &[(&str, &str, &str, &str, Option<&str>, &str)] = &[
+/// Context, apiVersion, kind, plural, namespace, name.
+type Object = (&'static str, &'static str, &'static str, &'static str, Option<&'static str>, &'static str);
+
+/// Objects besides those of the story.
+const MORE: &[Object] = &[
     ("mesh", "istio.alibabacloud.com/v1beta1", "IstioGateway", "istiogateways", Some("istio-system"), "edge"),
     ("m1c1", "v1", "Service", "services", Some("istio-system"), "istio-edge"),
     ("m1c2", "v1", "Service", "services", Some("istio-system"), "istio-edge"),
@@ -179,7 +182,6 @@ impl<'lab> Scene<'lab> {
         let began = Instant::now();
         if let Err(error) = self.told(what, &end, revision).await {
             // The others are worth knowing, too.
-            eprintln!("{what}: {error:#}");
             self.failures.push(format!("{what}: {error:#}"));
         }
         self.nothing_is_lost(what).await?;
@@ -274,14 +276,9 @@ async fn whatever_happens_no_load_balancer_is_lost() -> Result<()> {
     let deletes = scene.deletes().await?;
     ensure!(deletes.is_empty(), "the agent has deleted {deletes:?}");
     let total: Duration = scene.told.iter().map(|(_, took)| *took).sum();
-    println!(
-        "{} accidents in {:.0} s: 0 load balancers lost, 0 objects removed",
-        scene.told.len(),
-        total.as_secs_f64()
-    );
-    for (what, took) in &scene.told {
-        println!("  {:4.1} s  {what}", took.as_secs_f64());
-    }
+    let times: Vec<String> =
+        scene.told.iter().map(|(what, took)| format!("{:.1} s {what}", took.as_secs_f64())).collect();
+    tracing::info!("{} accidents in {total:?}: {}", scene.told.len(), times.join("; "));
     ensure!(scene.told.len() >= 30, "only {} accidents", scene.told.len());
     Ok(())
 }
