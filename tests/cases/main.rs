@@ -18,6 +18,7 @@ mod life;
 mod lint_holds;
 mod once;
 mod order;
+mod page;
 mod pull_request;
 mod several_clbs;
 mod shared_gateway;
