@@ -25,6 +25,7 @@ mod lint_holds;
 mod observer;
 mod once;
 mod order;
+mod page;
 mod pull_request;
 mod several_clbs;
 mod shared_gateway;

@@ -17,6 +17,7 @@ mod access;
 mod apiserver;
 mod apply;
 mod audit;
+pub mod browser;
 mod controller_manager;
 pub mod controllers;
 mod controlplane;

@@ -43,6 +43,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.units {
         return Ok(());
     }
+    if asm_lab::browser::find().is_none() {
+        anstream::eprintln!("── page (the live page in a browser) skipped: {}", asm_lab::browser::MISSING);
+    }
     // Each lab test starts control planes of its own. They wait more than they work: two at a time take half as long.
     let mut lab = cargo(&["test", "--package", "asm-tests", "--", "--test-threads", "2"]);
     if args.full {

@@ -126,7 +126,8 @@ fn of_field(field: &DriftedField) -> Markup {
 
 /// Git's value and the live one, line by line. What would be read out as one long line is told apart by words, too.
 fn difference(wanted: Option<&Value>, found: Option<&Value>) -> Markup {
-    let (old, new) = (wanted.map(written).unwrap_or_default(), found.map(written).unwrap_or_default());
+    let written = |value: Option<&Value>| value.map_or_else(|| "(not set)\n".to_owned(), written);
+    let (old, new) = (written(wanted), written(found));
     let diff = TextDiff::from_lines(&old, &new);
     html! { pre.diff { @for change in diff.iter_all_changes() {
         @let line = change.value().trim_end_matches('\n');
