@@ -138,7 +138,8 @@ fn pod(objects: &[Value]) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_with_the_restricted_profile_takes_both_installations() -> Result<()> {
     if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
-        println!("skipped: there is no kubectl on the PATH to build the kustomizations with");
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), "skipped: there is no kubectl on the PATH to build the kustomizations with")?;
         return Ok(());
     }
     let options = LabOptions {
