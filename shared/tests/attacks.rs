@@ -35,7 +35,7 @@ fn attack_yaml_bombs_are_cut_and_double_meanings_refused() {
     assert_eq!(limit(&"[".repeat(100_000)), Some(Limit::Depth));
     assert_eq!(limit(&"{a: ".repeat(100_000)), Some(Limit::Depth));
     assert!(yaml::read("? ".repeat(100_000).as_bytes(), &Limits::default()).is_err());
-    assert_eq!(limit(&"---\na\n".repeat(1_000_000)), Some(Limit::Documents));
+    assert_eq!(limit(&"---\na\n".repeat(100_000)), Some(Limit::Documents));
     assert_eq!(limit(&"a".repeat(64 << 20)), Some(Limit::Bytes));
     let one = |text: &str| yaml::read(text.as_bytes(), &Limits::default()).map(|all| (*all[0].value).clone());
     // One meaning each, that of kubectl; a key twice has none.
