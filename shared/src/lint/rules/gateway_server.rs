@@ -72,7 +72,7 @@ fn port<'a>(gateway: &GatewayView<'a>, number: usize, server: &Value, sink: &mut
     let manifest = gateway.manifest;
     let socket = text(server, "/bind").starts_with("unix://");
     match port.get("number").and_then(Value::as_u64) {
-        Some(found) if !(1..=65535).contains(&found) && !(found == 0 && socket) => {
+        Some(found) if !((1..=65535).contains(&found) || found == 0 && socket) => {
             sink.push(Report::at(manifest, at("/number"), format!("{found} is no port: it must be 1 to 65535")));
         }
         _ => {}

@@ -281,5 +281,6 @@ impl<'a> Policy<'a> {
 }
 
 fn is_prime(number: u64) -> bool {
-    number > 1 && (2..).take_while(|factor: &u64| factor * factor <= number).all(|factor| number % factor != 0)
+    number > 1
+        && (2..).take_while(|factor: &u64| factor * factor <= number).all(|factor| !number.is_multiple_of(factor))
 }
