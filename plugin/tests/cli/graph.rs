@@ -116,7 +116,7 @@ fn manifests_that_are_in_no_fleet() {
     insta::assert_snapshot!(world.run(&["graph", "--manifests", "../loose/routes", "--cluster", "m1c1=../loose/apps"]));
     // Without a cluster there is one, for the workloads.
     let run = world.run(&["graph", "--manifests", "../loose/routes", "--manifests", "../loose/apps"]);
-    assert!(run.stdout.contains("pods default/proxy · ×1 · cluster"), "{run}");
+    assert!(run.stdout.contains("pods default/proxy · ×1 · app=proxy · cluster"), "{run}");
 }
 
 #[test]

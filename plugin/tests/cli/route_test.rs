@@ -308,3 +308,75 @@ fn what_cannot_be_asked() {
     let run = world.run(&["route", "test", "http://shop.example.com/\u{1b}[31m"]);
     assert!(!run.to_string().contains('\u{1b}'), "{run}");
 }
+
+/// Every one is answered as Envoy would answer it, with the step that ends it; none is an error of ours.
+#[test]
+fn odd_requests_are_answered() {
+    let world = shop();
+    let route = |name: &str, hosts: &str, rules: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1beta1\nkind: VirtualService\nmetadata: {{name: {name}, namespace: default}}\n\
+             spec:\n{hosts}  http:\n{rules}"
+        )
+    };
+    let to = "route: [{destination: {host: web, subset: v1}}]";
+    world.write(
+        "mesh/odd.yaml",
+        &[
+            "apiVersion: networking.istio.io/v1beta1\nkind: Gateway\nmetadata: {name: odd, namespace: default}\nspec:\n  \
+             selector: {istio: ingressgateway}\n  servers:\n  - port: {number: 80, name: http, protocol: HTTP}\n    hosts: \
+             [odd.example.com, '*.bad.example.com']\n  - port: {number: 443, name: https, protocol: HTTPS}\n    tls: {mode: SIMPLE, credentialName: c}\n    \
+             hosts: [odd.example.com]\n"
+                .to_owned(),
+            route(
+                "odd",
+                "  hosts: [odd.example.com]\n  gateways: [odd]\n",
+                &format!(
+                    "  - {{name: zero, match: [{{uri: {{prefix: /zero}}}}], route: [{{destination: {{host: web, subset: v1}}, weight: 0}}, {{destination: {{host: web, subset: v2}}, weight: 100}}]}}\n  \
+                     - {{name: header, match: [{{uri: {{prefix: /header}}, headers: {{X-User: {{exact: a}}}}}}], {to}}}\n  \
+                     - {{name: encoded, match: [{{uri: {{prefix: '/a%20b'}}}}], {to}}}\n  \
+                     - {{name: lost, match: [{{uri: {{prefix: /lost}}}}], delegate: {{name: nobody}}}}\n  \
+                     - {{name: circle, match: [{{uri: {{prefix: /circle}}}}], delegate: {{name: round}}}}\n  \
+                     - {{name: root, match: [{{uri: {{exact: /}}}}], {to}}}\n"
+                ),
+            ),
+            route("round", "", "  - {name: again, delegate: {name: round}}\n"),
+            route(
+                "bad",
+                "  hosts: [regex.bad.example.com]\n  gateways: [odd]\n",
+                &format!("  - {{match: [{{uri: {{regex: '/(?=a)'}}}}], {to}}}\n"),
+            ),
+        ]
+        .concat(),
+    );
+    let long = format!("http://odd.example.com/{}", "a".repeat(8192));
+    let mut told = String::new();
+    for args in [
+        &["http://nobody.example.com/"][..],
+        &["http://odd.example.com:81/"],
+        &["https://odd.example.com/", "--sni", ""],
+        &["https://odd.example.com/", "--sni", "other.example.com"],
+        &["http://regex.bad.example.com/a"],
+        &["http://odd.example.com/lost"],
+        &["http://odd.example.com/circle"],
+        &["http://odd.example.com/zero"],
+        &["http://odd.example.com/header", "-H", "x-USER: a"],
+        &["http://odd.example.com/a%20b/c"],
+        &["http://odd.example.com/%61%20b"],
+        &["http://odd.example.com"],
+        &["http://odd.example.com?q=1"],
+        &["http://[2001:db8::1]/"],
+        &[long.as_str()],
+    ] {
+        let run = world.run(&[&["route", "test"], args].concat());
+        assert!(matches!(run.code, Some(0..=2)) && !run.stderr.contains("panicked"), "{args:?}\n{run}");
+        let shown = args.join(" ").replace(&"a".repeat(8192), "a…8192");
+        let mut lines = run.stdout.lines().filter(|line| line.starts_with("  !!") || line.starts_with("  →"));
+        let said = if run.stdout.is_empty() { run.stderr.lines().next() } else { lines.next() };
+        told.push_str(&format!("[{}] {shown}\n    {}\n", run.code.unwrap_or(-1), said.unwrap_or_default().trim()));
+        if let Some(outcome) = lines.next() {
+            told.push_str(&format!("    {}\n", outcome.trim()));
+        }
+    }
+    insta::assert_snapshot!(told);
+}
