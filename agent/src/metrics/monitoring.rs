@@ -83,8 +83,10 @@ fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
 struct Asked {
     /// Series, with the labels of their matchers.
     series: Vec<(String, Vec<String>)>,
-    /// Labels of `by` and `on`.
+    /// Labels of `by`: no others are left.
     kept: BTreeSet<String>,
+    /// Labels of `on`.
+    joined: BTreeSet<String>,
 }
 
 fn asked(text: &str) -> Asked {
@@ -112,10 +114,10 @@ fn asked(text: &str) -> Asked {
         let labels = labels.map(|one| one.split(['=', '!']).next().unwrap_or_default().trim().to_owned());
         asked.series.push((rest[..end].to_owned(), labels.collect()));
     }
-    for word in ["by (", "on ("] {
+    for (word, named) in [("by (", &mut asked.kept), ("on (", &mut asked.joined)] {
         for (at, _) in text.match_indices(word) {
             let labels = text[at + word.len()..].split_once(')').map(|(inside, _)| inside).unwrap_or_default();
-            asked.kept.extend(labels.split(',').map(|label| label.trim().to_owned()));
+            named.extend(labels.split(',').map(|label| label.trim().to_owned()));
         }
     }
     asked
@@ -171,7 +173,7 @@ fn alerts_and_dashboard_ask_for_what_is_there() {
             }
             labels.extend(own.iter().copied());
         }
-        for label in &asked.kept {
+        for label in asked.kept.iter().chain(&asked.joined) {
             assert!(labels.contains(&**label) || GIVEN.contains(&&**label), "{text}: nothing has the label {label}");
         }
     }
