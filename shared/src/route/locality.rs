@@ -173,7 +173,7 @@ impl Here<'_, '_, '_> {
         }
         let failover = setting.map(|it| items(it, "/failover")).unwrap_or_default();
         let by_region = wanted.is_empty() || !failover.is_empty();
-        let needs_region = by_region || wanted.iter().any(|it| *it == REGION);
+        let needs_region = by_region || wanted.contains(&REGION);
         if needs_region && (self.region.is_none() || endpoints.iter().any(|it| self.is_unknown(&it.cluster))) {
             return Choice::ByEndpoints;
         }
@@ -226,7 +226,7 @@ impl Here<'_, '_, '_> {
                 (None, _) => theirs != self.home.labels.get(key).map(String::as_str),
             }
         };
-        wanted.iter().position(|it| differs(it)).map_or(0, |at| wanted.len() - at)
+        wanted.iter().position(differs).map_or(0, |at| wanted.len() - at)
     }
 
     /// A label of an endpoint, as istiod has it.
@@ -262,7 +262,7 @@ fn is_in(name: &str, region: &str) -> bool {
 }
 
 /// What makes the endpoints of a cluster, and how many each.
-fn counted<'a, 's>(part: &'a ClusterEndpoints<'s>) -> Vec<(Option<&'s Manifest>, f64)> {
+fn counted<'s>(part: &ClusterEndpoints<'s>) -> Vec<(Option<&'s Manifest>, f64)> {
     match part.workloads.as_slice() {
         [] => vec![(None, f64::from(part.count))],
         [only] => vec![(Some(*only), f64::from(part.count))],
