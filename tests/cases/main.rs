@@ -1,5 +1,6 @@
 //! End-to-end tests: one binary, so that the lab is built and linked once.
 
+mod accident_table;
 mod accidents;
 mod bad_input;
 mod bytes;

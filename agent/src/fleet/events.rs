@@ -32,6 +32,10 @@ impl Events {
                 )
                 .await;
             }
+            News::Moved { object, told } => {
+                let note = format!("{target}: {object}: {told}");
+                self.publish(EventType::Warning, "AddressChanged", "Watch", note).await;
+            }
             News::Reverted { object } => {
                 let note = format!("{target}: {object} put back to what Git says, on request");
                 self.publish(EventType::Normal, "DriftReverted", "Apply", note).await;

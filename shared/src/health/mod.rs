@@ -3,6 +3,7 @@
 //! Generic rules (kstatus) call a LoadBalancer Service ready as soon as it has a cluster IP, and an IstioGateway at once,
 //! because it has no conditions; here both wait for their address.
 
+pub mod front;
 mod istio_gateway;
 mod service;
 mod workload;

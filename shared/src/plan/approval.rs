@@ -122,7 +122,8 @@ mod tests {
         assert_eq!(ask(approval(|_| ())), Ok(()));
         assert_eq!(ask(approval(|spec| spec.uid = Some("u1".to_owned()))), Ok(()));
         assert_eq!(ask(approval(|spec| spec.expires = "2026-06-01T00:00:01Z".parse().ok())), Ok(()));
-        let refused: [(fn(&mut ApprovalSpec), &str); 8] = [
+        type Case = (fn(&mut ApprovalSpec), &'static str);
+        let refused: [Case; 8] = [
             (|spec| spec.action = ApprovalAction::Release, "its action is Release, this is Delete"),
             (|spec| spec.target = "m1c1".to_owned(), "its target is m1c1, this is mesh"),
             (|spec| spec.name = "other".to_owned(), "its name is other, this is ingressgateway"),

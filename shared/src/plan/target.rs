@@ -3,6 +3,7 @@
 use super::prepare::prepare;
 use super::{Stage, removal_order, stage_of};
 use crate::api::PruneSpec;
+use crate::asm::gateway;
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
 use crate::object::{FieldPath, GroupKind, ObjectId, kinds};
@@ -34,6 +35,8 @@ pub struct Desired {
     pub approvals: Arc<[Approval]>,
     /// Version of the cluster's cloud controller, as far as the fleet file says.
     pub cloud_controller: Option<Arc<str>>,
+    /// LoadBalancer Services that ASM makes in this cluster out of the fleet's gateways.
+    pub generated: BTreeSet<ObjectId>,
 }
 
 /// One object as Git wants it.
@@ -103,8 +106,26 @@ impl Desired {
             leaning: by_object(state.held_of(target).filter(|held| held.leans)),
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
             cloud_controller: cloud_controller(state, target),
+            generated: generated(state, target),
         }
     }
+}
+
+/// The Services of ordinary gateways that this cluster is listed for.
+fn generated(state: &FleetState, target: &Target) -> BTreeSet<ObjectId> {
+    let mut clusters = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+    let cluster = clusters.find(|cluster| *target != Target::Mesh && cluster.name == target.name());
+    let Some(cluster_id) = cluster.and_then(|cluster| cluster.id.as_deref()) else { return BTreeSet::new() };
+    let gateways =
+        state.manifests_of(&Target::Mesh).filter(|manifest| manifest.group_kind().is(kinds::ASM, "IstioGateway"));
+    let here = gateways.filter(|manifest| {
+        let object = &manifest.object;
+        !gateway::is_serverless(object)
+            && gateway::wants_load_balancer(object)
+            && gateway::cluster_ids(object).contains(&cluster_id)
+    });
+    let service = |name: &str| ObjectId::new("", "Service", Some(gateway::NAMESPACE), &gateway::generated_name(name));
+    here.map(|manifest| service(&manifest.id.name)).collect()
 }
 
 fn cloud_controller(state: &FleetState, target: &Target) -> Option<Arc<str>> {

@@ -36,7 +36,8 @@ impl Worker {
         }
         let desired = self.order.desired.clone();
         let suspects = std::mem::take(&mut self.state.suspects);
-        let again = std::mem::take(&mut self.state.look_again);
+        let mut again = std::mem::take(&mut self.state.look_again);
+        again.extend(self.state.fronts.dark.iter().cloned());
         let all: BTreeSet<ObjectId> = suspects.iter().chain(&again).cloned().collect();
         let mut pass_needed = false;
         for (id, answer) in self.fetch(&all).await {
@@ -53,7 +54,10 @@ impl Worker {
                     continue;
                 }
             };
-            if let Some(found) = &found {
+            if is_front(&desired, &id, found.as_ref()) {
+                self.state.look_again.remove(&id);
+                self.judge_front(&id, found.as_ref()).await;
+            } else if let Some(found) = &found {
                 self.judge_health(&id, found);
             }
             if !suspects.contains(&id) {
@@ -71,11 +75,14 @@ impl Worker {
     /// Reads the objects: one by one, or by one list per kind when there are many.
     async fn fetch(&self, ids: &BTreeSet<ObjectId>) -> Vec<(ObjectId, Result<Option<Value>, ClusterError>)> {
         let mut by_kind: BTreeMap<&GroupKind, Vec<&ObjectId>> = BTreeMap::new();
-        for id in ids {
+        // What ASM makes does not carry our label, so that a list of ours does not have it.
+        let (generated, ids): (Vec<&ObjectId>, Vec<&ObjectId>) =
+            ids.iter().partition(|id| self.order.desired.generated.contains(*id));
+        for &id in &ids {
             by_kind.entry(&id.group_kind).or_default().push(id);
         }
         let mut answers = Vec::with_capacity(ids.len());
-        let mut singles = Vec::new();
+        let mut singles = generated;
         for (kind, ids) in by_kind {
             if ids.len() < LIST_FROM {
                 singles.extend(ids);
@@ -121,7 +128,9 @@ impl Worker {
     /// The version an object is addressed by.
     fn version_of(&self, id: &ObjectId) -> Arc<str> {
         let wanted = self.order.desired.objects.get(id).map(|wanted| api_version(&wanted.object));
-        wanted.or_else(|| self.state.inventory.get(id).map(|applied| applied.api_version.clone())).unwrap_or_default()
+        let applied = || self.state.inventory.get(id).map(|applied| applied.api_version.clone());
+        // What ASM makes is neither: a Service.
+        wanted.or_else(applied).unwrap_or_else(|| "v1".into())
     }
 
     /// Judges one object that Git wants. `true` when a pass is needed.
@@ -257,6 +266,12 @@ async fn read(
 ) -> (ObjectId, Result<Option<Value>, ClusterError>) {
     let answer = live(&resources, &id, &api_version).await;
     (id, answer)
+}
+
+/// Is it a Service with a load balancer, or one that ASM should have made?
+fn is_front(desired: &Desired, id: &ObjectId, found: Option<&Value>) -> bool {
+    let kind = found.and_then(|found| found.pointer("/spec/type")).and_then(Value::as_str);
+    desired.generated.contains(id) || (id.group_kind.is("", "Service") && kind == Some("LoadBalancer"))
 }
 
 /// Says so when another set has taken an object over: its label is that set's now.

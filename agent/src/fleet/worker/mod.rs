@@ -2,6 +2,7 @@
 //! reaches another target.
 
 mod apply;
+mod fronts;
 mod guard;
 mod identity;
 mod judge;
@@ -12,6 +13,7 @@ mod remove;
 mod report;
 mod resources;
 mod revert;
+mod signals;
 mod stage;
 mod state;
 mod wanted;
@@ -33,6 +35,7 @@ use identity::Identity;
 use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
+use signals::Signals;
 use state::{Seen, TargetState, WatchedKind};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -90,6 +93,13 @@ pub(super) enum News {
         fields: String,
         /// Manager.
         by: String,
+    },
+    /// The address of a load balancer is another one.
+    Moved {
+        /// The object.
+        object: String,
+        /// From what to what.
+        told: String,
     },
     /// Git's value was put back.
     Corrected {
@@ -190,6 +200,7 @@ struct Worker {
     /// Which content of the Secret the client was made of.
     version: String,
     watches: Watches,
+    signals: Signals,
     kinds: BTreeSet<WatchedKind>,
     state: TargetState,
     report: TargetReport,
@@ -202,6 +213,8 @@ struct Worker {
     look_later: bool,
     /// Workloads that the last pass wrote and that do not work yet.
     starting: BTreeSet<ObjectId>,
+    /// It has made no pass yet.
+    fresh: bool,
     /// Which cluster it is.
     identity: Identity,
     /// That no other target is the same cluster, as long as this one lives.
@@ -216,7 +229,12 @@ impl Worker {
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
         report.expires = access.expires;
         let state = TargetState::with(inventory);
+        let signals = match order.desired.target {
+            Target::Mesh => Signals::none(),
+            Target::Cluster(_) => Signals::start(&access.client),
+        };
         Ok(Self {
+            signals,
             context: setting.context.clone(),
             set: setting.set.clone(),
             store: setting.store.clone(),
@@ -235,6 +253,7 @@ impl Worker {
             starting: BTreeSet::new(),
             identity: Identity { stored, ..Identity::default() },
             claim: None,
+            fresh: true,
             order,
         })
     }
@@ -318,6 +337,16 @@ impl Worker {
                     }
                     self.tell().await;
                 }
+                signal = self.signals.next() => {
+                    let mut heard = self.heed(signal);
+                    while let Some(signal) = self.signals.ready() {
+                        heard |= self.heed(signal);
+                    }
+                    if heard {
+                        let soon = Instant::now() + gather;
+                        look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
+                    }
+                }
                 () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
                     look_at = None;
                     let started = Instant::now();
@@ -328,6 +357,8 @@ impl Worker {
                     gather = GATHER.max(started.elapsed() * LOOK_SHARE);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);
+                    } else if let Some(pause) = self.state.fronts.pause() {
+                        look_at = Some(Instant::now() + pause);
                     }
                     if let Err(error) = self.save().await {
                         tracing::warn!(target = %self.target(), "{error}");
@@ -398,6 +429,7 @@ impl Worker {
         self.kinds = self.state.kinds_for(&self.order.desired);
         self.state.retain_kinds(&self.kinds);
         self.watches.follow(&self.resources, &self.kinds);
+        self.follow_fronts();
         Instant::now() + LIST_PATIENCE
     }
 

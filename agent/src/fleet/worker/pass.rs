@@ -1,8 +1,9 @@
 //! A pass: brings one target to one commit. Stage by stage, everything of a stage side by side, errors collected.
 
 use super::Worker;
+use super::judge::taken;
 use super::remove::{Removal, look, remove};
-use super::stage::Round;
+use super::stage::{Round, api_version, live};
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
@@ -60,9 +61,13 @@ impl Worker {
         }
         if self.identity.misled.is_some() {
             self.progress.reached(&desired.target, &desired.revision, Reached::Failed);
-            return PassEnd { failed: true, ..end };
+            // The other target may be about to end.
+            return PassEnd { retry_soon: true, ..end };
         }
         let unlisted = self.unlisted(&desired, &mut end);
+        if std::mem::take(&mut self.fresh) {
+            self.regain(&desired, &unlisted).await;
+        }
         let plan = self.state.plan(&desired, &unlisted, self.order.limits);
         for id in &plan.forget {
             self.state.forget(id);
@@ -101,6 +106,24 @@ impl Worker {
             self.state.revision = Some(desired.revision.clone());
         }
         end
+    }
+
+    /// A target that comes (back) takes what another set took over meanwhile, once: a cluster that had another name for a while,
+    /// an object that was in two repositories. Whoever has it now reports it, and does not take it back.
+    async fn regain(&mut self, desired: &Desired, unlisted: &BTreeSet<GroupKind>) {
+        let gone =
+            desired.objects.iter().filter(|(id, _)| self.state.is_unseen(id) && !unlisted.contains(&id.group_kind));
+        let gone: Vec<_> = gone.collect();
+        for (id, wanted) in gone {
+            let found = live(&self.resources, id, &api_version(&wanted.object)).await;
+            if let Ok(Some(found)) = found
+                && taken(&wanted.object, &found).is_some()
+                && let Some(applied) = self.state.inventory.get_mut(id)
+            {
+                applied.hash = 0;
+                self.state.healing.insert(id.clone());
+            }
+        }
     }
 
     /// Kinds that could not be listed: their objects are left alone, because nothing is known of them.

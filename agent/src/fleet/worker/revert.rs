@@ -166,6 +166,7 @@ mod tests {
             leaning: std::collections::BTreeMap::new(),
             approvals: Arc::new([]),
             cloud_controller: None,
+            generated: std::collections::BTreeSet::new(),
         }
     }
 

@@ -90,7 +90,8 @@ impl Worker {
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
         let mut work = Vec::with_capacity(items.len());
         for (id, reason) in items {
-            let how = How { healing: self.state.healing.remove(id), unseen: self.state.is_unseen(id) };
+            let healing = self.state.healing.remove(id);
+            let how = How { healing, unseen: !healing && self.state.is_unseen(id) };
             let (context, resources) = (self.context.clone(), self.resources.clone());
             let work_item = guarded(context, resources, desired.clone(), id.clone(), round, how);
             work.push(async move { (work_item.await, *reason) });
@@ -147,6 +148,10 @@ impl Worker {
                 self.state.accept_provisionally(id);
             }
             self.judge_health(id, &live);
+            if id.group_kind.is("", "Service") {
+                // Its load balancer and its pods are looked at after the pass.
+                self.state.look_again.insert(id.clone());
+            }
         }
         wrote
     }

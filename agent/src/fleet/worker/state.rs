@@ -1,5 +1,6 @@
 //! What one target's task knows: plain values that tests drive without a client.
 
+use super::fronts::Fronts;
 use super::parting::Parting;
 use asm_shared::api::{Change, DriftedField, HeldChange, SyncProblem};
 use asm_shared::drift::Fingerprint;
@@ -98,6 +99,8 @@ pub(crate) struct TargetState {
     pub(crate) problems: Vec<SyncProblem>,
     /// Why removals wait.
     pub(crate) hold: Option<String>,
+    /// LoadBalancer Services.
+    pub(crate) fronts: Fronts,
     /// What has left Git, until it has been gone for long enough.
     pub(crate) parting: Parting,
     /// What waits for that, for people.

@@ -31,6 +31,7 @@ fn desired(names: &[&str]) -> Desired {
         leaning: BTreeMap::new(),
         approvals: Arc::new([]),
         cloud_controller: None,
+        generated: BTreeSet::new(),
     }
 }
 
