@@ -9,7 +9,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -262,7 +261,7 @@ async fn a_replica_that_stands_by_says_who_works() {
     assert!(answer.contains("port-forward pod/asm-agent-7d9f 8082"), "{answer}");
 }
 
-/// Many gateways: no page grows with them. Times are printed, not judged.
+/// Many gateways: no page grows with them.
 #[tokio::test]
 async fn pages_of_many_gateways_stay_small() {
     let views = Views::on();
@@ -278,9 +277,7 @@ async fn pages_of_many_gateways_stay_small() {
         "/fleets/shop/picture",
         "/fleets/shop/picture?host=h7.example.com",
     ] {
-        let started = Instant::now();
         let page = page(address, path).await;
-        println!("{path}: {} KB in {:?}", page.len() / 1024, started.elapsed());
         assert!(page.len() < 128 * 1024, "{path} has {} bytes", page.len());
     }
 }

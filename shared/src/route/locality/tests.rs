@@ -49,7 +49,7 @@ fn fleet(policy: &str, own: &str, service: &str) -> FleetState {
         let tier = if name == "a2" { "gold" } else { "plain" };
         tree.insert(
             &format!("clusters/{name}/cart.yaml"),
-            &format!(
+            format!(
                 "apiVersion: v1\nkind: Service\nmetadata: {{name: cart, namespace: shop{service}}}\n\
                  spec: {{selector: {{app: cart}}, ports: [{{name: http, port: 80}}]}}\n---\n\
                  apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: cart, namespace: shop}}\n\
