@@ -218,13 +218,13 @@ mod tests {
 apiVersion: kubectl-asm.io/v1alpha1
 kind: Fleet
 metadata: {name: shop}
-spec: {mesh: {}, clusters: [{name: m1c1, id: c1}]}
+spec: {mesh: {}, clusters: [{name: m1c1, id: c0123456789abcdef0123456789abcdef}]}
 ";
     const MESH: &str = "\
 apiVersion: istio.alibabacloud.com/v1beta1
 kind: IstioGateway
 metadata: {name: edge, namespace: istio-system}
-spec: {clusterIds: [c1], ports: [{name: http, port: 80, targetPort: 8080}]}
+spec: {clusterIds: [c0123456789abcdef0123456789abcdef], ports: [{name: http, port: 80, targetPort: 8080}]}
 ---
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -270,6 +270,6 @@ spec: {selector: {app: web}, ports: [{name: http, port: 8080}]}
         let [route] = host.routes.as_slice() else { panic!("{host:#?}") };
         assert_eq!((route.name.as_str(), route.rules), ("shop", 2));
         assert_eq!(route.destinations, ["redirect 301 /new", "web.shop:8080"]);
-        assert_eq!(route.position.to_string(), "mesh/edge.yaml:12:1");
+        assert_eq!(route.position.to_string(), "mesh/edge.yaml:13:1");
     }
 }

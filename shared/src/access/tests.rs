@@ -50,7 +50,7 @@ fn a_target_gets_the_kinds_verbs_and_namespaces_of_the_fleet_and_no_more() {
 fn the_mesh_gets_only_what_is_the_meshs() {
     let access = of_target(&shop(), &Target::Mesh, true);
     let resources: BTreeSet<&str> = access.needs.iter().map(|need| &*need.resource).collect();
-    assert_eq!(resources, BTreeSet::from(["virtualservices"]));
+    assert_eq!(resources, BTreeSet::from(["namespaces", "virtualservices"]));
     assert_eq!(access.namespaces(), BTreeSet::from(["shop".into()]));
 }
 
@@ -73,7 +73,7 @@ fn a_user_that_only_acts_as_another_has_no_other_right() {
     };
     assert_eq!(bound_to("ram-user"), ["asm-agent-impersonates-deployer"]);
     // By a name of their own: another FleetSync has others in the same cluster.
-    assert_eq!(bound_to("deployer"), ["asm-agent-team-a-deployer"; 2]);
+    assert_eq!(bound_to("deployer"), ["asm-agent-team-a-deployer"; 3]);
     let role = all.iter().find(|object| object["metadata"]["name"] == "asm-agent-impersonates-deployer").unwrap();
     let rule = json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["deployer"], "verbs": ["impersonate"]}]);
     assert_eq!((&role["metadata"]["namespace"], &role["rules"]), (&json!("team-a"), &rule));
@@ -180,7 +180,8 @@ fn what_is_missing_and_what_is_too_much_is_found() {
     let (missing, beyond) = compare(&access.needs, None, &named, &[]);
     assert!(beyond.is_empty(), "{beyond:?}");
     let namespaces = missing.iter().filter(|need| &*need.resource == "namespaces").map(|need| need.verb);
-    assert_eq!(namespaces.collect::<Vec<_>>(), ["create", "list", "watch"]);
+    // Another one is read by its name to know the cluster again.
+    assert_eq!(namespaces.collect::<Vec<_>>(), ["create", "list", "watch", "get"]);
     // Everything, as a master has it: nothing is missing, and that is said as it is.
     let all = granted(json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]));
     assert_eq!(compare(&access.needs, None, &all, &[]), (Vec::new(), vec!["* *.*".to_owned()]));

@@ -291,7 +291,7 @@ kind: Pach
     insta::assert_snapshot!(problems(&state), @r#"
     approvals/a.yaml:4:1: `spec` lacks the field `kind` [approvals/]
         Add `kind`: `Kind.group` of the object (`Service`, `IstioGateway.istio.alibabacloud.com`)
-    approvals/a.yaml:4:8: `spec.action` must be one of Delete, Release, not `delete` [approvals/]
+    approvals/a.yaml:4:8: `spec.action` must be one of Delete, Release, TakeOver, not `delete` [approvals/]
         Did you mean `Delete`?
     approvals/a.yaml:4:38: `spec.name` must be a string, not `5` [approvals/]
         Put quotes around it: without them YAML reads it as another type
