@@ -65,19 +65,21 @@ fn common(access: &mut Access, here: Place<'_>, use_: &HostUse<'_>) {
         // A hint becomes an annotation.
         access.add(here, (OWN, "fleetsyncs"), &["patch"]);
     }
-    access.add(here, (OWN, "driftreports"), &["create", "patch", "delete"]);
+    // What a former agent wrote of past drift is read back.
+    access.add(here, (OWN, "driftreports"), &["get", "create", "patch", "delete"]);
     access.add(here, (OWN, "driftreports/status"), &["patch"]);
     // Inventories.
     access.add(here, ("", "configmaps"), &["create"]);
     access.add(here, ("events.k8s.io", "events"), &["create", "patch"]);
 }
 
-/// Secrets of the source: read when the branch is looked at, never watched.
+/// Secrets of the source and of the receivers of notifications: read when they are needed, never watched.
 fn secrets(sync: &FleetSync) -> Vec<&str> {
     let source = &sync.spec.source;
     let mut names: Vec<&str> = source.secret_ref.iter().map(|reference| reference.name.as_str()).collect();
     names.extend(source.mirrors.iter().filter_map(|mirror| mirror.secret_ref.as_ref()).map(|r| r.name.as_str()));
     names.extend(source.verify.iter().map(|verify| verify.secret_ref.name.as_str()));
     names.extend(source.webhook.iter().map(|webhook| webhook.secret_ref.name.as_str()));
+    names.extend(sync.spec.notifications.iter().map(|receiver| receiver.secret_ref.name.as_str()));
     names
 }
