@@ -37,6 +37,22 @@ fn ask(address: &str, head: &str) -> Result<String> {
     Ok(answer)
 }
 
+/// What manifests/install-webhooks adds to the agent's Role: a hint becomes an annotation.
+const HINTS: &str = "\
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: hints, namespace: asm-system}
+rules:
+  - {apiGroups: [kubectl-asm.io], resources: [fleetsyncs], verbs: [patch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: hints, namespace: asm-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: hints}
+subjects:
+  - {kind: ServiceAccount, name: asm-agent, namespace: asm-system}
+";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_is_followed_by_hints_judged_by_signatures_and_leaks_nothing() -> Result<()> {
     let lab = Lab::start(LabOptions::default()).await?;
@@ -48,6 +64,7 @@ async fn a_source_is_followed_by_hints_judged_by_signatures_and_leaks_nothing() 
     // Looks by itself once an hour.
     let hook = json!({"type": "GitLab", "secretRef": {"name": "hook"}});
     story.install(json!({"source": {"intervalSeconds": 3600, "webhook": hook}})).await?;
+    lab.apply_yaml(HOST, HINTS).await?;
     let mut args = story.agent_args()?;
     args.extend(["--webhook-address", "127.0.0.1:0"].map(str::to_owned));
     story.agent = Some(AgentProcess::spawn(&lab, args)?);

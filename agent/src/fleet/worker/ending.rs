@@ -4,7 +4,9 @@ use super::state::Drift;
 use super::wanted::expected;
 use super::{News, Worker};
 use asm_shared::api::{Change, DriftMode, DriftOutcome, DriftedField};
-use asm_shared::drift::{Keep, Kept, ManagerClass, Verdict, class_of, is_same_field, judge, loses_address, place_of};
+use asm_shared::drift::{
+    Fingerprint, Keep, Kept, ManagerClass, Verdict, class_of, is_same_field, judge, loses_address, place_of,
+};
 use asm_shared::object::{FieldPath, ObjectId};
 use asm_shared::plan::{Desired, DesiredObject};
 use jiff::Timestamp;
@@ -66,7 +68,9 @@ impl Worker {
             }
             (DriftMode::Report, _) => {
                 let live = self.state.observed.get(id).filter(|live| live.uid == applied.uid);
-                match live.is_some_and(|live| live.fingerprint != applied.fingerprint) {
+                // What was accepted only for its frozen fields has been looked at: nothing else of it is anybody's.
+                let known = |live: Fingerprint| [live, live.provisional()].contains(&applied.fingerprint);
+                match live.is_some_and(|live| !known(live.fingerprint)) {
                     true => Keep::Theirs(None),
                     false => Keep::Nothing,
                 }
