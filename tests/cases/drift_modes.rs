@@ -17,6 +17,15 @@ apiVersion: v1
 kind: Service
 metadata: {name: door, namespace: default}
 spec: {type: LoadBalancer, selector: {app: web}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: default}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: registry.example.com/web:1, ports: [{containerPort: 80}]}]}
 ";
 
 /// The same ConfigMap of m1c2, where changes are reported.

@@ -69,8 +69,9 @@ impl Worker {
             (DriftMode::Report, _) => {
                 let live = self.state.observed.get(id).filter(|live| live.uid == applied.uid);
                 // What was accepted only for its frozen fields has been looked at: nothing else of it is anybody's.
-                let known = |live: Fingerprint| [live, live.provisional()].contains(&applied.fingerprint);
-                match live.is_some_and(|live| !known(live.fingerprint)) {
+                let frozen = |live: Fingerprint| !wanted.frozen.is_empty() && live.provisional() == applied.fingerprint;
+                let touched = |live: Fingerprint| live != applied.fingerprint && !frozen(live);
+                match live.is_some_and(|live| touched(live.fingerprint)) {
                     true => Keep::Theirs(None),
                     false => Keep::Nothing,
                 }
