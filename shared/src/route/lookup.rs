@@ -292,9 +292,6 @@ fn tcp_answer<'a>(action: &'a ForwardAction<'_>) -> Answer<'a> {
 
 /// What a route does with a request, and what it would do, were another DestinationRule older.
 pub(super) fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<Alternative<'a>>) {
-    if answers_preflight(route, &view) {
-        return (Answer::Direct { status: 200, body: Cow::Borrowed("") }, Vec::new());
-    }
     match &route.action {
         Action::Redirect(redirect) => {
             let location = redirect.location(route, &view);
@@ -304,6 +301,10 @@ pub(super) fn act<'a>(route: &'a Route<'_>, view: View<'a>) -> (Answer<'a>, Vec<
         Action::Forward(action) => {
             if let Some((_, status)) = action.fault.as_ref().and_then(|it| it.abort).filter(|(part, _)| *part >= 1.0) {
                 return (Answer::Abort { status }, Vec::new());
+            }
+            // The filter of faults stands before that of CORS.
+            if answers_preflight(route, &view) {
+                return (Answer::Direct { status: 200, body: Cow::Borrowed("") }, Vec::new());
             }
             let forward = forward(route, action, view);
             let rivals = action.rivals.iter().map(|rival| Alternative {
