@@ -138,7 +138,8 @@ fn short(revision: &str) -> &str {
 }
 
 async fn sync(story: &mut Story<'_>, revision: &str) -> Result<((), Vec<String>)> {
-    story.install(json!({})).await?;
+    // The fleet is so small that three objects are much of it.
+    story.install(json!({"prune": {"maxPercent": 100}})).await?;
     story.start_agent()?;
     let sync = story.wait_ready(revision).await?;
     let count = targets(&sync).count();
@@ -241,7 +242,9 @@ async fn approve(story: &Story<'_>, address: &str) -> Result<((), Vec<String>)> 
          name: ingressgateway\n  addresses:\n    - {address}\n  reason: the shop moves to another gateway\n"
     );
     story.write("approvals/retire-ingressgateway.yaml", &approval)?;
-    let (revision, mut lines) = push(story, "approve losing the gateway's address").await?;
+    // Its routes go with it: lint holds a Gateway back that no pod serves, and nothing is removed meanwhile.
+    story.git(&["rm", "--quiet", "mesh/routes/bookinfo.yaml"])?;
+    let (revision, mut lines) = push(story, "approve losing the gateway's address, without its routes").await?;
     story.wait_ready(&revision).await?;
     ensure!(story.live(&EXPECTED[0]).await?.is_none(), "the gateway is still there");
     lines.push(format!("the gateway and {address} are gone, as approved"));
