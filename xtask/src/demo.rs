@@ -137,9 +137,13 @@ fn short(revision: &str) -> &str {
     revision.get(..8).unwrap_or(revision)
 }
 
+/// The fleet is so small that three objects are much of it.
+fn prune() -> Value {
+    json!({"maxPercent": 100})
+}
+
 async fn sync(story: &mut Story<'_>, revision: &str) -> Result<((), Vec<String>)> {
-    // The fleet is so small that three objects are much of it.
-    story.install(json!({"prune": {"maxPercent": 100}})).await?;
+    story.install(json!({"prune": prune()})).await?;
     story.start_agent()?;
     let sync = story.wait_ready(revision).await?;
     let count = targets(&sync).count();
@@ -176,7 +180,7 @@ async fn console(story: &Story<'_>) -> Result<((), Vec<String>)> {
 }
 
 async fn correct(story: &Story<'_>) -> Result<((), Vec<String>)> {
-    story.fleet_sync(json!({"drift": "Correct"})).await?;
+    story.fleet_sync(json!({"drift": "Correct", "prune": prune()})).await?;
     story.wait_status("the drift is healed", |sync| sync["status"]["drifted"] == 0).await?;
     let ready = |sync: &Value| condition(sync, "Ready").is_some_and(|ready| ready["status"] == "True");
     story.wait_status("everything is ready again", ready).await?;
