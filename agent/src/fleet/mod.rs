@@ -2,6 +2,7 @@
 //!
 //! `Git → FleetState → Desired per target → plan → apply → watch → drift and health → status`, one direction only.
 
+mod commit;
 mod conditions;
 mod events;
 mod expiry;

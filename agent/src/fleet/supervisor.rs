@@ -1,6 +1,7 @@
 //! One FleetSync: looks at the branch, turns a commit into orders for the targets, and gathers what they say.
 
 use super::at;
+use super::commit::Reader;
 use super::conditions::{Known, short, status, told};
 use super::events::Events;
 use super::expiry::{Credentials, Expiry};
@@ -12,11 +13,12 @@ use super::worker::{self, News, Order, Setting, TargetReport, Word};
 use crate::context::FleetContext;
 use crate::metrics::SyncOutcome;
 use crate::source::{self, Fetched, Source};
+use crate::web::Commit;
 use asm_shared::api::{
     FleetSync, FleetSyncStatus, LintMode, RevertOutcome, RevertRequest, RevertResult, RevertStatus, SourceStatus,
-    SyncProblem, labels,
+    labels,
 };
-use asm_shared::fleet::{FleetState, Problem, Target};
+use asm_shared::fleet::Target;
 use asm_shared::plan::{Desired, PruneLimits};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -58,8 +60,8 @@ struct Supervisor {
     words: mpsc::Sender<Word>,
     targets: BTreeMap<Target, Running>,
     order_of_targets: Vec<Target>,
-    state: Option<(Arc<str>, Arc<FleetState>)>,
-    /// Path inside the repository that `state` was read from, and what was done about errors in it.
+    commit: Option<Arc<Commit>>,
+    /// Path inside the repository that it was read from, and what was done about errors in it.
     path: String,
     lint: LintMode,
     known: Known,
@@ -131,7 +133,7 @@ impl Supervisor {
             words,
             targets: BTreeMap::new(),
             order_of_targets: Vec::new(),
-            state: None,
+            commit: None,
             path: String::new(),
             lint: LintMode::default(),
             known: Known {
@@ -228,7 +230,7 @@ impl Supervisor {
                     source.url = Some(fetched.url.clone());
                     source.signed_by.clone_from(&fetched.signed_by);
                 }
-                let known = self.state.as_ref().is_some_and(|(revision, _)| **revision == fetched.revision);
+                let known = self.commit.as_ref().is_some_and(|commit| *commit.revision == *fetched.revision);
                 if !known || self.path != spec.path || self.lint != self.sync.spec.lint {
                     self.read(fetched, &spec.path).await;
                 }
@@ -272,32 +274,30 @@ impl Supervisor {
     }
 
     async fn read(&mut self, fetched: Fetched, path: &str) {
-        let revision: Arc<str> = fetched.revision.as_str().into();
-        let (repository, rev, sub_path) = (fetched.repository.clone(), fetched.revision.clone(), path.to_owned());
-        let lint = self.sync.spec.lint;
-        let read = tokio::task::spawn_blocking(move || {
-            let repository = git2::Repository::open_bare(&repository).map_err(|error| error.message().to_owned())?;
-            let tree =
-                asm_io::tree::CommitTree::open(&repository, &rev, &sub_path).map_err(|error| error.to_string())?;
-            let mut state = FleetState::read(&tree);
-            let took = super::lint::judge(&tree, &mut state, lint);
-            Ok::<_, String>((state, took))
-        });
-        let (state, took) = match read.await {
-            Ok(Ok(read)) => read,
+        let reader = Reader {
+            repository: fetched.repository.clone(),
+            revision: fetched.revision.as_str().into(),
+            path: path.to_owned(),
+            lint: self.sync.spec.lint,
+        };
+        let (namespace, name) = (self.context.namespace.clone(), self.sync.name_any());
+        let (again, reading) = (reader.clone(), reader.clone());
+        let content = match tokio::task::spawn_blocking(move || reading.read(&namespace, &name)).await {
+            Ok(Ok(content)) => content,
             Ok(Err(error)) => return self.source_failed("TreeUnreadable", error).await,
             Err(error) => {
                 return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await;
             }
         };
         self.context.metrics.commit_seen();
+        let revision = short(&reader.revision);
         tracing::info!(
             fleetsync = self.sync.name_any(),
-            revision = short(&revision),
-            objects = state.manifests.len(),
-            problems = state.problems.len(),
-            held = state.held.iter().filter(|held| !held.leans).count(),
-            lint_ms = took.as_millis(),
+            revision,
+            objects = content.objects,
+            problems = content.problems.len(),
+            held = content.held,
+            lint_ms = content.lint_took.as_millis(),
             "new commit"
         );
         self.known.source = Some(SourceStatus {
@@ -308,28 +308,26 @@ impl Supervisor {
             url: Some(fetched.url),
             signed_by: fetched.signed_by,
         });
-        self.known.problems = state.problems.iter().map(sync_problem).collect();
-        self.known.has_fleet = state.fleet.is_some();
-        if !state.problems.is_empty() {
-            let first = self.known.problems.first().map(|problem| format!("{}: {}", problem.at, problem.message));
-            let note =
-                format!("{}: {} problems, first {}", short(&revision), state.problems.len(), first.unwrap_or_default());
+        self.known.has_fleet = content.has_fleet;
+        if let Some(first) = content.problems.first() {
+            let count = content.problems.len();
+            let note = format!("{revision}: {count} problems, first {}: {}", first.at, first.message);
             self.events.publish(EventType::Warning, "FilesWrong", "Read", note).await;
         }
-        path.clone_into(&mut self.path);
-        self.lint = lint;
+        self.known.problems = content.problems;
+        self.path = reader.path;
+        self.lint = reader.lint;
         self.syncing_since = Some(Instant::now());
-        self.state = Some((revision, Arc::new(state)));
-        self.make_orders();
+        self.commit = Some(Arc::new(Commit::new(&reader.revision, content.clusters, move || again.state())));
+        // Without a valid fleet file the last orders stand: nothing is applied or removed.
+        if content.has_fleet {
+            self.make_orders(content.desired);
+        }
     }
 
-    /// Turns the commit into orders. Without a valid fleet file the last orders stand: nothing is applied or removed.
-    fn make_orders(&mut self) {
-        let Some((revision, state)) = self.state.clone() else { return };
-        if state.fleet.is_none() {
-            return;
-        }
-        let targets = state.targets();
+    /// Turns a commit into orders.
+    fn make_orders(&mut self, desired: Vec<Arc<Desired>>) {
+        let targets: Vec<Target> = desired.iter().map(|desired| desired.target.clone()).collect();
         let members: Arc<[Target]> = targets.iter().filter(|target| **target != Target::Mesh).cloned().collect();
         let left: Vec<Target> = self.targets.keys().filter(|target| !targets.contains(target)).cloned().collect();
         for target in left {
@@ -340,18 +338,17 @@ impl Supervisor {
         }
         self.known.left.retain(|name| targets.iter().all(|target| target.name() != name));
         self.stale_reports.retain(|name| targets.iter().all(|target| target.name() != name));
-        for target in &targets {
-            let set = self.set(target);
+        for desired in desired {
+            let (target, set) = (desired.target.clone(), desired.set.to_string());
             self.claim(target.name());
-            let desired = Arc::new(Desired::of(&state, target, &revision, &set));
-            let order = self.order(target, desired, &members);
-            match self.targets.get(target) {
+            let order = self.order(&target, desired, &members);
+            match self.targets.get(&target) {
                 Some(running) => {
                     running.orders.send_replace(order);
                 }
                 None => {
-                    let running = self.start(target, order, set);
-                    self.targets.insert(target.clone(), running);
+                    let running = self.start(&target, order, set);
+                    self.targets.insert(target, running);
                 }
             }
         }
@@ -375,10 +372,6 @@ impl Supervisor {
                 running.orders.send_replace(order);
             }
         }
-    }
-
-    fn set(&self, target: &Target) -> String {
-        labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target.name())
     }
 
     fn order(&self, target: &Target, desired: Arc<Desired>, members: &Arc<[Target]>) -> Order {
@@ -464,7 +457,7 @@ impl Supervisor {
     /// Counts how a commit went, once, when every target has ended its pass for it.
     fn count_sync(&mut self) {
         let Some(since) = self.syncing_since else { return };
-        let revision = self.state.as_ref().map(|(revision, _)| revision);
+        let revision = self.commit.as_ref().map(|commit| &commit.revision);
         let reports: Vec<&TargetReport> = self.targets.values().filter_map(|running| running.report.as_ref()).collect();
         let ended = |report: &&TargetReport| report.settled && Some(&report.wanted) == revision;
         if reports.is_empty() || reports.len() < self.targets.len() || !reports.iter().all(ended) {
@@ -541,7 +534,7 @@ impl Supervisor {
             spec: &self.sync.spec,
             status,
             targets: super::view::targets(&self.known),
-            commit: self.state.as_ref().map(|(revision, state)| (revision, state)),
+            commit: self.commit.clone(),
             at: Timestamp::now(),
         });
     }
@@ -549,7 +542,7 @@ impl Supervisor {
     /// A wish is fulfilled when every target has ended its pass for it.
     fn settle_request(&mut self) {
         let Some(request) = self.request.clone() else { return };
-        let revision = self.state.as_ref().map(|(revision, _)| revision.clone());
+        let revision = self.commit.as_ref().map(|commit| commit.revision.clone());
         let done = !self.targets.is_empty()
             && self.targets.values().all(|running| {
                 running.report.as_ref().is_some_and(|report| {
@@ -593,10 +586,4 @@ impl Supervisor {
         self.known.reverted = Some(RevertStatus { id: request.id.clone(), results });
         self.revert = None;
     }
-}
-
-fn sync_problem(problem: &Problem) -> SyncProblem {
-    let at = problem.position.as_ref().map_or_else(|| "fleet".to_owned(), ToString::to_string);
-    let hint = problem.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
-    SyncProblem { at, message: format!("{}{hint}", problem.message) }
 }

@@ -1,6 +1,6 @@
 //! The page as a browser gets it, from views that a supervisor might publish.
 
-use super::views::{News, TargetView, Views};
+use super::views::{Commit, News, TargetView, Views};
 use super::{Access, Page};
 use asm_shared::api::{FleetSyncSpec, FleetSyncStatus, SourceStatus, TargetStatus};
 use asm_shared::fleet::{FleetState, MemoryTree};
@@ -49,8 +49,8 @@ fn publish(views: &Views, gateways: usize, change: impl FnOnce(&mut FleetSyncSta
     for number in 0..gateways {
         tree.insert(&format!("mesh/g{number}.yaml"), gateway(number));
     }
-    let state = Arc::new(FleetState::read(&tree));
-    assert!(state.problems.is_empty(), "{:?}", state.problems);
+    let problems = FleetState::read(&tree).problems;
+    assert!(problems.is_empty(), "{problems:?}");
     let spec: FleetSyncSpec =
         serde_json::from_value(json!({"source": {"url": "https://git.example.com/shop.git"}})).unwrap();
     let ready = |message: &str| Condition {
@@ -87,14 +87,14 @@ fn publish(views: &Views, gateways: usize, change: impl FnOnce(&mut FleetSyncSta
         targets[0].addresses.insert(id, vec![format!("203.0.{}.{}", number / 256, number % 256)]);
     }
     change(&mut status, &mut targets);
-    let revision: Arc<str> = revision.into();
+    let commit = Commit::new(&revision.into(), vec!["m1c1".to_owned()], move || Ok(FleetState::read(&tree)));
     views.publish(News {
         name: "shop".to_owned(),
         namespace: "asm-system",
         spec: &spec,
         status: &status,
         targets: targets.to_vec(),
-        commit: Some((&revision, &state)),
+        commit: Some(Arc::new(commit)),
         at: "2026-01-01T00:00:00Z".parse().unwrap(),
     });
 }

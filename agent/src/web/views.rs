@@ -14,6 +14,7 @@ use asm_shared::object::ObjectId;
 use asm_shared::topology::Topology;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
@@ -104,40 +105,52 @@ pub struct TargetView {
     pub addresses: BTreeMap<ObjectId, Vec<String>>,
 }
 
+/// Reads a commit whole, or says why it cannot be read any more.
+type Read = dyn Fn() -> Result<FleetState, String> + Send + Sync;
+
 /// A commit, and what is drawn of it: made when somebody looks for the first time, and kept as long as the commit.
-#[derive(Debug)]
 pub struct Commit {
     /// Its ID.
     pub revision: Arc<str>,
-    state: Arc<FleetState>,
-    topology: OnceLock<Topology>,
-    graph: OnceLock<Graph>,
+    /// Member clusters, in the order of the fleet file.
+    pub clusters: Vec<String>,
+    read: Box<Read>,
+    drawn: OnceLock<Drawn>,
+}
+
+/// What is drawn of a commit.
+#[derive(Debug)]
+pub struct Drawn {
+    /// Its gateways.
+    pub topology: Topology,
+    /// The ways of requests through it, with what lint holds back.
+    pub graph: Graph,
 }
 
 impl Commit {
-    /// Of what was read.
-    pub fn new(revision: &Arc<str>, state: &Arc<FleetState>) -> Self {
-        Self { revision: revision.clone(), state: state.clone(), topology: OnceLock::new(), graph: OnceLock::new() }
+    /// With the means to read it whole.
+    pub fn new(
+        revision: &Arc<str>,
+        clusters: Vec<String>,
+        read: impl Fn() -> Result<FleetState, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { revision: revision.clone(), clusters, read: Box::new(read), drawn: OnceLock::new() }
     }
 
-    /// Its gateways. Takes a while the first time: not for a thread that others wait for.
-    pub fn topology(&self) -> &Topology {
-        self.topology.get_or_init(|| Topology::of(&self.state))
+    /// What is drawn of it. Takes a while the first time: not for a thread that others wait for.
+    pub fn drawn(&self) -> Result<&Drawn, String> {
+        if let Some(drawn) = self.drawn.get() {
+            return Ok(drawn);
+        }
+        let state = (self.read)()?;
+        let made = Drawn { topology: Topology::of(&state), graph: graph::build(&state, &findings(&state)) };
+        Ok(self.drawn.get_or_init(|| made))
     }
+}
 
-    /// The ways of requests through it, with what lint holds back. Takes a while the first time.
-    pub fn graph(&self) -> &Graph {
-        self.graph.get_or_init(|| graph::build(&self.state, &findings(&self.state)))
-    }
-
-    /// Member clusters, in the order of the fleet file.
-    pub fn clusters(&self) -> Vec<String> {
-        let fleet = self.state.fleet.iter();
-        fleet.flat_map(|fleet| &fleet.spec.clusters).map(|cluster| cluster.name.clone()).collect()
-    }
-
-    fn is_of(&self, revision: &Arc<str>, state: &Arc<FleetState>) -> bool {
-        self.revision == *revision && Arc::ptr_eq(&self.state, state)
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.revision)
     }
 }
 
@@ -189,7 +202,7 @@ pub struct News<'a> {
     /// Its targets, in the order of the status.
     pub targets: Vec<TargetView>,
     /// The commit that was read last.
-    pub commit: Option<(&'a Arc<str>, &'a Arc<FleetState>)>,
+    pub commit: Option<Arc<Commit>>,
     /// Now.
     pub at: Timestamp,
 }
@@ -257,17 +270,13 @@ impl Views {
 
 /// The view that comes after another.
 fn follow(before: Option<&FleetView>, news: News<'_>) -> FleetView {
-    let commit = news.commit.map(|(revision, state)| {
-        let known = before.and_then(|before| before.commit.as_ref()).filter(|known| known.is_of(revision, state));
-        known.cloned().unwrap_or_else(|| Arc::new(Commit::new(revision, state)))
-    });
     let mut view = FleetView {
         name: news.name,
         namespace: news.namespace.to_owned(),
         wishes: Wishes::of(news.spec),
         status: news.status.clone(),
         targets: news.targets,
-        commit,
+        commit: news.commit,
         history: Vec::new(),
         at: news.at,
     };
@@ -279,6 +288,7 @@ fn follow(before: Option<&FleetView>, news: News<'_>) -> FleetView {
 pub(super) mod tests {
     use super::*;
     use asm_shared::fleet::MemoryTree;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// What a supervisor might say.
     pub(in crate::web) fn publish(
@@ -331,11 +341,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_commit_is_drawn_once() {
-        let state = Arc::new(FleetState::read(&MemoryTree::default()));
-        let revision: Arc<str> = "a".into();
-        let commit = Commit::new(&revision, &state);
-        assert!(std::ptr::eq(commit.graph(), commit.graph()));
-        assert!(commit.is_of(&revision, &state));
-        assert!(!commit.is_of(&revision, &Arc::new(FleetState::default())), "another path of the same commit");
+        let reads = Arc::new(AtomicUsize::new(0));
+        let counted = reads.clone();
+        let commit = Commit::new(&"a".into(), Vec::new(), move || match counted.fetch_add(1, Ordering::SeqCst) {
+            0 => Err("the repository is being repaired".to_owned()),
+            _ => Ok(FleetState::read(&MemoryTree::default())),
+        });
+        assert_eq!(commit.drawn().unwrap_err(), "the repository is being repaired");
+        assert!(std::ptr::eq(commit.drawn().unwrap(), commit.drawn().unwrap()));
+        assert_eq!(reads.load(Ordering::SeqCst), 2, "what was drawn is not read again");
     }
 }

@@ -6,6 +6,7 @@ pub mod equal;
 mod id;
 pub mod kinds;
 pub mod list_keys;
+mod packed;
 mod path;
 pub(crate) mod pattern;
 mod quantity;
@@ -16,6 +17,7 @@ pub mod server_owned;
 
 pub use duration::parse_duration;
 pub use id::{GroupKind, ObjectId, split_api_version};
+pub use packed::Packed;
 pub use path::{FieldPath, Segment};
 pub use quantity::Quantity;
 pub(crate) use redact::is_credential;

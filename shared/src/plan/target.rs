@@ -6,7 +6,7 @@ use crate::api::{DriftMode, PruneSpec};
 use crate::asm::gateway;
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
-use crate::object::{FieldPath, GroupKind, ObjectId, kinds};
+use crate::object::{FieldPath, GroupKind, ObjectId, Packed, kinds};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +42,10 @@ pub struct Desired {
 /// One object as Git wants it.
 #[derive(Debug)]
 pub struct DesiredObject {
+    /// `apiVersion` as written.
+    pub api_version: Arc<str>,
     /// The object with the set's label.
-    pub object: Value,
+    packed: Packed,
     /// Hash of it.
     pub hash: u64,
     /// Where Git declares it.
@@ -68,6 +70,17 @@ pub struct FrozenField {
 }
 
 impl DesiredObject {
+    /// An object without anything special about it.
+    pub fn new(api_version: Arc<str>, object: &Value, position: Position) -> Self {
+        let hash = desired_hash(object);
+        Self { api_version, packed: Packed::of(object), hash, position, frozen: Vec::new(), mode: None }
+    }
+
+    /// The object with the set's label.
+    pub fn object(&self) -> Value {
+        self.packed.unpack()
+    }
+
     /// What to do about live changes of it.
     pub fn mode(&self, of_fleet: DriftMode) -> DriftMode {
         self.mode.unwrap_or(of_fleet)
@@ -98,10 +111,9 @@ impl Desired {
             .manifests_of(target)
             .map(|manifest| {
                 let object = prepare(&manifest.id.group_kind, &manifest.object, set);
-                let hash = desired_hash(&object);
+                let plain = DesiredObject::new(manifest.api_version.clone(), &object, manifest.position.clone());
                 let frozen = state.frozen_of(manifest).flat_map(frozen_fields).collect();
-                let mode = state.drift_mode_of(manifest);
-                (manifest.id.clone(), DesiredObject { object, hash, position: manifest.position.clone(), frozen, mode })
+                (manifest.id.clone(), DesiredObject { frozen, mode: state.drift_mode_of(manifest), ..plain })
             })
             .collect();
         Self {

@@ -34,7 +34,7 @@ pub(super) enum Why {
 /// What is said of an object that somebody deleted.
 pub(super) fn deleted(id: &ObjectId, wanted: &DesiredObject, mode: DriftMode, user: Option<&str>) -> String {
     let who = user.map_or_else(|| NO_DELETER.to_owned(), |user| format!("deleted by {user}"));
-    if mode != DriftMode::Correct || !loses_address(&id.group_kind, &wanted.object) {
+    if mode != DriftMode::Correct || !loses_address(&id.group_kind, &wanted.object()) {
         return who;
     }
     format!(
@@ -93,7 +93,7 @@ impl Worker {
         let now = Timestamp::now();
         let (fights, drift) = (&self.state.fights, self.state.drift.get_mut(id)?);
         if drift.fields.is_empty() {
-            let waits = drift.change == Change::Deleted && loses_address(&id.group_kind, &wanted.object);
+            let waits = drift.change == Change::Deleted && loses_address(&id.group_kind, &wanted.object());
             return (!waits && fights.may_correct(id, "", now)).then(Vec::new);
         }
         let mut left = Vec::new();
@@ -126,13 +126,14 @@ impl Worker {
         let before = self.state.drift.get(id).cloned();
         let left = (!kept.paths.is_empty()).then(|| left(wanted, id, live, before.as_ref(), now)).flatten();
         let Some(before) = before else { return left };
+        let git = wanted.object();
         let remains = |field: &DriftedField| {
             left.iter().flat_map(|drift: &Drift| &drift.fields).any(|other| is_same_field(&other.path, &field.path))
         };
         let is_written = |field: &DriftedField| {
             let place = FieldPath::parse(&field.path);
             // Elements may have moved: then Git's value says whether it is the one that was live.
-            let adopted = || place.as_ref().and_then(|place| place.resolve(&wanted.object)) == field.found.as_ref();
+            let adopted = || place.as_ref().and_then(|place| place.resolve(&git)) == field.found.as_ref();
             let over = |path: &FieldPath| place.as_ref() == Some(path);
             let moved = |path: &FieldPath| is_same_field(&path.to_string(), &field.path);
             before.change != Change::Modified

@@ -25,7 +25,7 @@ impl Worker {
         let mut kinds: BTreeMap<GroupKind, Arc<str>> = BTreeMap::new();
         for (id, _) in plan.apply.values().flatten() {
             if let Some(wanted) = desired.objects.get(id) {
-                kinds.entry(id.group_kind.clone()).or_insert_with(|| super::stage::api_version(&wanted.object));
+                kinds.entry(id.group_kind.clone()).or_insert_with(|| wanted.api_version.clone());
             }
         }
         for (kind, api_version) in kinds {

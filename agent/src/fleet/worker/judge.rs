@@ -3,11 +3,11 @@
 use super::Worker;
 use super::ending::{Why, deleted, ended_by_itself, remember_authors};
 use super::resources::Resources;
-use super::stage::{api_version, live};
+use super::stage::live;
 use super::state::Drift;
 use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
-use asm_io::cluster::ClusterError;
+use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, labels};
 use asm_shared::drift::{Keep, Verdict, judge};
 use asm_shared::object::{GroupKind, ObjectId};
@@ -22,10 +22,22 @@ use std::sync::Arc;
 
 /// Fetches in flight.
 const IN_FLIGHT: usize = 8;
-/// More objects of one kind than this are listed instead of fetched one by one.
+/// So many objects of one kind are listed instead of fetched one by one, if they are one in so many of those that are there:
+/// a list brings all of them.
 const LIST_FROM: usize = 8;
+/// See [`LIST_FROM`].
+const LIST_SHARE: usize = 20;
+/// Objects per page of a list.
+const PAGE: u32 = 200;
 /// Said of an object that was deleted and made again.
 const REMADE: &str = "deleted and made again by someone; the API server keeps no record of who deleted it";
+
+/// What `look` was asked about.
+struct Asked {
+    desired: Arc<Desired>,
+    /// Those that may have drifted; of the others only the health is judged.
+    suspects: BTreeSet<ObjectId>,
+}
 
 impl Worker {
     /// Looks at everything that was touched or whose status moved. `true` when a pass is needed.
@@ -33,101 +45,117 @@ impl Worker {
         if !self.identity.trusted {
             return false;
         }
-        let desired = self.order.desired.clone();
-        let suspects = std::mem::take(&mut self.state.suspects);
+        let asked = Asked { desired: self.order.desired.clone(), suspects: std::mem::take(&mut self.state.suspects) };
         let mut again = std::mem::take(&mut self.state.look_again);
         again.extend(self.state.fronts.dark.iter().cloned());
-        let all: BTreeSet<ObjectId> = suspects.iter().chain(&again).cloned().collect();
+        let all: BTreeSet<ObjectId> = asked.suspects.iter().chain(&again).cloned().collect();
         let mut pass_needed = false;
-        for (id, answer) in self.fetch(&all).await {
-            let found = match answer {
-                Ok(found) => found,
-                Err(error) => {
-                    // Asked again with the next event, or when the watch has recovered.
-                    tracing::warn!(target = %self.target(), object = %id, "cannot be read: {}", error.message);
-                    self.count_error(&error);
-                    if suspects.contains(&id) {
-                        self.state.suspects.insert(id);
-                        self.look_later = true;
-                    }
-                    continue;
-                }
-            };
-            if is_front(&desired, &id, found.as_ref()) {
-                self.state.look_again.remove(&id);
-                self.judge_front(&id, found.as_ref()).await;
-            } else if let Some(found) = &found {
-                self.judge_health(&id, found);
-            }
-            if !suspects.contains(&id) {
-                continue;
-            }
-            match desired.objects.get(&id) {
-                Some(wanted) => pass_needed |= self.judge_one(&desired, &id, wanted, found.as_ref()).await,
-                // It has left Git: the next pass removes it, or forgets it when it is gone.
-                None => pass_needed |= found.is_none(),
-            }
+        let (kinds, mut singles) = self.sorted(all);
+        for (kind, ids) in kinds {
+            let (needed, rest) = self.look_through(&asked, &kind, ids).await;
+            pass_needed |= needed;
+            singles.extend(rest);
+        }
+        let work: Vec<_> = singles.into_iter().map(|id| (self.version_of(&id), id)).collect();
+        let resources = self.resources.clone();
+        let read = |(version, id)| read(resources.clone(), id, version);
+        let mut answers = futures::stream::iter(work).map(read).buffer_unordered(IN_FLIGHT);
+        while let Some((id, answer)) = answers.next().await {
+            pass_needed |= self.look_at(&asked, id, answer).await;
         }
         pass_needed
     }
 
-    /// Reads the objects: one by one, or by one list per kind when there are many.
-    async fn fetch(&self, ids: &BTreeSet<ObjectId>) -> Vec<(ObjectId, Result<Option<Value>, ClusterError>)> {
-        let mut by_kind: BTreeMap<&GroupKind, Vec<&ObjectId>> = BTreeMap::new();
-        let mut answers = Vec::with_capacity(ids.len());
-        // What ASM makes does not carry our label, so that a list of ours does not have it.
-        let (generated, ids): (Vec<&ObjectId>, Vec<&ObjectId>) =
-            ids.iter().partition(|id| self.order.desired.generated.contains(*id));
-        for &id in &ids {
-            by_kind.entry(&id.group_kind).or_default().push(id);
-        }
-        let mut singles = generated;
-        for (kind, ids) in by_kind {
-            if ids.len() < LIST_FROM {
-                singles.extend(ids);
-                continue;
+    /// Looks at one object.
+    async fn look_at(&mut self, asked: &Asked, id: ObjectId, answer: Result<Option<Value>, ClusterError>) -> bool {
+        let is_suspect = asked.suspects.contains(&id);
+        let found = match answer {
+            Ok(found) => found,
+            Err(error) => {
+                // Asked again with the next event, or when the watch has recovered.
+                tracing::warn!(target = %self.target(), object = %id, "cannot be read: {}", error.message);
+                self.count_error(&error);
+                if is_suspect {
+                    self.state.suspects.insert(id);
+                    self.look_later = true;
+                }
+                return false;
             }
-            match self.list(kind, ids[0]).await {
-                Ok(mut found) => answers.extend(ids.into_iter().map(|id| {
-                    let live = found.remove(id);
-                    (id.clone(), Ok(live))
-                })),
-                Err(_) => singles.extend(ids),
-            }
+        };
+        if is_front(&asked.desired, &id, found.as_ref()) {
+            self.state.look_again.remove(&id);
+            self.judge_front(&id, found.as_ref()).await;
+        } else if let Some(found) = &found {
+            self.judge_health(&id, found);
         }
-        let mut work = Vec::with_capacity(singles.len());
-        for id in singles {
-            work.push(read(self.resources.clone(), id.clone(), self.version_of(id)));
+        if !is_suspect {
+            return false;
         }
-        answers.extend(futures::stream::iter(work).buffer_unordered(IN_FLIGHT).collect::<Vec<_>>().await);
-        answers
+        match asked.desired.objects.get(&id) {
+            Some(wanted) => self.judge_one(&asked.desired, &id, wanted, found.as_ref()).await,
+            // It has left Git: the next pass removes it, or forgets it when it is gone.
+            None => found.is_none(),
+        }
     }
 
-    /// Every object of a kind that carries the set's label.
-    async fn list(&self, kind: &GroupKind, sample: &ObjectId) -> Result<BTreeMap<ObjectId, Value>, ClusterError> {
-        let api = self.resources.api(kind, &self.version_of(sample), None).await?;
-        let mut params = ListParams::default().labels(&format!("{}={}", labels::PART_OF, self.set)).limit(500);
-        let mut found = BTreeMap::new();
+    /// Which kinds are read by one list each, and what is read one by one.
+    fn sorted(&self, ids: BTreeSet<ObjectId>) -> (BTreeMap<GroupKind, BTreeSet<ObjectId>>, Vec<ObjectId>) {
+        // What ASM makes does not carry our label, so that a list of ours does not have it.
+        let (mut singles, ids): (Vec<ObjectId>, Vec<ObjectId>) =
+            ids.into_iter().partition(|id| self.order.desired.generated.contains(id));
+        let mut kinds: BTreeMap<GroupKind, BTreeSet<ObjectId>> = BTreeMap::new();
+        for id in ids {
+            kinds.entry(id.group_kind.clone()).or_default().insert(id);
+        }
+        let mut there: BTreeMap<&GroupKind, usize> = BTreeMap::new();
+        for id in self.state.observed.keys().filter(|id| kinds.contains_key(&id.group_kind)) {
+            *there.entry(&id.group_kind).or_default() += 1;
+        }
+        kinds.retain(|kind, ids| {
+            let listed = ids.len() >= LIST_FROM && ids.len() * LIST_SHARE >= there.get(kind).copied().unwrap_or(0);
+            if !listed {
+                singles.extend(std::mem::take(ids));
+            }
+            listed
+        });
+        (kinds, singles)
+    }
+
+    /// Reads the objects of a kind that carry the set's label and looks at those that were asked for, page by page: the objects
+    /// of one page are all that is held. Gives back whether a pass is needed, and what was not seen.
+    async fn look_through(
+        &mut self,
+        asked: &Asked,
+        kind: &GroupKind,
+        mut ids: BTreeSet<ObjectId>,
+    ) -> (bool, BTreeSet<ObjectId>) {
+        let mut pass_needed = false;
+        let Some(version) = ids.first().map(|id| self.version_of(id)) else { return (false, ids) };
+        let Ok(api) = self.resources.api(kind, &version, None).await else { return (false, ids) };
+        let mut params = ListParams::default().labels(&format!("{}={}", labels::PART_OF, self.set)).limit(PAGE);
         for _ in 0..super::MOST_PAGES {
-            let page = api.list(&params).await.map_err(ClusterError::from)?;
+            let Ok(page) = api.list(&params).await else { return (pass_needed, ids) };
             for object in page.items {
                 let name = object.metadata.name.as_deref().unwrap_or_default();
                 let id = ObjectId::new(&kind.group, &kind.kind, object.metadata.namespace.as_deref(), name);
-                if let Ok(live) = serde_json::to_value(&object) {
-                    found.insert(id, live);
+                if ids.remove(&id) {
+                    let live = serde_json::to_value(&object).map(Some);
+                    let answer = live.map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()));
+                    pass_needed |= self.look_at(asked, id, answer).await;
                 }
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
+                // Gone, or without the label: which of the two, the object itself says.
+                None => return (pass_needed, ids),
             }
         }
-        Err(super::endless(kind))
+        (pass_needed, ids)
     }
 
     /// The version an object is addressed by.
     fn version_of(&self, id: &ObjectId) -> Arc<str> {
-        let wanted = self.order.desired.objects.get(id).map(|wanted| api_version(&wanted.object));
+        let wanted = self.order.desired.objects.get(id).map(|wanted| wanted.api_version.clone());
         let applied = || self.state.inventory.get(id).map(|applied| applied.api_version.clone());
         // What ASM makes is neither: a Service.
         wanted.or_else(applied).unwrap_or_else(|| "v1".into())
@@ -157,7 +185,7 @@ impl Worker {
             self.state.drift.entry(id.clone()).and_modify(|drift| drift.user = user);
             return self.correct(desired, id, wanted, None).await;
         };
-        if let Some(note) = taken(&wanted.object, found) {
+        if let Some(note) = taken(&wanted.object(), found) {
             // Whoever took it writes it; two that write the same object would go on for ever.
             self.drifted(id, Change::Modified, Vec::new(), Some(&note));
             return false;
@@ -256,7 +284,7 @@ impl Worker {
         if !self.context.may_write() {
             return false;
         }
-        match apply_wanted(&self.resources, id, wanted, &wanted.object, &keep).await {
+        match apply_wanted(&self.resources, id, wanted, &wanted.object(), &keep).await {
             Ok((live, kept)) => {
                 let healed = self.state.drift.contains_key(id);
                 self.take_in(desired, id, &live, wanted.hash, (Why::Correct, &kept));

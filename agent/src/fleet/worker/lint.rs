@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::pass::PassEnd;
-use super::stage::{api_version, live};
+use super::stage::live;
 use super::state::TargetState;
 use super::watch::observed;
 use asm_shared::api::{Change, HeldObject};
@@ -63,8 +63,10 @@ impl Worker {
                 kept.push((id, reason));
                 continue;
             };
-            match live(&self.resources, &id, &api_version(&wanted.object)).await {
-                Ok(found) if !relies_on_more(&id.group_kind, &wanted.object, found.as_ref()) => kept.push((id, reason)),
+            match live(&self.resources, &id, &wanted.api_version).await {
+                Ok(found) if !relies_on_more(&id.group_kind, &wanted.object(), found.as_ref()) => {
+                    kept.push((id, reason))
+                }
                 Ok(_) => {
                     tracing::warn!(target = %desired.target, object = %id, "waits for what lint holds back");
                     self.state.waiting.insert(id);

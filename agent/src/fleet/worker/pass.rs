@@ -3,7 +3,7 @@
 use super::Worker;
 use super::judge::taken;
 use super::remove::{Removal, look, remove};
-use super::stage::{Round, api_version, live};
+use super::stage::{Round, live};
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
 use asm_io::cluster::ClusterError;
@@ -116,9 +116,9 @@ impl Worker {
             desired.objects.iter().filter(|(id, _)| self.state.is_unseen(id) && !unlisted.contains(&id.group_kind));
         let gone: Vec<_> = gone.collect();
         for (id, wanted) in gone {
-            let found = live(&self.resources, id, &api_version(&wanted.object)).await;
+            let found = live(&self.resources, id, &wanted.api_version).await;
             if let Ok(Some(found)) = found
-                && taken(&wanted.object, &found).is_some()
+                && taken(&wanted.object(), &found).is_some()
                 && let Some(applied) = self.state.inventory.get_mut(id)
             {
                 applied.hash = 0;
@@ -223,19 +223,21 @@ impl Worker {
         if broken.is_empty() {
             return items;
         }
+        let unpack = |id: &ObjectId| Some((id.clone(), desired.objects.get(id)?.object()));
+        let mut causes: Vec<(ObjectId, serde_json::Value)> = broken.iter().filter_map(unpack).collect();
         let mut kept = Vec::with_capacity(items.len());
         for (id, reason) in items {
             let Some(object) = desired.objects.get(&id) else { continue };
-            let needed = broken
-                .iter()
-                .filter_map(|id| Some((id, desired.objects.get(id)?)))
-                .find(|(needed, value)| **needed != id && needs((&id, &object.object), (needed, &value.object)));
-            match needed.map(|(needed, value)| (needed.clone(), value.position.to_string())) {
+            let value = object.object();
+            let needed = causes.iter().find(|(needed, cause)| *needed != id && needs((&id, &value), (needed, cause)));
+            let place = |id: &ObjectId| desired.objects.get(id).map_or_else(String::new, |it| it.position.to_string());
+            match needed.map(|(needed, _)| (needed.clone(), place(needed))) {
                 None => kept.push((id, reason)),
                 Some((needed, at)) => {
                     let message =
                         format!("{id}: waits for {needed} ({at}), which could not be applied and which it needs");
                     self.problem(object.position.to_string(), message);
+                    causes.push((id.clone(), value));
                     broken.insert(id);
                 }
             }

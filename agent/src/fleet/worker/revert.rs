@@ -1,7 +1,7 @@
 //! Putting Git's values back on request, once, in either drift mode.
 
 use super::ending::Why;
-use super::stage::{Done, How, Round, api_version, guarded, live};
+use super::stage::{Done, How, Round, guarded, live};
 use super::state::TargetState;
 use super::wanted::expected;
 use super::{News, Order, Worker};
@@ -95,7 +95,7 @@ impl Worker {
         if self.order.suspended {
             return failed("applying is suspended; go on with: kubectl asm resume");
         }
-        let found = match live(&self.resources, id, &api_version(&wanted.object)).await {
+        let found = match live(&self.resources, id, &wanted.api_version).await {
             Ok(found) => found,
             Err(error) => return self.refused(&error),
         };
@@ -151,8 +151,7 @@ mod tests {
 
     fn desired() -> Desired {
         let position = || Position { file: "mesh/a.yaml".into(), line: 1, column: 1 };
-        let object =
-            || DesiredObject { object: json!({}), hash: 1, position: position(), frozen: Vec::new(), mode: None };
+        let object = || DesiredObject::new("v1".into(), &json!({}), position());
         let ids = [
             ObjectId::new("networking.istio.io", "Gateway", Some("default"), "a"),
             ObjectId::new("gateway.networking.k8s.io", "Gateway", Some("default"), "a"),

@@ -85,7 +85,7 @@ impl Worker {
         }
         for (id, _) in items {
             if let Some(object) = desired.objects.get(id) {
-                self.dirty |= self.state.about_to_create(id, &api_version(&object.object));
+                self.dirty |= self.state.about_to_create(id, &object.api_version);
             }
         }
         if let Err(error) = self.save().await {
@@ -99,12 +99,15 @@ impl Worker {
         for (id, reason) in items {
             let healing = self.state.correcting.contains_key(id);
             let (keep, why) = self.keep_for(desired, id);
-            let how = How { round, keep, healing, unseen: !healing && self.state.is_unseen(id) };
-            let (context, resources) = (self.context.clone(), self.resources.clone());
-            let work_item = guarded(context, resources, desired.clone(), id.clone(), how);
-            work.push(async move { (work_item.await, *reason, why) });
+            work.push((id, *reason, why, How { round, keep, healing, unseen: !healing && self.state.is_unseen(id) }));
         }
-        let mut finished = futures::stream::iter(work).buffer_unordered(width);
+        let (context, resources) = (self.context.clone(), self.resources.clone());
+        // A step's future has room for everything that it may wait for: only those in flight are made.
+        let step = |(id, reason, why, how): (&ObjectId, Reason, Why, How)| {
+            let one = guarded(context.clone(), resources.clone(), desired.clone(), id.clone(), how);
+            async move { (one.await, reason, why) }
+        };
+        let mut finished = futures::stream::iter(work).map(step).buffer_unordered(width);
         while let Some(((id, done), reason, why)) = finished.next().await {
             let id = &id;
             match done {
@@ -157,7 +160,7 @@ impl Worker {
         if wrote {
             tracing::info!(target = %desired.target, object = %id, ?outcome, "applied");
         }
-        self.state.applied(id, &api_version(&object.object), hash, now);
+        self.state.applied(id, &object.api_version, hash, now);
         self.dirty = true;
         if let Some(drift) = drift {
             self.state.drift.insert(id.clone(), drift);
@@ -222,28 +225,29 @@ async fn one(resources: &Resources, desired: &Desired, id: &ObjectId, how: &How)
         return Done::Refused(Refusal::Cluster(ClusterError::new(ErrorKind::Other, "it is not in this commit")));
     };
     let is_rule = *round == Round::First && id.group_kind.is(kinds::ISTIO_NETWORKING, "DestinationRule");
+    let object = wanted.object();
     let mut union = None;
     if *unseen || is_rule || wants_look(&id.group_kind) {
-        let live = match live(resources, id, &api_version(&wanted.object)).await {
+        let live = match live(resources, id, &wanted.api_version).await {
             Ok(live) => live,
             Err(error) => return Done::Refused(Refusal::Cluster(error)),
         };
         if let Some(live) = live {
-            let object = intended(wanted, &live, keep);
-            if let Some(note) = taken(&wanted.object, &live).filter(|_| *unseen) {
+            let intended = intended(wanted, &live, keep);
+            if let Some(note) = taken(&object, &live).filter(|_| *unseen) {
                 return Done::Refused(Refusal::Taken(note));
             }
-            match guard::change(resources, desired, id, &object, &live, *healing).await {
+            match guard::change(resources, desired, id, &intended, &live, *healing).await {
                 Ok(None) => {}
                 Ok(Some(held)) => return Done::Held(held),
                 Err(error) => return Done::Refused(Refusal::Cluster(error)),
             }
             if is_rule {
-                union = union_subsets(&object, &live);
+                union = union_subsets(&intended, &live);
             }
         }
     }
-    let (object, hash) = union.as_ref().map_or((&wanted.object, wanted.hash), |union| (union, 0));
+    let (object, hash) = union.as_ref().map_or((&object, wanted.hash), |union| (union, 0));
     match apply_wanted(resources, id, wanted, object, keep).await {
         Ok((live, kept)) => Done::Applied(Box::new(live), hash, kept),
         Err(refusal) => Done::Refused(refusal),

@@ -130,14 +130,10 @@ impl TargetState {
 
     /// Kinds that have to be watched for this commit: wanted ones, and those of which something is left.
     pub(crate) fn kinds_for(&self, desired: &Desired) -> BTreeSet<WatchedKind> {
-        let wanted = desired.objects.iter().filter_map(|(id, wanted)| {
-            let api_version = wanted.object.get("apiVersion")?.as_str()?;
-            Some(WatchedKind { group_kind: id.group_kind.clone(), api_version: api_version.into() })
-        });
         let mut kinds: BTreeMap<GroupKind, Arc<str>> = BTreeMap::new();
         // Of several versions of one kind one watch is enough. The first one in Git wins over what was applied before.
-        for kind in wanted {
-            kinds.entry(kind.group_kind).or_insert(kind.api_version);
+        for (id, wanted) in &desired.objects {
+            kinds.entry(id.group_kind.clone()).or_insert_with(|| wanted.api_version.clone());
         }
         kinds.retain(|kind, _| !is_elsewhere(&desired.target, kind));
         for (id, applied) in self.inventory.iter().filter(|(id, _)| !is_elsewhere(&desired.target, &id.group_kind)) {

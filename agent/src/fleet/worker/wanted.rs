@@ -69,10 +69,10 @@ pub(super) fn intended(wanted: &DesiredObject, live: &Value, keep: &Keep) -> Val
 
 /// What the live object is compared with: Git's object, with the live values of what is left alone.
 pub(super) fn expected(wanted: &DesiredObject, live: &Value) -> Value {
-    frozen(&wanted.object, live, &wanted.frozen_at(Timestamp::now()))
+    frozen(&wanted.object(), live, &wanted.frozen_at(Timestamp::now()))
 }
 
 /// Is the live object as Git wants it only because fields of it are left alone?
 pub(super) fn is_provisional(wanted: &DesiredObject, live: &Value) -> bool {
-    !wanted.frozen.is_empty() && !missing_from(&wanted.object, live).is_empty()
+    !wanted.frozen.is_empty() && !missing_from(&wanted.object(), live).is_empty()
 }

@@ -3,7 +3,7 @@
 use super::Look;
 use super::gateways::{of_door, state};
 use super::overview::addresses;
-use super::parts::{link, link_with, pill, slice, text, wide};
+use super::parts::{self, link, link_with, pill, slice, text, wide};
 use super::picture;
 use crate::web::views::FleetView;
 use asm_shared::graph::Filter;
@@ -14,10 +14,9 @@ use maud::{Markup, html};
 const EACH: usize = 50;
 
 pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
-    let commit = view.commit.as_ref()?;
     let (namespace, name) = look.gateway.split_once('/')?;
-    let topology = commit.topology();
-    let gateway = topology.gateways.iter().find(|known| known.name == name && known.namespace == namespace)?;
+    let (_, drawn) = parts::drawn(view).ok()?;
+    let gateway = drawn.topology.gateways.iter().find(|known| known.name == name && known.namespace == namespace)?;
     let filter = Filter { gateways: vec![name.to_owned()], ..Filter::default() };
     Some(html! {
         section.card #gateway data-part aria-labelledby="gateway-title" { (facts(view, gateway)) }
@@ -31,7 +30,7 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
         }
         section.card #picture data-part aria-labelledby="picture-title" {
             h3 #picture-title { "The way of a request" }
-            (picture::drawn(commit, &filter, &format!("Gateway {name} of {}", view.name)))
+            (picture::part_of(&drawn.graph, &filter, &format!("Gateway {name} of {}", view.name)))
             p.hint { a href=(link_with(&["fleets", &view.name, "picture"], &[("gateway", name)])) { "This part in the picture of the fleet" } }
         }
     })

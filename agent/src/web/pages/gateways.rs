@@ -2,7 +2,7 @@
 
 use super::Look;
 use super::overview::addresses;
-use super::parts::{State, has, link, link_with, pill, slice, wide};
+use super::parts::{self, State, has, link, link_with, pill, slice, wide};
 use crate::web::views::FleetView;
 use asm_shared::topology::{Gateway, GatewayDoor};
 use maud::{Markup, html};
@@ -14,12 +14,15 @@ const EACH: usize = 50;
 const HOSTS: usize = 3;
 
 pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
-    let Some(commit) = &view.commit else {
-        return Some(html! { section.card #gateways data-part aria-label="Gateways" {
-            h2 { "Gateways" } p.none { "No commit has been read yet." }
-        } });
+    let (commit, drawn) = match parts::drawn(view) {
+        Ok(found) => found,
+        Err(why) => {
+            return Some(html! { section.card #gateways data-part aria-label="Gateways" {
+                h2 { "Gateways" } p.none { (why) }
+            } });
+        }
     };
-    let all = &commit.topology().gateways;
+    let all = &drawn.topology.gateways;
     let found: Vec<&Gateway> = all.iter().filter(|gateway| fits(view, gateway, look)).collect();
     let part = slice(found.len(), EACH, look);
     let path = ["fleets", &view.name, "gateways"];
@@ -30,8 +33,8 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
                 label { "Name, host or address " input type="search" name="q" value=(look.q) autocomplete="off"; }
                 label { "Cluster " select name="cluster" {
                     option value="" { "all" }
-                    @for cluster in commit.clusters() {
-                        option value=(cluster) selected[cluster == look.cluster] { (cluster) }
+                    @for cluster in &commit.clusters {
+                        option value=(cluster) selected[*cluster == look.cluster] { (cluster) }
                     }
                 } }
                 button type="submit" { "Show" }

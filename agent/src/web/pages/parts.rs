@@ -1,7 +1,7 @@
 //! Small parts of pages.
 
 use super::Look;
-use crate::web::views::{FleetView, TargetView};
+use crate::web::views::{Commit, Drawn, FleetView, TargetView};
 use asm_shared::api::TargetStatus;
 use asm_shared::object::redact_text;
 use jiff::Timestamp;
@@ -82,6 +82,13 @@ pub(super) fn text(text: &str) -> String {
 pub(super) fn time(at: Timestamp) -> Markup {
     let shown = at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) { (shown) } }
+}
+
+/// The commit and what is drawn of it; or why there is nothing to draw.
+pub(super) fn drawn(view: &FleetView) -> Result<(&Commit, &Drawn), String> {
+    let commit = view.commit.as_ref().ok_or("No commit has been read yet.")?;
+    let drawn = commit.drawn().map_err(|why| format!("Commit {} cannot be read: {why}", commit.revision))?;
+    Ok((commit, drawn))
 }
 
 /// The first characters of a commit ID, as Git shows them.

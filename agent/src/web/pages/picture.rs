@@ -1,7 +1,7 @@
 //! The ways of requests as a picture: that of `kubectl asm graph`, of the commit that the agent read, with the same filters.
 
 use super::Look;
-use super::parts::{link, link_with};
+use super::parts::{self, link, link_with};
 use crate::web::views::{Commit, FleetView};
 use asm_shared::graph::{Filter, Graph, Kind, svg};
 use maud::{Markup, PreEscaped, html};
@@ -20,10 +20,13 @@ pub(in crate::web) fn style_of_pictures() -> String {
 
 pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
     let path = ["fleets", &view.name, "picture"];
-    let Some(commit) = &view.commit else {
-        return Some(html! { section.card #picture data-part aria-label="Picture" {
-            h2 { "Picture" } p.none { "No commit has been read yet." }
-        } });
+    let (commit, drawn) = match parts::drawn(view) {
+        Ok(found) => found,
+        Err(why) => {
+            return Some(html! { section.card #picture data-part aria-label="Picture" {
+                h2 { "Picture" } p.none { (why) }
+            } });
+        }
     };
     let one = |name: &str| if name.trim().is_empty() { Vec::new() } else { vec![name.trim().to_owned()] };
     let filter = Filter {
@@ -37,8 +40,8 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
     Some(html! {
         section.card aria-labelledby="picture-title" {
             h2 #picture-title { "The way of a request" }
-            (form(commit, &path, look, &filter))
-            div #picture data-part { (drawn(commit, &filter, &title)) }
+            (form(commit, &drawn.graph, &path, look, &filter))
+            div #picture data-part { (part_of(&drawn.graph, &filter, &title)) }
             p.hint {
                 "As the files of this commit say; lint's errors are marked. The same, with all that lint says: " code { "kubectl asm graph" }
             }
@@ -46,8 +49,7 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
     })
 }
 
-fn form(commit: &Commit, path: &[&str], look: &Look, filter: &Filter) -> Markup {
-    let graph = commit.graph();
+fn form(commit: &Commit, graph: &Graph, path: &[&str], look: &Look, filter: &Filter) -> Markup {
     let names = |kinds: &[Kind]| -> BTreeSet<&str> {
         let nodes = graph.nodes.iter().filter(|node| kinds.contains(&node.kind));
         nodes.map(|node| node.name.rsplit('/').next().unwrap_or_default()).collect()
@@ -60,7 +62,7 @@ fn form(commit: &Commit, path: &[&str], look: &Look, filter: &Filter) -> Markup 
         datalist #gateways { @for name in names(&[Kind::Pods, Kind::Server]).iter().take(CHOICES) { option value=(name) {} } }
         label { "Cluster " select name="cluster" {
             option value="" { "all" }
-            @for cluster in commit.clusters() { option value=(cluster) selected[cluster == look.cluster] { (cluster) } }
+            @for cluster in &commit.clusters { option value=(cluster) selected[*cluster == look.cluster] { (cluster) } }
         } }
         label.check { input type="checkbox" name="broken" value="1" checked[filter.broken]; " only what is broken" }
         button type="submit" { "Show" }
@@ -70,13 +72,13 @@ fn form(commit: &Commit, path: &[&str], look: &Look, filter: &Filter) -> Markup 
 }
 
 /// A part of the picture; or why it is not drawn.
-pub(super) fn drawn(commit: &Commit, filter: &Filter, title: &str) -> Markup {
-    let whole;
+pub(super) fn part_of(graph: &Graph, filter: &Filter, title: &str) -> Markup {
+    let part;
     let graph = if filter.is_empty() {
-        commit.graph()
+        graph
     } else {
-        whole = filter.apply(commit.graph());
-        &whole
+        part = filter.apply(graph);
+        &part
     };
     if graph.nodes.is_empty() {
         return html! { p.none { "No way of a request has this." } };

@@ -18,11 +18,8 @@ fn desired(names: &[&str]) -> Desired {
             (
                 id(name),
                 DesiredObject {
-                    object: json!({"metadata": {"name": name}}),
                     hash: 7,
-                    position,
-                    frozen: Vec::new(),
-                    mode: None,
+                    ..DesiredObject::new("v1".into(), &json!({"metadata": {"name": name}}), position)
                 },
             )
         })
