@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use asm_agent::args::Args;
 use asm_agent::run::Ending;
 
+/// What is parsed of a commit is large and short-lived: glibc keeps such memory in its arenas, this gives it back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // One provider for the process. If another was there already, two halves of the agent would use different ones.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
