@@ -16,6 +16,7 @@ mod finding;
 mod fix;
 mod hold_back;
 mod ignore;
+mod memory;
 mod registry;
 mod rounds;
 mod rule;
@@ -30,6 +31,7 @@ pub use excerpt::{Excerpt, SourceText};
 pub use finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 pub use fix::{Mended, mend};
 pub use hold_back::{errors, hold_back};
+pub use memory::{Memory, lint_again};
 pub use registry::{RULES, all, find};
 pub use rounds::{Fixed, Made, fix};
 pub use rule::{Rule, Status};
@@ -74,7 +76,28 @@ pub fn lint(
     rules: &[&'static Rule],
     assumptions: Assumptions,
 ) -> Findings {
-    let findings = run_since(state, base, rules, assumptions);
+    judged(tree, state, base, rules, assumptions, &mut Memory::default())
+}
+
+fn judged(
+    tree: &dyn Tree,
+    state: &FleetState,
+    base: Option<&FleetState>,
+    rules: &[&'static Rule],
+    assumptions: Assumptions,
+    memory: &mut Memory,
+) -> Findings {
+    let world = World::of(state, assumptions).since(base);
+    #[cfg(feature = "schema")]
+    let world = world.knowing(std::mem::take(&mut memory.verdicts));
+    let findings = run_in(&world, rules);
+    #[cfg(feature = "schema")]
+    {
+        memory.verdicts = world.known();
+    }
+    // Without schemas there is nothing to remember.
+    #[cfg(not(feature = "schema"))]
+    let _ = memory;
     let (mut found, ignored) = ignore::apply(tree, state, rules, findings);
     if rules.iter().any(|rule| rule.id == upkeep::FLEET.id) {
         found.extend(upkeep::of_problems(state));
@@ -95,8 +118,11 @@ pub fn run_since(
     rules: &[&'static Rule],
     assumptions: Assumptions,
 ) -> Vec<Finding> {
-    let world = World::of(state, assumptions).since(base);
-    let threads = if state.manifests.len() < WORTH_THREADS {
+    run_in(&World::of(state, assumptions).since(base), rules)
+}
+
+fn run_in(world: &World<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
+    let threads = if world.state.manifests.len() < WORTH_THREADS {
         1
     } else {
         thread::available_parallelism().map_or(1, NonZero::get).min(rules.len())
@@ -106,7 +132,7 @@ pub fn run_since(
         let mut sink = Sink::default();
         while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
             sink.rule(rule);
-            (rule.check)(&world, &mut sink);
+            (rule.check)(world, &mut sink);
         }
         sink.finish()
     };

@@ -65,6 +65,11 @@ pub const RULES: &[&Rule] = &[
     &rules::idle_patch::RULE,
     &rules::target_port::RULE,
     &rules::mtls_contradiction::RULE,
+    &rules::istio_annotation_unknown::RULE,
+    &rules::istio_annotation_place::RULE,
+    &rules::istio_annotation_value::RULE,
+    &rules::istio_annotation_deprecated::RULE,
+    &rules::istio_annotation_alpha::RULE,
     // Gateways of ASM and load balancers.
     &rules::istio_gateway_namespace::RULE,
     &rules::istio_gateway_clusters::RULE,

@@ -1,6 +1,7 @@
 //! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
 //! number of objects; it borrows the manifests.
 
+mod annotated;
 mod credentials;
 mod doors;
 mod exports;
@@ -17,6 +18,7 @@ mod shadows;
 mod verdicts;
 
 pub(super) use crate::fleet::pods::{Pod, PodIndex};
+pub(super) use annotated::Annotated;
 pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
@@ -28,12 +30,15 @@ pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
 pub(super) use services::{Service, ServicePort};
 pub(super) use shadows::{Shadow, shadows};
+#[cfg(feature = "schema")]
+pub(super) use verdicts::Known;
 
 use super::Assumptions;
 use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 /// The fleet, as rules see it.
 pub(super) struct World<'a> {
@@ -58,6 +63,7 @@ pub(super) struct World<'a> {
     /// The fleet before the change that is judged, for rules about changes.
     pub(super) base: Option<&'a FleetState>,
     assumptions: Assumptions,
+    annotated: OnceLock<Vec<Annotated<'a>>>,
     selections: selections::Selections<'a>,
     #[cfg(feature = "schema")]
     verdicts: verdicts::Verdicts,
@@ -90,6 +96,7 @@ impl<'a> World<'a> {
             fronts: fronts::all(state),
             base: None,
             assumptions,
+            annotated: OnceLock::new(),
             #[cfg(feature = "schema")]
             verdicts: verdicts::Verdicts::default(),
             by_gateway,
@@ -101,9 +108,31 @@ impl<'a> World<'a> {
         Self { base, ..self }
     }
 
+    /// The same, with what schemas said of objects before.
+    #[cfg(feature = "schema")]
+    pub(super) fn knowing(self, known: Known) -> Self {
+        Self { verdicts: verdicts::Verdicts::knowing(known), ..self }
+    }
+
+    /// What schemas said of objects.
+    #[cfg(feature = "schema")]
+    pub(super) fn known(self) -> Known {
+        self.verdicts.known()
+    }
+
     /// The Services of another state, as the cloud controller sees them.
     pub(super) fn fronts_of(state: &'a FleetState) -> Vec<Front<'a>> {
         fronts::all(state)
+    }
+
+    /// Annotations of Istio, wherever they stand; looked for when the first rule asks.
+    pub(super) fn istio_annotations(&self) -> &[Annotated<'a>] {
+        self.annotated.get_or_init(|| annotated::all(self.state))
+    }
+
+    /// The version of Istio that the mesh runs, as far as the fleet says.
+    pub(super) fn istio_version(&self) -> Option<&'a str> {
+        self.state.fleet.as_ref()?.spec.mesh.version.as_deref()
     }
 
     /// Manifests of a kind, on any target.

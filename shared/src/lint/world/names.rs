@@ -68,7 +68,10 @@ pub(in crate::lint) fn rules_of<'a>(
 }
 
 /// The items of a list in a value, each with its index.
-pub(in crate::lint) fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = (usize, &'v Value)> {
+pub(in crate::lint) fn items<'v>(
+    value: &'v Value,
+    pointer: &str,
+) -> impl Iterator<Item = (usize, &'v Value)> + use<'v> {
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
