@@ -179,7 +179,11 @@ fn services_that_differ_between_clusters_are_those_that_istio_finds() {
     let trees: Vec<MemoryTree> = [1, 2]
         .map(|number| format!("inconsistent-service-{number}.yaml"))
         .iter()
-        .map(|file| [(file.as_str(), std::fs::read_to_string(cases.join("multicluster").join(file)).unwrap())].into_iter().collect())
+        .map(|file| {
+            [(file.as_str(), std::fs::read_to_string(cases.join("multicluster").join(file)).unwrap())]
+                .into_iter()
+                .collect()
+        })
         .collect();
     let folders: Vec<LooseFolder<'_>> = trees
         .iter()

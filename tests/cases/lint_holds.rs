@@ -101,9 +101,10 @@ async fn consent_goes_before_lint(lab: &Lab, story: &Story<'_>) -> Result<()> {
     story.git(&["rm", "--quiet", "mesh/routes/better.yaml"])?;
     let gone = story.commit_and_push("the gateway leaves, its routes stay")?;
     let is_told = |sync: &Value, revision: &str, waiting: u64| {
-        let errors = targets(sync).next().and_then(|mesh| mesh["lint"].as_array()).is_some_and(|lint| {
-            lint.iter().any(|held| held["rule"] == "gateway-selector")
-        });
+        let errors = targets(sync)
+            .next()
+            .and_then(|mesh| mesh["lint"].as_array())
+            .is_some_and(|lint| lint.iter().any(|held| held["rule"] == "gateway-selector"));
         errors && sync["status"]["heldBack"] == waiting && sync["status"]["source"]["revision"] == revision
     };
     let sync = story.wait_status("the removal waits", |sync| is_told(sync, &gone, 1)).await?;

@@ -33,8 +33,8 @@ pub use file::{
 pub use frozen::Freeze;
 pub(crate) use frozen::path as frozen_path;
 pub use loose::{LooseFolder, ONLY_CLUSTER, loose_path};
-pub(crate) use parse::MARK as LINT_MARK;
 pub use memory::Memory;
+pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;
 pub use problem::{Position, Problem};

@@ -132,15 +132,17 @@ mod tests {
     #[test]
     fn what_is_known_is_what_would_be_parsed_and_nothing_else_is_kept() {
         let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: x}}\n");
-        let mut tree: MemoryTree = [("a.yaml", map("a")), ("b.yaml", map("b")), ("broken.yaml", "a: [".to_owned())]
-            .into_iter()
-            .collect();
+        let mut tree: MemoryTree =
+            [("a.yaml", map("a")), ("b.yaml", map("b")), ("broken.yaml", "a: [".to_owned())].into_iter().collect();
         let mut memory = Memory::default();
         let mut read = |tree: &MemoryTree, paths: &[&str]| {
             let mut seen = Vec::new();
             files(tree, paths, Some(&mut memory), |path, parsed| {
-                let named = |(object, _): (Object, Arc<Document>)| (object.id.name.to_string(), Arc::as_ptr(&object.value).addr());
-                let objects = parsed.objects.map(|all| all.into_iter().filter_map(Result::ok).map(named).collect::<Vec<_>>());
+                let named = |(object, _): (Object, Arc<Document>)| {
+                    (object.id.name.to_string(), Arc::as_ptr(&object.value).addr())
+                };
+                let objects =
+                    parsed.objects.map(|all| all.into_iter().filter_map(Result::ok).map(named).collect::<Vec<_>>());
                 seen.push(((*path).to_owned(), objects.map_err(|error| error.message)));
             });
             seen

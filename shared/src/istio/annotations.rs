@@ -208,7 +208,9 @@ mod tests {
     fn versions() {
         let find = |name| Annotation::find(name).expect("known");
         let injected = find("sidecar.istio.io/inject");
-        assert!(injected.is_in(None) && injected.is_in(Some("v1.22.6-aliyun")) && injected.is_deprecated_in(Some("1.22")));
+        assert!(
+            injected.is_in(None) && injected.is_in(Some("v1.22.6-aliyun")) && injected.is_deprecated_in(Some("1.22"))
+        );
         let gone = find("sidecar.istio.io/enableCoreDump");
         assert!(gone.is_in(Some("1.24")) && !gone.is_in(Some("1.26")) && gone.is_in(None));
         let new = find("ambient.istio.io/redirection");
@@ -249,7 +251,9 @@ mod tests {
 
     #[test]
     fn whose_a_key_is() {
-        assert!(is_istios("sidecar.istio.io/x") && is_istios("istio.io/rev") && is_istios("kubernetes.io/ingress.class"));
+        assert!(
+            is_istios("sidecar.istio.io/x") && is_istios("istio.io/rev") && is_istios("kubernetes.io/ingress.class")
+        );
         assert!(!is_istios("kubernetes.io/psp") && !is_istios("istio.io.example.com/a"));
         // As Istio reads it: whatever ends so.
         assert!(is_istios("notistio.io/a"));

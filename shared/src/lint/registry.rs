@@ -22,6 +22,7 @@ pub const RULES: &[&Rule] = &[
     &rules::unreachable_rule::RULE,
     &rules::ineffective_match::RULE,
     &rules::service_differs::RULE,
+    &rules::caller_service::RULE,
     &rules::conflicting_gateways::RULE,
     &rules::conflicting_mesh_hosts::RULE,
     &rules::order_hazard::RULE,

@@ -29,7 +29,8 @@ pub(super) fn write(root: &Path, modules: &[(String, std::path::PathBuf)]) -> Re
             let name = row["name"].as_str().context("an annotation has a name")?.to_owned();
             let entry = Entry {
                 on: row["resources"].clone(),
-                is_alpha: row["featureStatus"] == "Alpha",
+                // Where nothing is said, Istio's own code reads Alpha.
+                is_alpha: row.get("featureStatus").is_none_or(|status| status == "Alpha"),
                 is_deprecated: row["deprecated"] == true,
             };
             known.entry(name).or_default().insert(index, entry);

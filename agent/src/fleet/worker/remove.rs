@@ -68,7 +68,11 @@ pub(super) async fn remove(resources: &Resources, desired: &Desired, prune: &Pru
 }
 
 /// Would its removal lose something, and has somebody consented to exactly that?
-pub(super) async fn is_consented(resources: &Resources, desired: &Desired, prune: &Prune) -> Result<bool, ClusterError> {
+pub(super) async fn is_consented(
+    resources: &Resources,
+    desired: &Desired,
+    prune: &Prune,
+) -> Result<bool, ClusterError> {
     let id = &prune.id;
     if !wants_look(&id.group_kind) {
         return Ok(false);

@@ -5,7 +5,7 @@ use super::mending::Mending;
 use crate::error::CommandError;
 use asm_shared::fleet::{FleetState, Tree};
 use asm_shared::lint::{
-    Assumptions, Finding, Findings, Memory, Rule, Selection, Severity, SourceText, compare, lint, lint_again,
+    Assumptions, Finding, Findings, Look, Memory, Rule, Selection, Severity, SourceText, compare, lint, lint_again,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -95,8 +95,9 @@ impl Judge {
 
     /// Judges a tree that was judged before; of what has not changed, the schemas judge nothing again.
     pub(super) fn judge_again(&self, tree: &dyn Tree, state: &FleetState, memory: &mut Memory) -> Judgement {
-        let judged = lint_again(tree, state, self.before.as_ref(), &self.rules, self.assumptions(), memory);
-        self.wanted(state, judged)
+        let (base, assumptions) = (self.before.as_ref(), self.assumptions());
+        let look = Look { base, rules: &self.rules, assumptions, paths: &self.selection.paths };
+        self.wanted(state, lint_again(tree, state, &look, memory))
     }
 
     fn assumptions(&self) -> Assumptions {
@@ -187,9 +188,14 @@ pub(super) fn count(number: usize, what: &str) -> String {
 }
 
 impl Counts {
+    /// By severity, the worst first.
+    pub(super) fn parts(self) -> [(usize, &'static str); 3] {
+        [(self.errors, "error"), (self.warnings, "warning"), (self.infos, "info")]
+    }
+
     /// `2 errors, 1 warning`; `nothing` when there is none.
     pub(super) fn told(self) -> String {
-        let parts = [(self.errors, "error"), (self.warnings, "warning"), (self.infos, "info")];
+        let parts = self.parts();
         let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(*n, what)).collect();
         if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") }
     }

@@ -92,7 +92,8 @@ fn of_policies<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
         };
         if let Some(count) = number("/outlierDetection/consecutiveErrors") {
             let pointer = format!("{at}/outlierDetection/consecutiveErrors");
-            let message = "consecutiveErrors is replaced by consecutive5xxErrors and consecutiveGatewayErrors, and ignored";
+            let message =
+                "consecutiveErrors is replaced by consecutive5xxErrors and consecutiveGatewayErrors, and ignored";
             let report = Report::at(manifest, pointer.clone(), message).beyond();
             let report = report.hint(format!("Write consecutive5xxErrors: {count}"));
             // It has an effect then.

@@ -1,5 +1,6 @@
 //! One rule, one file. The file's name is the rule's ID with underscores; its module comment is its documentation page.
 
+pub(super) mod caller_service;
 pub(super) mod certificate_reach;
 pub(super) mod conflicting_gateways;
 pub(super) mod conflicting_mesh_hosts;

@@ -52,7 +52,8 @@ const PARTS: [&str; 8] = [
 ];
 const OF_A_PORT: usize = 4;
 /// Labels by which regions and zones are told.
-const TOPOLOGY: [&str; 3] = ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
+const TOPOLOGY: [&str; 3] =
+    ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
 /// Sizes of Maglev tables are below.
 const LARGEST_TABLE: u64 = 5_000_011;
 
@@ -256,7 +257,11 @@ impl<'a> Policy<'a> {
                 fault.into_iter().for_each(|fault| self.tell(&format!("{at}/to/{}", escape(name)), fault, sink));
             }
             if let Some((first, second)) = localities::twice(&names).and_then(|(a, b)| names.get(a).zip(names.get(b))) {
-                self.tell(&format!("{at}/to"), format!("{second} and {first} overlap: each place has one weight"), sink);
+                self.tell(
+                    &format!("{at}/to"),
+                    format!("{second} and {first} overlap: each place has one weight"),
+                    sink,
+                );
             }
             let fault = localities::fault(text(from, "/from"));
             fault.into_iter().for_each(|fault| self.tell(&format!("{at}/from"), fault, sink));
@@ -294,7 +299,8 @@ impl<'a> Policy<'a> {
         let Some(tunnel) = self.part("/tunnel") else { return };
         let (protocol, host) = (text(tunnel, "/protocol"), text(tunnel, "/targetHost"));
         if !matches!(protocol, "" | "CONNECT" | "POST") {
-            let report = self.report("/tunnel/protocol", format!("a tunnel is made by CONNECT or POST, and not {protocol}"));
+            let report =
+                self.report("/tunnel/protocol", format!("a tunnel is made by CONNECT or POST, and not {protocol}"));
             let upper = protocol.to_uppercase();
             let edit = EditOp::Set(format!("{}/tunnel/protocol", self.at), upper.clone().into());
             sink.push(match upper.as_str() {

@@ -1,11 +1,10 @@
 //! Where annotations of Istio stand: on objects, on the pods and Services that objects make.
 
+use super::fronts::escape;
 use crate::fleet::{FleetState, Manifest, pods};
 use crate::istio::{is_istios, is_written_for_us};
 use crate::object::kinds::{ASM, GATEWAY_API};
 use serde_json::Value;
-
-use super::escape;
 
 /// One annotation of Istio.
 #[derive(Clone, Debug)]

@@ -24,7 +24,9 @@ pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
-pub(super) use names::{has, has_all_of, host_fault, is_address, is_label, items, rules_of, text};
+pub(super) use names::{
+    has, has_all_of, host_fault, host_namespace, is_address, is_label, items, namespace, rules_of, text,
+};
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
@@ -33,7 +35,7 @@ pub(super) use shadows::{Shadow, shadows};
 #[cfg(feature = "schema")]
 pub(super) use verdicts::Known;
 
-use super::Assumptions;
+use super::assumptions::Assumptions;
 use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use serde_json::{Map, Value};
@@ -70,6 +72,8 @@ pub(super) struct World<'a> {
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
+    /// By group and kind: most rules are about one of them.
+    by_kind: HashMap<(&'a str, &'a str), Vec<&'a Manifest>>,
 }
 
 impl<'a> World<'a> {
@@ -100,6 +104,7 @@ impl<'a> World<'a> {
             #[cfg(feature = "schema")]
             verdicts: verdicts::Verdicts::default(),
             by_gateway,
+            by_kind: by_kind(state),
         }
     }
 
@@ -108,10 +113,10 @@ impl<'a> World<'a> {
         Self { base, ..self }
     }
 
-    /// The same, with what schemas said of objects before.
+    /// The same, with what schemas said of objects before; they are asked of these files only.
     #[cfg(feature = "schema")]
-    pub(super) fn knowing(self, known: Known) -> Self {
-        Self { verdicts: verdicts::Verdicts::knowing(known), ..self }
+    pub(super) fn knowing(self, known: Known, paths: &[String]) -> Self {
+        Self { verdicts: verdicts::Verdicts::knowing(known, paths), ..self }
     }
 
     /// What schemas said of objects.
@@ -136,8 +141,8 @@ impl<'a> World<'a> {
     }
 
     /// Manifests of a kind, on any target.
-    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> {
-        self.state.manifests.iter().filter(move |manifest| manifest.id.group_kind.is(group, kind))
+    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> + use<'_, 'a> {
+        self.by_kind.get(&(group, kind)).into_iter().flatten().copied()
     }
 
     /// The Istio Gateway of this namespace and name.
@@ -230,20 +235,13 @@ impl<'a> World<'a> {
     }
 }
 
-/// The namespace of an object; what Git does not say is `default`, as for the API server.
-pub(super) fn namespace(manifest: &Manifest) -> &str {
-    manifest.id.namespace.as_deref().unwrap_or("default")
-}
-
-/// The namespace in which a host has to be.
-pub(super) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
-    let mut labels = host.split('.');
-    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
-    match (space, rest) {
-        (Some(space), Some("svc") | None) => space,
-        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
-        _ => own,
+fn by_kind(state: &FleetState) -> HashMap<(&str, &str), Vec<&Manifest>> {
+    let mut found: HashMap<(&str, &str), Vec<&Manifest>> = HashMap::new();
+    for manifest in &state.manifests {
+        let kind = manifest.group_kind();
+        found.entry((&*kind.group, &*kind.kind)).or_default().push(manifest);
     }
+    found
 }
 
 fn holds_applications(manifest: &&Manifest) -> bool {

@@ -1,6 +1,7 @@
 //! What the schemas say of every object, judged once: the clusters of a group share their objects.
 
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::lint::select::is_in;
 use crate::schema::{self, Edition, Of, Verdict, judge_in};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ pub(in crate::lint) type Known = HashMap<Key, (Arc<Value>, Arc<Verdict>)>;
 pub(in crate::lint) struct Verdicts {
     /// Those of an earlier look.
     before: Known,
+    /// Files and folders that are asked about; empty = all.
+    paths: Vec<String>,
     by_object: OnceLock<Known>,
     editions: OnceLock<Editions>,
 }
@@ -72,9 +75,9 @@ impl Editions {
 }
 
 impl Verdicts {
-    /// With those of an earlier look.
-    pub(super) fn knowing(before: Known) -> Self {
-        Self { before, ..Self::default() }
+    /// With those of an earlier look; asked of these files and folders only, or of all.
+    pub(super) fn knowing(before: Known, paths: &[String]) -> Self {
+        Self { before, paths: paths.to_vec(), ..Self::default() }
     }
 
     /// All of this look; those of the earlier one if nobody has asked.
@@ -86,7 +89,8 @@ impl Verdicts {
     pub(super) fn of(&self, state: &FleetState, manifest: &Manifest) -> &Verdict {
         let editions = self.editions.get_or_init(|| Editions::of(state));
         let all = self.by_object.get_or_init(|| {
-            let judged = state.manifests.iter().map(|manifest| (&manifest.object, editions.find(manifest)));
+            let wanted = state.manifests.iter().filter(|manifest| is_in(&manifest.position.file, &self.paths));
+            let judged = wanted.map(|manifest| (&manifest.object, editions.find(manifest)));
             let mut judged: Vec<Judged<'_>> = judged.collect();
             judged.sort_unstable_by_key(|(object, edition)| (place(object), *edition));
             judged.dedup_by_key(|(object, edition)| (place(object), *edition));
