@@ -6,7 +6,7 @@ use crate::output::OutputFormat;
 use crate::ui::Ui;
 use crate::write;
 use asm_io::tree::DirTree;
-use asm_shared::fleet::{Fleet, FleetState};
+use asm_shared::fleet::{Fleet, FleetState, Memory};
 use std::path::{Path, PathBuf};
 
 /// The run of one command.
@@ -43,6 +43,14 @@ impl Context {
     /// Finds and reads the fleet repository. Problems inside it are in `state.problems`.
     pub fn repo(&self) -> Result<FleetRepo, CommandError> {
         FleetRepo::open(self.repo_root()?)
+    }
+
+    /// The same, for whoever reads it again and again: files that have not changed since are not parsed again.
+    pub fn repo_again(&self, memory: &mut Memory) -> Result<FleetRepo, CommandError> {
+        let root = self.repo_root()?;
+        let tree = DirTree::new(&root);
+        let state = FleetState::read_again(&tree, memory);
+        Ok(FleetRepo { root, tree, state })
     }
 
     /// The root of the fleet repository: `--repo`, or the nearest parent directory with a `fleet.yaml`.

@@ -21,7 +21,11 @@ const MAX_DEPTH: usize = 64;
 
 /// Shows what `page` makes, and again after every change below `roots` that gives another page, until Ctrl-C. On a terminal
 /// the screen is drawn anew, otherwise pages are appended.
-pub(crate) fn run(context: &Context, roots: &[PathBuf], page: impl Fn() -> String) -> Result<Exit, CommandError> {
+pub(crate) fn run(
+    context: &Context,
+    roots: &[PathBuf],
+    mut page: impl FnMut() -> String,
+) -> Result<Exit, CommandError> {
     let failed = |error: &std::io::Error| CommandError::internal("cannot wait for changes").caused_by(error);
     // Lives as long as the loop: a Ctrl-C while the page is made must not be missed.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();

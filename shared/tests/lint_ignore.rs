@@ -241,3 +241,39 @@ fn rounds_of_fixes_keep_every_other_byte() {
     assert_eq!(edit.after.as_deref(), Some(&*ROUTE.replace("- nowhere", "- istio-system/nowhere")));
     assert_eq!(fixed.made[0].title, "name the Gateway istio-system/nowhere");
 }
+
+/// A later look, with what is known from the one before, says what a first look at the same files would say.
+#[cfg(feature = "schema")]
+#[test]
+fn a_second_look_sees_what_a_first_one_would() {
+    use asm_shared::fleet::Memory;
+    use asm_shared::lint::{Look, lint_again};
+
+    let ignore = "  lint:\n    ignore:\n      - rule: unknown-field\n        path: mesh/other.yaml\n        reason: it is a test\n";
+    let mut files = tree(ROUTE, ignore);
+    files.insert("mesh/other.yaml", ROUTE.replace("reviews", "other").replace("gateways:", "gatways:"));
+    let rules = rules_of(&[], &[]).unwrap();
+    let (mut memory, mut verdicts) = (Memory::default(), asm_shared::lint::Memory::default());
+    let mut look = |files: &MemoryTree, paths: &[&str]| {
+        let paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
+        let state = FleetState::read_again(files, &mut memory);
+        let about = Look { base: None, rules: &rules, assumptions: Assumptions::default(), paths: &paths };
+        let found = lint_again(files, &state, &about, &mut verdicts);
+        let inside =
+            |finding: &asm_shared::lint::Finding| paths.iter().any(|path| **path == *finding.place.position.file);
+        found.found.into_iter().filter(|finding| paths.is_empty() || inside(finding)).collect::<Vec<_>>()
+    };
+    assert_eq!(look(&files, &[]), judged(&files, &[]).found);
+    // Wrong now, and right again; a file that is gone.
+    files.insert("mesh/route.yaml", ROUTE.replace("hosts:", "hots:"));
+    let wrong = judged(&files, &[]).found;
+    assert!(wrong.iter().any(|finding| finding.rule == "unknown-field"), "{wrong:#?}");
+    assert_eq!(look(&files, &[]), wrong);
+    assert!(look(&files, &["mesh/route.yaml"]).iter().all(|finding| wrong.contains(finding)));
+    // What the fleet file ignores is somewhere else, and not needless for that.
+    assert_eq!(look(&files, &["fleet.yaml"]), Vec::new());
+    files.insert("mesh/route.yaml", ROUTE);
+    assert_eq!(look(&files, &[]), judged(&files, &[]).found);
+    files.remove("mesh/other.yaml");
+    assert_eq!(look(&files, &[]), judged(&files, &[]).found);
+}

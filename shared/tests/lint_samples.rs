@@ -1,4 +1,5 @@
-//! Istio's own Bookinfo samples, as its documents put them together: nothing of warning or above.
+//! Istio's own Bookinfo samples, as its documents put them together: nothing of warning or above. And those of its cases for
+//! `istioctl analyze` that take other files than one cluster's routes: several clusters, annotations.
 //!
 //! They are read from the module of Istio where Go has it already, or from the folder that ISTIO_MODULE names
 //! (`cargo xtask test --full` downloads it).
@@ -30,7 +31,8 @@ spec:
     - {name: http, port: 80, targetPort: 8080}
 ";
 
-fn samples() -> Option<PathBuf> {
+/// The folder of the module, if it is there.
+fn module(inner: &str) -> Option<PathBuf> {
     let cache = || {
         let named = std::env::var_os("GOMODCACHE").map(PathBuf::from);
         let home = || {
@@ -41,8 +43,12 @@ fn samples() -> Option<PathBuf> {
         named.or_else(|| Some(home()?.join("pkg/mod")))
     };
     let module = std::env::var_os("ISTIO_MODULE").map(PathBuf::from).or_else(|| Some(cache()?.join(MODULE)))?;
-    let folder = module.join("samples/bookinfo");
-    folder.is_dir().then_some(folder)
+    let folder = module.join(inner);
+    if !folder.is_dir() {
+        eprintln!("skipped: Istio's module is not in Go's module cache; get it with: go mod download {MODULE}");
+        return None;
+    }
+    Some(folder)
 }
 
 /// What is found in these files of the samples together.
@@ -91,10 +97,7 @@ fn needs(file: &str) -> &'static [&'static str] {
 
 #[test]
 fn bookinfo_has_no_finding_of_warning_or_above() {
-    let Some(samples) = samples() else {
-        eprintln!("skipped: Istio's samples are not in Go's module cache; get them with: go mod download {MODULE}");
-        return;
-    };
+    let Some(samples) = module("samples/bookinfo") else { return };
     let mut wrong = Vec::new();
     let mut sets = 0;
     let mut judge = |files: &[&str]| {
@@ -124,4 +127,71 @@ fn bookinfo_has_no_finding_of_warning_or_above() {
     eprintln!("{sets} sets of samples");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(sets > 40, "{sets} sets");
+}
+
+const CASES: &str = "pkg/config/analysis/analyzers/testdata";
+
+/// Code, kind and name of what has a code of Istio's among these, sorted.
+fn codes(state: &FleetState, wanted: &[&str]) -> Vec<String> {
+    let found = run(state, RULES, Assumptions::default());
+    let told = found.iter().filter_map(|finding| {
+        let (code, object) = (finding.code?, finding.place.object.as_ref()?);
+        wanted.contains(&code).then(|| format!("{code} {} {}", object.group_kind.kind, object.name))
+    });
+    let mut all: Vec<String> = told.collect();
+    all.sort();
+    all
+}
+
+/// `testGrid`, the cases `misannoted` and `alpha`.
+#[test]
+fn annotations_are_judged_as_istio_judges_them() {
+    let Some(cases) = module(CASES) else { return };
+    let text = std::fs::read_to_string(cases.join("misannotated.yaml")).unwrap();
+    let tree: MemoryTree = [("misannotated.yaml", text)].into_iter().collect();
+    let state = FleetState::read_loose(&[LooseFolder { tree: &tree, name: "", cluster: None }], &[ONLY_CLUSTER]);
+    let annotations = ["IST0107", "IST0108", "IST0125", "IST0135", "IST0136"];
+    assert_eq!(
+        codes(&state, &annotations),
+        [
+            "IST0107 Deployment fortio-deploy",
+            "IST0107 Namespace staging",
+            "IST0107 Pod grafana-test",
+            "IST0108 Service httpbin",
+            "IST0125 Pod invalid-annotations",
+            "IST0135 Deployment fortio-deploy",
+            "IST0136 Deployment fortio-deploy",
+            "IST0136 Pod anno-not-set-by-default",
+            "IST0136 Pod anno-not-set-by-default",
+            "IST0136 Pod anno-not-set-by-default",
+            "IST0136 Pod anno-not-set-by-default",
+            "IST0136 Pod invalid-annotations",
+            "IST0136 Pod invalid-annotations",
+            "IST0136 Service httpbin",
+        ]
+    );
+}
+
+/// `TestMultiClusterAnalyzers`.
+#[test]
+fn services_that_differ_between_clusters_are_those_that_istio_finds() {
+    let Some(cases) = module(CASES) else { return };
+    let trees: Vec<MemoryTree> = [1, 2]
+        .map(|number| format!("inconsistent-service-{number}.yaml"))
+        .iter()
+        .map(|file| {
+            [(file.as_str(), std::fs::read_to_string(cases.join("multicluster").join(file)).unwrap())]
+                .into_iter()
+                .collect()
+        })
+        .collect();
+    let folders: Vec<LooseFolder<'_>> = trees
+        .iter()
+        .zip(["cluster1", "cluster2"])
+        .map(|(tree, cluster)| LooseFolder { tree, name: cluster, cluster: Some(cluster) })
+        .collect();
+    let state = FleetState::read_loose(&folders, &[]);
+    // Istio tells each Service once; so do we, though it stands in two files.
+    let names = ["extra-port", "inconsistent-port-name", "mixed-mode", "mixed-port-protocol", "mixed-type"];
+    assert_eq!(codes(&state, &["IST0170"]), names.map(|name| format!("IST0170 Service {name}")));
 }

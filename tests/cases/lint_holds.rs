@@ -1,8 +1,8 @@
 //! Lint inside the agent: what it finds an error in stays as it runs, everything else goes on.
 
 use anyhow::{Context as _, Result, ensure};
-use asm_lab::story::{FLEET_SYNC, NAMESPACE, Story, api, condition, targets};
-use asm_lab::{HOST, Lab, LabOptions, MESH};
+use asm_lab::story::{EXPECTED, FLEET_SYNC, NAMESPACE, PATIENCE, Story, api, condition, targets};
+use asm_lab::{HOST, Lab, LabOptions, MESH, wait_for};
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
@@ -91,6 +91,39 @@ async fn a_wrong_route_stays_as_it_runs_and_the_others_go_on() -> Result<()> {
     let live = routes(&lab)?.get("bookinfo").await?;
     ensure!(live.data.to_string().contains("/signin"), "{:#}", live.data);
     ensure!(leaves.get_opt("leaves").await?.is_none(), "what has left Git is still there");
+    consent_goes_before_lint(&lab, &story).await
+}
+
+/// A gateway leaves Git and the Gateway that it serves stays: that is an error, and caused by what is to be removed. Nothing goes
+/// until somebody consents to it by name; then that goes, and nothing else.
+async fn consent_goes_before_lint(lab: &Lab, story: &Story<'_>) -> Result<()> {
+    std::fs::remove_file(story.dir().join("mesh/gateways/ingressgateway.yaml"))?;
+    story.git(&["rm", "--quiet", "mesh/routes/better.yaml"])?;
+    let gone = story.commit_and_push("the gateway leaves, its routes stay")?;
+    let is_told = |sync: &Value, revision: &str, waiting: u64| {
+        let errors = targets(sync)
+            .next()
+            .and_then(|mesh| mesh["lint"].as_array())
+            .is_some_and(|lint| lint.iter().any(|held| held["rule"] == "gateway-selector"));
+        errors && sync["status"]["heldBack"] == waiting && sync["status"]["source"]["revision"] == revision
+    };
+    let sync = story.wait_status("the removal waits", |sync| is_told(sync, &gone, 1)).await?;
+    let held = targets(&sync).find_map(|target| target["held"].get(0)).cloned().unwrap_or_default();
+    let address = held["addresses"][0].as_str().unwrap_or_default();
+    ensure!(!address.is_empty() && story.live(&EXPECTED[0]).await?.is_some(), "{held:#}");
+    story.write(
+        "approvals/retire.yaml",
+        &format!(
+            "apiVersion: kubectl-asm.io/v1alpha1\nkind: Approval\nmetadata: {{name: retire}}\nspec:\n  action: Delete\n  \
+             target: mesh\n  kind: IstioGateway.istio.alibabacloud.com\n  namespace: istio-system\n  name: ingressgateway\n  \
+             addresses: [{address}]\n"
+        ),
+    )?;
+    let approved = story.commit_and_push("approved")?;
+    let removed = || async { anyhow::Ok(story.live(&EXPECTED[0]).await?.is_none().then_some(())) };
+    wait_for("the approved removal", PATIENCE, removed).await?;
+    story.wait_status("the error is told all the same", |sync| is_told(sync, &approved, 0)).await?;
+    ensure!(host(lab, "better").await?.is_some(), "something was removed that nobody consented to");
     Ok(())
 }
 

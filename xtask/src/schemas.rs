@@ -1,6 +1,8 @@
 //! Writes the schemas that `asm_shared::schema` embeds, from their sources: the modules of Istio's and the Gateway API's CRDs,
 //! the OpenAPI document in the module of Kubernetes, the lab's IstioGateway.
 
+mod annotations;
+
 use crate::generate::root;
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
@@ -24,6 +26,9 @@ pub(crate) fn run() -> Result<()> {
         let dir = module(&format!("istio.io/api@{version}"))?;
         write_istio(version, &read(&dir.join("kubernetes/customresourcedefinitions.gen.yaml"))?)?;
     }
+    let api = |version: &str| Ok((minor(version), module(&format!("istio.io/api@{version}"))?));
+    let modules = ISTIO.iter().copied().chain([version]).map(api).collect::<Result<Vec<_>>>()?;
+    annotations::write(&root(), &modules)?;
     let mut crds = Vec::new();
     let dir = module(&format!("sigs.k8s.io/gateway-api@{GATEWAY_API}"))?.join("config/crd/experimental");
     for entry in std::fs::read_dir(&dir)? {

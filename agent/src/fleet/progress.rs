@@ -22,6 +22,8 @@ pub(super) enum Reached {
     Applied,
     /// And the routes that have left Git are removed.
     Rerouted,
+    /// Everything is applied as Git has it, and lint finds errors in it: what is wrong may need what has left Git.
+    Wrong,
     /// It could not be brought to this commit, and is tried again soon. A second such try in a row counts as `Failed`.
     Retrying,
     /// It could not be brought to this commit; nobody should wait for it.
@@ -122,7 +124,7 @@ impl Progress {
         };
         let mut board = self.0.subscribe();
         let has_them = |place: &Place| match place.reached {
-            Reached::Applied | Reached::Rerouted | Reached::Retrying | Reached::Failed => true,
+            Reached::Applied | Reached::Rerouted | Reached::Wrong | Reached::Retrying | Reached::Failed => true,
             Reached::Stage(stage) => stage > Stage::Workload,
         };
         // All outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
@@ -140,10 +142,16 @@ impl Progress {
         board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Rerouted)
     }
 
+    /// Has the mesh this commit's routes and no others, with errors in them?
+    pub(super) fn wrong(&self, revision: &Arc<str>) -> bool {
+        let board = self.0.borrow();
+        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Wrong)
+    }
+
     /// Did the mesh fail to get to this commit, or is something held back there?
     pub(super) fn mesh_failed(&self, revision: &Arc<str>) -> bool {
-        let board = self.0.borrow();
-        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Failed)
+        let failed = |mesh: &Place| matches!(mesh.reached, Reached::Failed | Reached::Wrong);
+        self.0.borrow().get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && failed(mesh))
     }
 
     /// Waits until the board changes.

@@ -24,6 +24,7 @@ use crate::output::{self, OutputFormat};
 use crate::watch;
 use crate::write::WriteArgs;
 use asm_shared::lint::{Rule, Selection, Severity, rules_of};
+use asm_shared::{fleet, lint};
 use clap::ValueEnum;
 pub(crate) use document::Item;
 use format::Format;
@@ -152,15 +153,22 @@ pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
     if args.watch {
         return watching(context, format, &args);
     }
-    let (subject, judgement) = judge(context, &args)?;
+    let (subject, judgement) = judge(context, &args, &mut Known::default())?;
     show(context, format, &subject, &judgement)?;
     outcome(&subject, &judgement)
 }
 
+/// What is known from the last look. Files are kept only while somebody watches: one look needs each of them once.
+#[derive(Default)]
+struct Known {
+    files: Option<fleet::Memory>,
+    verdicts: lint::Memory,
+}
+
 /// Judges what is asked for.
-fn judge(context: &Context, args: &LintArgs) -> Result<(Subject, Judgement), CommandError> {
+fn judge(context: &Context, args: &LintArgs, known: &mut Known) -> Result<(Subject, Judgement), CommandError> {
     let rules = rules(args)?;
-    let subject = Subject::open(context, args)?;
+    let subject = Subject::open(context, args, known.files.as_mut())?;
     if let Some(fleet) = &subject.state().fleet {
         // Checks the names.
         live::chosen(context, fleet, &args.targets)?;
@@ -176,7 +184,7 @@ fn judge(context: &Context, args: &LintArgs) -> Result<(Subject, Judgement), Com
             if args.fix {
                 mending::run(repo, &judge, base, args.new_only, args.unsafe_fixes, args.write)?
             } else {
-                judge.judge(&repo.tree, Some(&repo.state)).compared(base, args.new_only)
+                judge.judge_again(&repo.tree, &repo.state, &mut known.verdicts).compared(base, args.new_only)
             }
         }
     };
@@ -189,9 +197,10 @@ fn watching(context: &Context, format: Format, args: &LintArgs) -> Result<Exit, 
         return Err(CommandError::usage("--watch shows pages for people: leave -o out"));
     }
     // What is wrong with the command line is told once, and not on every page.
-    let (subject, _) = judge(context, args)?;
+    let mut known = Known { files: Some(fleet::Memory::default()), ..Known::default() };
+    let (subject, _) = judge(context, args, &mut known)?;
     watch::run(context, &subject.watched(), || {
-        let page = judge(context, args).map(|(subject, judgement)| {
+        let page = judge(context, args, &mut known).map(|(subject, judgement)| {
             let page = human::page(&judgement, &judgement.files(subject.tree()), context.ui().stdout_has_color());
             let wrong = outcome(&subject, &judgement).err();
             page + &wrong.map(|error| format!("\n{}", watch::told(&error))).unwrap_or_default()

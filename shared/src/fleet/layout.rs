@@ -6,6 +6,7 @@
 
 use super::apply_patches::{self, PatchSource};
 use super::manifests::{self, Source};
+use super::memory::Memory;
 use super::{
     Approval, FileError, Fleet, FleetState, Position, Problem, RouteTest, Target, Tree, declared, drift_modes, frozen,
     own,
@@ -23,9 +24,9 @@ pub const FLEET_FILE: &str = "fleet.yaml";
 /// Files of a fleet that are read at most; beyond that it is not a fleet repository.
 pub const MAX_FILES: usize = 100_000;
 
-/// Reads a whole fleet.
-pub(super) fn read(tree: &dyn Tree) -> FleetState {
-    let mut reading = Reading { tree, state: FleetState::default(), members: Members::default() };
+/// Reads a whole fleet; of files of objects that are in the memory, nothing is parsed again.
+pub(super) fn read(tree: &dyn Tree, memory: Option<&mut Memory>) -> FleetState {
+    let mut reading = Reading { tree, memory, state: FleetState::default(), members: Members::default() };
     match tree.list() {
         Ok(paths) => reading.all(paths),
         Err(error) => reading.whole(format!("the fleet cannot be read: {error}"), None),
@@ -66,6 +67,7 @@ impl Members {
 
 struct Reading<'a> {
     tree: &'a dyn Tree,
+    memory: Option<&'a mut Memory>,
     state: FleetState,
     members: Members,
 }
@@ -164,7 +166,8 @@ impl Reading<'_> {
     /// The objects of all files that hold objects.
     fn objects(&mut self, paths: &[&Arc<str>]) -> Vec<Source> {
         let mut sources = Vec::new();
-        parse::files(self.tree, paths, |path, parsed| {
+        let memory = self.memory.take();
+        parse::files(self.tree, paths, memory, |path, parsed| {
             let area = classify(path);
             let untrusted = self.untrusted(&area);
             let (targets, grouped) = match area {
@@ -183,8 +186,7 @@ impl Reading<'_> {
                     Ok((object, document)) => {
                         let (line, column) = document.start();
                         let position = Position { file: (*path).clone(), line, column };
-                        let (targets, document) = (targets.clone(), Arc::new(document));
-                        sources.push(Source { object, document, position, targets, grouped });
+                        sources.push(Source { object, document, position, targets: targets.clone(), grouped });
                     }
                     Err(errors) => self.report(path, errors, &untrusted),
                 }

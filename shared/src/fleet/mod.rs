@@ -9,6 +9,7 @@ mod frozen;
 pub mod layout;
 mod loose;
 mod manifests;
+mod memory;
 mod objects;
 mod own;
 mod parse;
@@ -32,6 +33,7 @@ pub use file::{
 pub use frozen::Freeze;
 pub(crate) use frozen::path as frozen_path;
 pub use loose::{LooseFolder, ONLY_CLUSTER, loose_path};
+pub use memory::Memory;
 pub(crate) use parse::MARK as LINT_MARK;
 pub use patch::{Patch, PatchSpec, PatchTarget};
 use problem::FileError;

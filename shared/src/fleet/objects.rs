@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// An object that has what every object must have.
+#[derive(Clone)]
 pub(super) struct Object {
     pub(super) id: ObjectId,
     pub(super) api_version: Arc<str>,

@@ -72,14 +72,18 @@ fn namespace(manifest: &Manifest) -> &str {
 
 /// The pod template of a workload (or a bare pod): metadata and spec.
 pub(crate) fn template(manifest: &Manifest) -> Option<&Value> {
+    manifest.object.pointer(template_at(manifest)?)
+}
+
+/// Where the pod template of a workload stands; nothing before it for a bare pod.
+pub(crate) fn template_at(manifest: &Manifest) -> Option<&'static str> {
     let kind = manifest.group_kind();
-    let pointer = match (&*kind.group, &*kind.kind) {
+    Some(match (&*kind.group, &*kind.kind) {
         ("", "Pod") => "",
         ("apps", "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet") | ("batch", "Job") => "/spec/template",
         ("batch", "CronJob") => "/spec/jobTemplate/spec/template",
         _ => return None,
-    };
-    manifest.object.pointer(pointer)
+    })
 }
 
 /// All pods of a fleet.

@@ -1,6 +1,6 @@
 //! `FleetState`: every manifest of a tree with its target and its place in a file, and every problem found on the way.
 
-use super::{Approval, Fleet, Freeze, ModeRule, Position, Problem, RouteTest, Tree};
+use super::{Approval, Fleet, Freeze, Memory, ModeRule, Position, Problem, RouteTest, Tree};
 use crate::object::{GroupKind, ObjectId};
 use crate::yaml::Document;
 use serde_json::Value;
@@ -136,7 +136,13 @@ pub struct HeldManifest {
 impl FleetState {
     /// Reads a whole fleet. Never fails: what is wrong is in `problems`.
     pub fn read(tree: &dyn Tree) -> Self {
-        super::layout::read(tree)
+        super::layout::read(tree, None)
+    }
+
+    /// The same, for whoever reads a fleet again and again: files of objects that have not changed since the last time are
+    /// not parsed again, and their objects are the very same.
+    pub fn read_again(tree: &dyn Tree, memory: &mut Memory) -> Self {
+        super::layout::read(tree, Some(memory))
     }
 
     /// The targets that `fleet.yaml` declares, mesh first, clusters in the order of the file.

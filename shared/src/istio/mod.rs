@@ -3,12 +3,14 @@
 //! A view takes what routing needs and leaves the rest. Nothing here refuses: what the schema of Istio would refuse (or what
 //! this version does not know) reads as a condition that only an equal one satisfies.
 
+mod annotations;
 mod cover;
 mod destination_rule;
 mod gateway;
 mod hosts;
 mod virtual_service;
 
+pub use annotations::{Annotation, is_istios, is_written_for_us};
 pub use cover::{Coverage, covered_by, covers};
 pub use destination_rule::{DestinationRule, Subset};
 pub use gateway::{Gateway, Server};

@@ -118,3 +118,8 @@ pub enum EditOp {
     /// Takes a field or an item away.
     Remove(String),
 }
+
+/// By place, then by rule.
+pub(super) fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
+}

@@ -1,8 +1,10 @@
 //! Which objects are not to be applied because of what lint finds.
 
-use super::finding::{Finding, Severity};
+use super::assumptions::Assumptions;
+use super::finding::{Finding, Place, Severity};
+use super::judging::{lint, run};
+use super::registry::RULES;
 use super::rule::Rule;
-use super::{Assumptions, RULES, lint, run};
 use crate::fleet::{FleetState, HeldManifest, Manifest, Tree};
 use crate::object::ObjectId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +68,7 @@ pub fn hold_back(state: &mut FleetState, findings: &[Finding]) {
 }
 
 /// What makes a finding the same as another one; its message may name what is there besides.
-type Mark = (&'static str, super::Place);
+type Mark = (&'static str, Place);
 
 fn mark(finding: &Finding) -> Mark {
     (finding.rule, finding.place.clone())

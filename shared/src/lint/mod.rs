@@ -10,12 +10,15 @@
 //!
 //! A rule looks at every target; what holds for several clusters alike is folded into one finding that names them.
 
+mod assumptions;
 mod compare;
 mod excerpt;
 mod finding;
 mod fix;
 mod hold_back;
 mod ignore;
+mod judging;
+mod memory;
 mod registry;
 mod rounds;
 mod rule;
@@ -25,105 +28,16 @@ mod sink;
 mod upkeep;
 mod world;
 
+pub use assumptions::Assumptions;
 pub use compare::{Compared, compare};
 pub use excerpt::{Excerpt, SourceText};
 pub use finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
 pub use fix::{Mended, mend};
 pub use hold_back::{errors, hold_back};
+pub use judging::{Findings, Look, lint, lint_again, run, run_since};
+pub use memory::Memory;
 pub use registry::{RULES, all, find};
 pub use rounds::{Fixed, Made, fix};
 pub use rule::{Rule, Status};
 pub use select::{Selection, UnknownRule, rules_of};
 pub use upkeep::UPKEEP;
-
-use crate::fleet::{FleetState, Tree};
-use sink::Sink;
-use std::num::NonZero;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-use world::World;
-
-/// Fewer manifests than this are judged by one thread. No rule needs another one, so more are judged by several.
-const WORTH_THREADS: usize = 256;
-
-/// What is assumed of what the files do not say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Assumptions {
-    /// Everything that exists stands in the files. Otherwise a namespace of which the files hold no Service and no workload
-    /// is taken to be somebody else's, and nothing is said of hosts in it.
-    pub complete: bool,
-    /// What time it is, for what ends some day; without it nothing is said of that.
-    pub now: Option<jiff::Timestamp>,
-}
-
-/// What was found, and what was found and is ignored.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
-    /// Ordered by place, then by rule.
-    pub found: Vec<Finding>,
-    /// What comments and `fleet.yaml` ignore.
-    pub ignored: Vec<Finding>,
-}
-
-/// Judges a fleet: what keeps its files from being read, what the rules find, and what of that is ignored.
-/// `base`: the fleet before the change that is judged, if there is one.
-pub fn lint(
-    tree: &dyn Tree,
-    state: &FleetState,
-    base: Option<&FleetState>,
-    rules: &[&'static Rule],
-    assumptions: Assumptions,
-) -> Findings {
-    let findings = run_since(state, base, rules, assumptions);
-    let (mut found, ignored) = ignore::apply(tree, state, rules, findings);
-    if rules.iter().any(|rule| rule.id == upkeep::FLEET.id) {
-        found.extend(upkeep::of_problems(state));
-    }
-    sort(&mut found);
-    Findings { found, ignored }
-}
-
-/// Runs rules over a fleet. The findings are ordered by place, then by rule. Rules about changes say nothing.
-pub fn run(state: &FleetState, rules: &[&'static Rule], assumptions: Assumptions) -> Vec<Finding> {
-    run_since(state, None, rules, assumptions)
-}
-
-/// Runs rules over a fleet; rules about changes compare it with the fleet before (a merge base).
-pub fn run_since(
-    state: &FleetState,
-    base: Option<&FleetState>,
-    rules: &[&'static Rule],
-    assumptions: Assumptions,
-) -> Vec<Finding> {
-    let world = World::of(state, assumptions).since(base);
-    let threads = if state.manifests.len() < WORTH_THREADS {
-        1
-    } else {
-        thread::available_parallelism().map_or(1, NonZero::get).min(rules.len())
-    };
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut sink = Sink::default();
-        while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            sink.rule(rule);
-            (rule.check)(&world, &mut sink);
-        }
-        sink.finish()
-    };
-    if threads < 2 {
-        return work();
-    }
-    let mut found: Vec<Finding> = thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        // A panic of a thread goes on in this one, as it would have without threads.
-        let ended =
-            running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        ended.flatten().collect()
-    });
-    sort(&mut found);
-    found
-}
-
-fn sort(findings: &mut [Finding]) {
-    findings.sort_by(|a, b| (&a.place, a.rule, &a.message).cmp(&(&b.place, b.rule, &b.message)));
-}

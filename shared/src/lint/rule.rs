@@ -1,7 +1,7 @@
 //! What is said of a rule besides what it does.
 
-use super::Severity;
-use super::sink::Sink;
+use super::finding::Severity;
+use super::sink::{Sink, Speaker};
 use super::world::World;
 
 /// Is it on by default?
@@ -37,6 +37,15 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What its findings say of it.
+    pub(super) fn speaker(&self) -> Speaker {
+        let code = match self.istio {
+            [only] => Some(*only),
+            _ => None,
+        };
+        Speaker { id: self.id, severity: self.severity, code }
+    }
+
     /// Its documentation: the module comment of its file, Markdown.
     pub fn page(&self) -> String {
         let comment = self.source.lines().map_while(|line| line.strip_prefix("//!"));

@@ -21,16 +21,20 @@ pub struct Selection {
 impl Selection {
     /// Is it wanted?
     pub fn wants(&self, finding: &Finding) -> bool {
-        let file = &*finding.place.position.file;
-        let below = |path: &String| {
-            let rest = file.strip_prefix(path.as_str());
-            path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
         let targets = || finding.targets.iter().any(|target| self.targets.iter().any(|name| name == target.name()));
         self.severity.is_none_or(|least| finding.severity >= least)
-            && (self.paths.is_empty() || self.paths.iter().any(below))
+            && is_in(&finding.place.position.file, &self.paths)
             && (self.targets.is_empty() || finding.targets.is_empty() || targets())
     }
+}
+
+/// Is a file one of these, or in one of these folders? Yes, if there are none.
+pub(super) fn is_in(file: &str, paths: &[String]) -> bool {
+    let below = |path: &String| {
+        let rest = file.strip_prefix(path.as_str());
+        path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    paths.is_empty() || paths.iter().any(below)
 }
 
 /// An ID that is no rule's.

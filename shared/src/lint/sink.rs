@@ -1,7 +1,6 @@
 //! Where rules put what they find. Places become files and lines here; what several targets have in common is folded.
 
-use super::finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity};
-use super::rule::Rule;
+use super::finding::{Edit, EditOp, Finding, Fix, Place, Related, Severity, sort};
 use crate::fleet::{Manifest, Position, Target};
 use std::collections::HashMap;
 
@@ -113,10 +112,20 @@ fn edit(manifest: &Manifest, op: EditOp) -> Option<Edit> {
     Some(Edit { file: manifest.position.file.clone(), document: document.index, op })
 }
 
+/// The rule that speaks, as far as its findings say it.
+#[derive(Clone, Copy)]
+pub(super) struct Speaker {
+    pub(super) id: &'static str,
+    /// The most severe finding that it gives.
+    pub(super) severity: Severity,
+    /// The code of `istioctl analyze`, when there is just one.
+    pub(super) code: Option<&'static str>,
+}
+
 /// Collects reports.
 #[derive(Default)]
 pub(super) struct Sink<'a> {
-    rule: Option<&'static Rule>,
+    rule: Option<Speaker>,
     /// First of all that are alike, and where it is in `findings`.
     known: HashMap<(&'static str, Place, String), usize>,
     findings: Vec<Finding>,
@@ -125,7 +134,7 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     /// The rule that speaks from now on.
-    pub(super) fn rule(&mut self, rule: &'static Rule) {
+    pub(super) fn rule(&mut self, rule: Speaker) {
         self.rule = Some(rule);
     }
 
@@ -167,10 +176,7 @@ impl<'a> Sink<'a> {
         self.findings.push(Finding {
             rule: rule.id,
             severity: report.severity.unwrap_or(rule.severity),
-            code: report.code.or(match rule.istio {
-                [only] if !report.beyond => Some(*only),
-                _ => None,
-            }),
+            code: report.code.or(rule.code.filter(|_| !report.beyond)),
             message: report.message,
             hint: report.hint,
             place,
@@ -192,7 +198,7 @@ impl<'a> Sink<'a> {
             finding.targets.sort();
             finding.targets.dedup();
         }
-        super::sort(&mut findings);
+        sort(&mut findings);
         findings
     }
 }

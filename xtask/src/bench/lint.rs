@@ -1,7 +1,9 @@
 //! `lint` of large fleets: time and memory, and whether both grow with the number of objects.
 
 use super::{Case, measure, quiet, spread};
-use anyhow::{Context as _, Result};
+use crate::generate::root;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -33,7 +35,8 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
         writeln!(table, "| {what} | {goal} | {minimum} | {median} | {maximum} | {memory} MB |")?;
         anstream::println!("lint, {what}: {minimum} / {median} / {maximum}, {memory} MB");
         if manifests == EDITED {
-            one_file(program, fleet.path(), "one file of this fleet, as an editor asks", runs, &mut table)?;
+            one_file(program, fleet.path(), "one file of this fleet, asked of a new process", runs, &mut table)?;
+            in_one_process(fleet.path(), runs, &mut table)?;
         }
     }
     let small = fleet(program, 200, 2)?;
@@ -41,7 +44,32 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
     Ok(table)
 }
 
-/// As an editor asks after each save: the whole fleet is read and judged, one file is shown.
+/// As somebody sees it who edits with `lint --watch`, from the end of the save on; and as the agent judges each commit.
+fn in_one_process(fleet: &Path, runs: u32, table: &mut String) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["run", "--release", "--package", "kubectl-asm", "--example", "bench_lint", "--"]);
+    command.arg(fleet).args(["mesh/routes/app-7.yaml", &runs.to_string()]).current_dir(root());
+    let output = command.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "the bench of lint failed: {}", String::from_utf8_lossy(&output.stderr));
+    let figures: Value = serde_json::from_slice(&output.stdout).context("the bench of lint printed no figures")?;
+    let rows = [
+        ("pages", "one changed file of this fleet, with `lint --watch`", "< 50 ms"),
+        ("commits", "this fleet as the agent judges each commit: rules of error level, what is held back", ""),
+    ];
+    for (name, what, goal) in rows {
+        let numbers = figures[name].as_array().into_iter().flatten().filter_map(Value::as_f64);
+        let mut times: Vec<Duration> = numbers.map(|it| Duration::from_secs_f64(it / 1e9)).collect();
+        times.sort();
+        ensure!(!times.is_empty(), "nothing was measured of {name}");
+        let [minimum, median, maximum] = spread(&times);
+        writeln!(table, "| {what} | {goal} | {minimum} | {median} | {maximum} | |")?;
+        anstream::println!("lint, {what}: {minimum} / {median} / {maximum}");
+    }
+    Ok(())
+}
+
+/// As an editor's hook asks after each save: the whole fleet is read and judged, one file is shown.
 fn one_file(program: &Path, fleet: &Path, what: &str, runs: u32, table: &mut String) -> Result<()> {
     let args = &["lint", "mesh/routes/app-7.yaml", "--severity", "warning"];
     let case = Case { what: "lint", goal: "< 50 ms", args, code: 0 };

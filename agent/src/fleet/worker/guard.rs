@@ -59,6 +59,18 @@ pub(super) async fn deletion(
     }
 }
 
+/// Would the deletion of the live object lose something, and does an approval cover all of it?
+pub(super) async fn is_consented(
+    resources: &Resources,
+    desired: &Desired,
+    id: &ObjectId,
+    live: &Value,
+) -> Result<bool, ClusterError> {
+    let inside = inside(resources, &id.group_kind, &id.name).await?;
+    let danger = of_delete(&id.group_kind, live, &inside);
+    Ok(danger.is_some_and(|danger| agreed(desired, id, &danger, live).is_ok()))
+}
+
 fn agreed(desired: &Desired, id: &ObjectId, danger: &Danger, live: &Value) -> Result<Keep, String> {
     let approval = consent(danger, &desired.target, id, &*desired.approvals, Timestamp::now())?;
     keep(danger, approval, &id.group_kind, live, desired.cloud_controller.as_deref())

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::judge::taken;
-use super::remove::{Removal, look, remove};
+use super::remove::{Removal, is_consented, look, remove};
 use super::stage::{Round, live};
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
@@ -86,12 +86,15 @@ impl Worker {
         let wrote_routes = self.stages(&desired, &plan, broken, &mut end).await;
         let whole = desired.complete && self.state.withheld.is_empty() && self.state.waiting.is_empty();
         // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
-        let applied = end.is_clean() && self.state.held.is_empty() && whole && desired.held.is_empty();
-        let reached = match applied {
-            false if end.retry_soon => Reached::Retrying,
-            false => Reached::Failed,
-            true if plan.prune.iter().any(|prune| is_route(&prune.id)) => Reached::Applied,
-            true => Reached::Rerouted,
+        let applied = end.is_clean() && self.state.held.is_empty() && whole;
+        let routes_leave = plan.prune.iter().any(|prune| is_route(&prune.id));
+        let reached = match (applied, desired.held.is_empty()) {
+            (false, _) if end.retry_soon => Reached::Retrying,
+            (false, _) => Reached::Failed,
+            (true, false) if routes_leave => Reached::Failed,
+            (true, false) => Reached::Wrong,
+            (true, true) if routes_leave => Reached::Applied,
+            (true, true) => Reached::Rerouted,
         };
         self.progress.reached(&desired.target, &desired.revision, reached);
         self.removals(&desired, &plan, wrote_routes, applied, &mut end).await;
@@ -266,12 +269,13 @@ impl Worker {
         if plan.prune.is_empty() {
             return;
         }
-        if let Some(hold) = &plan.hold {
-            self.state.hold = Some(hold.message(plan.prune.len()));
-            if *hold == Hold::Lint {
-                self.dangers(desired, plan.prune.iter()).await;
+        match &plan.hold {
+            Some(Hold::Lint) => return self.consented(desired, &plan.prune, (&due, applied), end).await,
+            Some(hold) => {
+                self.state.hold = Some(hold.message(plan.prune.len()));
+                return;
             }
-            return;
+            None => {}
         }
         let waiting = plan.prune.len() - due.len();
         if waiting > 0 {
@@ -287,6 +291,9 @@ impl Worker {
             self.state.hold =
                 Some(format!("{} objects have left Git and stay until everything else is applied", plan.prune.len()));
             return;
+        }
+        if desired.target != Target::Mesh && self.progress.wrong(&desired.revision) {
+            return self.consented(desired, &plan.prune, (&due, applied), end).await;
         }
         if desired.target != Target::Mesh && !self.progress.rerouted(&desired.revision) {
             end.waits_for_mesh = true;
@@ -314,6 +321,36 @@ impl Worker {
             }
         }
         self.remove_all(desired, &rest, end).await;
+    }
+
+    /// Lint finds errors in what is left, which may need what has left Git: that stays. What an approval in Git names goes all the
+    /// same, once everything runs as Git says: an error that its absence causes must not keep it for ever, and what is
+    /// wrong is told anyway. While an older version of something runs, nobody knows what that needs.
+    async fn consented(
+        &mut self,
+        desired: &Arc<Desired>,
+        prunes: &[Prune],
+        (due, applied): (&[Prune], bool),
+        end: &mut PassEnd,
+    ) {
+        let (mut agreed, mut kept) = (Vec::new(), Vec::new());
+        for prune in prunes {
+            let resources = self.resources.clone();
+            match is_consented(&resources, desired, prune).await {
+                Ok(true) if applied && due.contains(prune) => agreed.push(prune),
+                Ok(_) => kept.push(prune),
+                Err(error) => {
+                    self.count_error(&error);
+                    end.retry_soon |= error.is_transient();
+                    kept.push(prune);
+                }
+            }
+        }
+        if !kept.is_empty() {
+            self.state.hold = Some(Hold::Lint.message(kept.len()));
+            self.dangers(desired, kept.into_iter()).await;
+        }
+        self.remove_all(desired, &agreed, end).await;
     }
 
     /// Removes objects one after the other.

@@ -67,6 +67,23 @@ pub(super) async fn remove(resources: &Resources, desired: &Desired, prune: &Pru
     Ok(Removal::Busy)
 }
 
+/// Would its removal lose something, and has somebody consented to exactly that?
+pub(super) async fn is_consented(
+    resources: &Resources,
+    desired: &Desired,
+    prune: &Prune,
+) -> Result<bool, ClusterError> {
+    let id = &prune.id;
+    if !wants_look(&id.group_kind) {
+        return Ok(false);
+    }
+    let api = resources.api(&id.group_kind, &prune.api_version, id.namespace.as_deref()).await?;
+    let live = api.get_opt(&id.name).await?.filter(|live| live.metadata.uid.as_deref() == Some(&*prune.uid));
+    let Some(live) = live else { return Ok(false) };
+    let live = serde_json::to_value(&live).map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
+    guard::is_consented(resources, desired, id, &live).await
+}
+
 /// Looks at an object that is to be removed. Gives back why it is not to be, if there is a reason. `do_it`: it is removed right
 /// afterwards.
 pub(super) async fn look(

@@ -36,7 +36,24 @@ pub(super) fn page(judgement: &Judgement, files: &Files, color: bool) -> String 
         // Writing to a string does not fail, here and below.
         let _ = writeln!(text, "{}\n", renderer.render(&[group]));
     }
-    text + &summary(judgement)
+    text + &if color { bright(summary(judgement), judgement) } else { summary(judgement) }
+}
+
+/// The counts in the colours of their findings; all in green when there is none.
+fn bright(summary: String, judgement: &Judgement) -> String {
+    let paint = |text: String, (plain, color): (String, AnsiColor)| {
+        let style = color.on_default().bold();
+        text.replacen(&plain, &format!("{style}{plain}{style:#}"), 1)
+    };
+    let counts = judgement.counts();
+    let colors = [AnsiColor::BrightRed, AnsiColor::Yellow, AnsiColor::BrightBlue];
+    let told = counts.parts().into_iter().zip(colors).filter(|((number, _), _)| *number > 0);
+    let told: Vec<_> = told.map(|((number, what), color)| (count(number, what), color)).collect();
+    if told.is_empty() {
+        paint(summary, (counts.told(), AnsiColor::Green))
+    } else {
+        told.into_iter().fold(summary, paint)
+    }
 }
 
 fn refused(judgement: &Judgement, index: usize) -> Option<&str> {

@@ -4,7 +4,9 @@ use super::base::{self, Base};
 use super::mending::Mending;
 use crate::error::CommandError;
 use asm_shared::fleet::{FleetState, Tree};
-use asm_shared::lint::{Assumptions, Finding, Rule, Selection, Severity, SourceText, compare, lint};
+use asm_shared::lint::{
+    Assumptions, Finding, Findings, Look, Memory, Rule, Selection, Severity, SourceText, compare, lint, lint_again,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,8 +90,22 @@ impl Judge {
 
     /// Judges a tree and what it says. `before`: the fleet before the change, for rules about changes.
     pub(super) fn judge_since(&self, tree: &dyn Tree, state: &FleetState, before: Option<&FleetState>) -> Judgement {
-        let assumptions = Assumptions { now: Some(self.now), ..Assumptions::default() };
-        let judged = lint(tree, state, before, &self.rules, assumptions);
+        self.wanted(state, lint(tree, state, before, &self.rules, self.assumptions()))
+    }
+
+    /// Judges a tree that was judged before; of what has not changed, the schemas judge nothing again.
+    pub(super) fn judge_again(&self, tree: &dyn Tree, state: &FleetState, memory: &mut Memory) -> Judgement {
+        let (base, assumptions) = (self.before.as_ref(), self.assumptions());
+        let look = Look { base, rules: &self.rules, assumptions, paths: &self.selection.paths };
+        self.wanted(state, lint_again(tree, state, &look, memory))
+    }
+
+    fn assumptions(&self) -> Assumptions {
+        Assumptions { now: Some(self.now), ..Assumptions::default() }
+    }
+
+    /// What of the findings is wanted.
+    fn wanted(&self, state: &FleetState, judged: Findings) -> Judgement {
         let mut findings = judged.found;
         findings.retain(|finding| self.selection.wants(finding));
         let ignored = judged.ignored.iter().filter(|finding| self.selection.wants(finding)).count();
@@ -172,9 +188,14 @@ pub(super) fn count(number: usize, what: &str) -> String {
 }
 
 impl Counts {
+    /// By severity, the worst first.
+    pub(super) fn parts(self) -> [(usize, &'static str); 3] {
+        [(self.errors, "error"), (self.warnings, "warning"), (self.infos, "info")]
+    }
+
     /// `2 errors, 1 warning`; `nothing` when there is none.
     pub(super) fn told(self) -> String {
-        let parts = [(self.errors, "error"), (self.warnings, "warning"), (self.infos, "info")];
+        let parts = self.parts();
         let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(*n, what)).collect();
         if parts.is_empty() { "nothing found".to_owned() } else { parts.join(", ") }
     }

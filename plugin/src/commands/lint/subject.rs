@@ -5,7 +5,7 @@ use crate::context::{Context, FleetRepo};
 use crate::error::CommandError;
 use crate::loose::Given;
 use asm_io::loose::Manifests;
-use asm_shared::fleet::{FleetState, Tree};
+use asm_shared::fleet::{FleetState, Memory, Tree};
 use std::path::{Path, PathBuf};
 
 /// Files and what they say.
@@ -15,10 +15,14 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// Reads what the command line names.
-    pub(super) fn open(context: &Context, args: &LintArgs) -> Result<Self, CommandError> {
+    /// Reads what the command line names. `known`: files as they were read the last time.
+    pub(super) fn open(context: &Context, args: &LintArgs, known: Option<&mut Memory>) -> Result<Self, CommandError> {
         if args.manifests.is_empty() && args.cluster.is_empty() {
-            return context.repo().map(Self::Fleet);
+            return match known {
+                Some(known) => context.repo_again(known),
+                None => context.repo(),
+            }
+            .map(Self::Fleet);
         }
         let given = Given::read(&args.manifests, &args.cluster)?;
         given.refuse_fleets("it is judged by: kubectl asm lint")?;

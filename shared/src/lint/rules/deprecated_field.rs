@@ -3,7 +3,8 @@
 //! ## What it finds
 //!
 //! Fields and kinds that Istio has replaced: `fault.delay.percent` and `mirrorPercent` (whole numbers; `percentage` and
-//! `mirrorPercentage` take their place), `outboundTrafficPolicy.egressProxy` of a Sidecar, kinds of `rbac.istio.io`.
+//! `mirrorPercentage` take their place), `consecutiveErrors` and `minimumRingSize` of a DestinationRule (`consecutive5xxErrors`,
+//! `ringHash.minimumRingSize`), `outboundTrafficPolicy.egressProxy` of a Sidecar, kinds of `rbac.istio.io`.
 //!
 //! ## Why it is bad
 //!
@@ -18,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::World;
+use super::super::world::{World, items};
 use crate::fleet::Manifest;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Value, json};
@@ -53,6 +54,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
         }
     }
+    for rule in &world.destination_rules {
+        of_policies(rule.manifest, sink);
+    }
     for sidecar in world.of_kind(ISTIO_NETWORKING, "Sidecar") {
         let pointer = "/spec/outboundTrafficPolicy/egressProxy";
         if sidecar.object.pointer(pointer).is_some() {
@@ -68,6 +72,48 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         if crd || &*manifest.id.group_kind.group == "rbac.istio.io" {
             let message = "the kinds of rbac.istio.io are gone from Istio: this has no effect";
             sink.push(Report::at(manifest, "/kind", message).hint("Write an AuthorizationPolicy"));
+        }
+    }
+}
+
+/// Fields of the traffic policies of a DestinationRule.
+fn of_policies<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
+    let subsets = items(&manifest.object, "/spec/subsets");
+    let mut policies = vec!["/spec/trafficPolicy".to_owned()];
+    policies.extend(subsets.map(|(index, _)| format!("/spec/subsets/{index}/trafficPolicy")));
+    for at in policies.clone() {
+        let ports = items(&manifest.object, &format!("{at}/portLevelSettings")).map(|(index, _)| index);
+        policies.extend(ports.map(|index| format!("{at}/portLevelSettings/{index}")));
+    }
+    for at in policies {
+        let number = |field: &str| {
+            let value = manifest.object.pointer(&format!("{at}{field}"))?;
+            value.as_u64().filter(|count| *count > 0)
+        };
+        if let Some(count) = number("/outlierDetection/consecutiveErrors") {
+            let pointer = format!("{at}/outlierDetection/consecutiveErrors");
+            let message =
+                "consecutiveErrors is replaced by consecutive5xxErrors and consecutiveGatewayErrors, and ignored";
+            let report = Report::at(manifest, pointer.clone(), message).beyond();
+            let report = report.hint(format!("Write consecutive5xxErrors: {count}"));
+            // It has an effect then.
+            let edit = (manifest, EditOp::Rename(pointer, "consecutive5xxErrors".to_owned()));
+            let taken = number("/outlierDetection/consecutive5xxErrors").is_some();
+            sink.push(if taken { report } else { report.fix("write consecutive5xxErrors", false, vec![edit]) });
+        }
+        let hash = "/loadBalancer/consistentHash";
+        if let Some(size) = number(&format!("{hash}/minimumRingSize")) {
+            let pointer = format!("{at}{hash}/minimumRingSize");
+            let message = "minimumRingSize is replaced by ringHash.minimumRingSize";
+            let report = Report::at(manifest, pointer.clone(), message).beyond();
+            let report = report.hint(format!("Write ringHash: {{minimumRingSize: {size}}}"));
+            let there = |field: &str| manifest.object.pointer(&format!("{at}{hash}/{field}")).is_some();
+            let edits = vec![
+                (manifest, EditOp::Set(format!("{at}{hash}/ringHash"), json!({"minimumRingSize": size}))),
+                (manifest, EditOp::Remove(pointer)),
+            ];
+            let taken = there("ringHash") || there("maglev");
+            sink.push(if taken { report } else { report.fix("write ringHash", true, edits) });
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One rule, one file. The file's name is the rule's ID with underscores; its module comment is its documentation page.
 
+pub(super) mod caller_service;
 pub(super) mod certificate_reach;
 pub(super) mod conflicting_gateways;
 pub(super) mod conflicting_mesh_hosts;
@@ -28,6 +29,11 @@ pub(super) mod idle_patch;
 pub(super) mod ineffective_match;
 pub(super) mod ineffective_selector;
 pub(super) mod ingress_subset;
+pub(super) mod istio_annotation_alpha;
+pub(super) mod istio_annotation_deprecated;
+pub(super) mod istio_annotation_place;
+pub(super) mod istio_annotation_unknown;
+pub(super) mod istio_annotation_value;
 pub(super) mod jwt_claim;
 pub(super) mod match_value;
 pub(super) mod mtls_contradiction;

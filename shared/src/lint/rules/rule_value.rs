@@ -3,8 +3,9 @@
 //!
 //! In the rules of a VirtualService: status codes, percentages, ports and weights out of range; a redirect or a rewrite that changes
 //! nothing, or asks for two things at once; a scheme other than `http` and `https`; retries with attempts 0 and settings, and words of
-//! `retryOn` that Envoy does not know; a fault that is neither delay nor abort, or of a kind that is not built; methods of CORS that do
-//! not exist; a direct answer of more than 100 kB.
+//! `retryOn` that Envoy does not know; a fault that is neither delay nor abort, of a kind that is not built, or with a gRPC status that
+//! does not exist; methods of CORS that do not exist, names of its headers that no header has, a `maxAge` finer than seconds; a direct
+//! answer of more than 100 kB.
 //!
 //! ## Why it is bad
 //!
@@ -22,6 +23,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, has, items, rules_of, text};
 use crate::distance::distance;
 use crate::fleet::Manifest;
+use crate::object::parse_duration;
 use serde_json::Value;
 
 /// See the module.
@@ -56,6 +58,28 @@ const RETRY_ON: [&str; 16] = [
     "resource-exhausted",
     "unavailable",
 ];
+/// A second in nanoseconds.
+const SECOND: i128 = 1_000_000_000;
+/// Names of gRPC's status codes.
+const GRPC_STATUS: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
 const METHODS: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"];
 /// A direct answer is held by the control plane and by each proxy.
 const LARGE_BODY: usize = 100 * 1024;
@@ -72,6 +96,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             rule.retries(value);
             rule.mirrors(value);
             rule.cors(value);
+            rule.cors_headers(value);
             rule.destinations(value);
         }
         for (at, value) in ["tls", "tcp"].into_iter().flat_map(|kind| rules_of(route.manifest, kind)) {
@@ -167,6 +192,12 @@ impl<'a> Rules<'a, '_> {
             }
         }
         self.number(rule, "/fault/abort/httpStatus", (200.0, 599.0), "status");
+        if let Some(status) = rule.pointer("/fault/abort/grpcStatus").and_then(Value::as_str)
+            && !GRPC_STATUS.contains(&status)
+        {
+            let message = format!("gRPC has no status `{status}`");
+            self.word("/fault/abort/grpcStatus", &status.replace('-', "_"), &GRPC_STATUS, &message);
+        }
         for (field, instead) in
             [("/fault/abort/http2Error", "httpStatus"), ("/fault/delay/exponentialDelay", "fixedDelay")]
         {
@@ -198,7 +229,7 @@ impl<'a> Rules<'a, '_> {
             );
         }
         for word in text(retries, "/retryOn").split(',').filter(|word| !word.is_empty()) {
-            let status = word.parse::<u16>().is_ok_and(|code| (100..=599).contains(&code));
+            let status = word.parse::<u16>().is_ok_and(is_status);
             if !status && !RETRY_ON.contains(&word) {
                 self.retry_on(text(retries, "/retryOn"), word);
             }
@@ -249,6 +280,28 @@ impl<'a> Rules<'a, '_> {
         }
     }
 
+    /// Headers and age of CORS, as browsers are told them.
+    fn cors_headers(&mut self, rule: &Value) {
+        for list in ["allowHeaders", "exposeHeaders"] {
+            let base = format!("/corsPolicy/{list}");
+            let names = items(rule, &base).filter_map(|(at, name)| Some((at, name.as_str()?)));
+            for (index, name) in names.filter(|(_, name)| *name != "*" && !is_token(name)) {
+                let field = format!("{base}/{index}");
+                let report = self.report(&field, format!("no header can be named `{name}`"));
+                let bare = name.trim();
+                let edit = EditOp::Set(format!("{}{field}", self.at), bare.into());
+                self.sink.push(match is_token(bare) {
+                    true => report.fix(format!("write {bare}"), true, vec![(self.manifest, edit)]),
+                    false => report.hint("One name in each item; `*` is every header"),
+                });
+            }
+        }
+        let age = text(rule, "/corsPolicy/maxAge");
+        if parse_duration(age).is_some_and(|age| age % SECOND != 0) {
+            self.tell("/corsPolicy/maxAge", format!("{age} is too fine: browsers are told whole seconds"));
+        }
+    }
+
     fn destinations(&mut self, rule: &Value) {
         for (index, entry) in items(rule, "/route") {
             let at = format!("/route/{index}");
@@ -271,4 +324,16 @@ impl<'a> Rules<'a, '_> {
             None => report.hint(format!("Known: {}", known.join(", "))),
         });
     }
+}
+
+/// Is it a status that HTTP has? istiod refuses to retry on others.
+fn is_status(code: u16) -> bool {
+    matches!(code, 100..=103 | 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=418 | 421..=426 | 428 | 429 | 431 | 451)
+        || matches!(code, 500..=508 | 510 | 511)
+}
+
+/// Is it what HTTP takes for a name?
+fn is_token(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(inner)
 }

@@ -3,12 +3,13 @@
 //!
 //! A server of a Gateway for HTTPS or TLS without `tls`; one of another protocol with `tls`, other than the redirect of plain HTTP;
 //! certificates of a mode that has none, no certificate or no CA in a mode that needs one, or several sources of them; versions before
-//! TLS 1.2 without ciphers, ciphers twice; `httpsRedirect` on a server that is not plain HTTP.
+//! TLS 1.2 without ciphers, ciphers twice or unknown; more than two certificates; a list of revoked certificates (`caCrl`) that has no
+//! place; `httpsRedirect` on a server that is not plain HTTP.
 //!
 //! ## Why it is bad
 //!
 //! istiod's webhook refuses most of it. What it takes has no effect: a certificate beside `PASSTHROUGH`, a redirect of what is HTTPS
-//! already, clients of TLS 1.0 that find no cipher.
+//! already, clients of TLS 1.0 that find no cipher, a cipher that Envoy does not know, a third certificate.
 //!
 //! ## How to mend it
 //!
@@ -20,6 +21,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, has, is_http, items, text};
+use crate::distance::distance;
 use crate::fleet::Manifest;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -39,6 +41,27 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 const CERTIFICATES: [&str; 6] =
     ["serverCertificate", "privateKey", "caCertificates", "tlsCertificates", "credentialName", "credentialNames"];
+
+/// Ciphers of TLS 1.2 and before that Envoy has, as istiod lets them through.
+const CIPHERS: [&str; 15] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES256-SHA",
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+];
+/// Envoy takes one certificate for each kind of key, RSA and ECDSA.
+const MOST_CERTIFICATES: usize = 2;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for gateway in &world.gateways {
@@ -113,8 +136,16 @@ impl<'a> One<'a> {
             sink.push(self.without(report, &["httpsRedirect"], true));
         }
         self.ciphers(tls, sink);
-        let given = certificates(tls);
-        match text(tls, "/mode") {
+        let mut given = certificates(tls);
+        let mode = text(tls, "/mode");
+        if self::given(tls, "caCrl") {
+            match mode {
+                "ISTIO_MUTUAL" => {}
+                "PASSTHROUGH" | "AUTO_PASSTHROUGH" | "" => given.push("caCrl"),
+                mode => self.revoked(tls, mode, sink),
+            }
+        }
+        match mode {
             mode @ ("ISTIO_MUTUAL" | "PASSTHROUGH" | "AUTO_PASSTHROUGH" | "") => {
                 if let Some(first) = given.first() {
                     let refused = mode == "ISTIO_MUTUAL";
@@ -146,9 +177,41 @@ impl<'a> One<'a> {
             let report = self.report("", format!("{mode} needs the CA by which clients are judged"));
             sink.push(report.hint("credentialName of a Secret with ca.crt, or caCertificates"));
         }
+        self.listed(tls, mode, sink);
         if !given(tls, "tlsCertificates") && !in_files {
             let report = self.report("", format!("{mode} needs a certificate and its key"));
             sink.push(report.hint("credentialName of a Secret of type kubernetes.io/tls"));
+        }
+    }
+
+    /// Certificates in a list.
+    fn listed(&self, tls: &Value, mode: &str, sink: &mut Sink<'a>) {
+        for (index, one) in items(tls, "/tlsCertificates") {
+            let missing: Vec<&str> =
+                ["serverCertificate", "privateKey"].into_iter().filter(|field| !given(one, field)).collect();
+            if !missing.is_empty() {
+                let message = format!("{mode} needs a certificate and its key: {} is missing", missing.join(" and "));
+                sink.push(self.report(&format!("tlsCertificates/{index}"), message));
+            }
+        }
+        let count = items(tls, "/tlsCertificates").count();
+        if count > MOST_CERTIFICATES {
+            let message = format!("{count} certificates, and a server has two at most: one of RSA, one of ECDSA");
+            let report = self.report(&format!("tlsCertificates/{MOST_CERTIFICATES}"), message);
+            sink.push(report.severity(Severity::Warning).hint("A server for each host, each with its certificate"));
+        }
+    }
+
+    /// A list of revoked certificates is for certificates of clients, from files.
+    fn revoked(&self, tls: &Value, mode: &str, sink: &mut Sink<'a>) {
+        let by_name = given(tls, "credentialName") || given(tls, "credentialNames");
+        if by_name {
+            let message = "beside credentialName it is ignored: the list of revoked certificates is read of the Secret";
+            let report = self.report("caCrl", message).severity(Severity::Warning).beyond();
+            sink.push(report.hint("Put it into the Secret as ca.crl, and take it away here"));
+        } else if mode == "SIMPLE" {
+            let report = self.report("caCrl", "SIMPLE asks clients for no certificate, so none can be revoked");
+            sink.push(self.without(report.hint("mode: MUTUAL asks for one"), &["caCrl"], true));
         }
     }
 
@@ -161,13 +224,38 @@ impl<'a> One<'a> {
             let report = self.report("minProtocolVersion", message).severity(Severity::Warning);
             sink.push(report.hint("Name ciphers for them in cipherSuites, or leave the old versions out"));
         }
+        for (index, name) in ciphers.iter().filter(|(_, name)| !is_cipher(name)) {
+            sink.push(self.unknown_cipher(*index, name));
+        }
         let mut seen = BTreeSet::new();
-        for (index, name) in ciphers.into_iter().filter(|(_, name)| !seen.insert(*name)) {
+        for (index, name) in ciphers.into_iter().filter(|(_, name)| is_cipher(name) && !seen.insert(*name)) {
             let field = format!("cipherSuites/{index}");
             let report = self.report(&field, format!("the cipher {name} is named twice")).severity(Severity::Warning);
             sink.push(self.without(report, &[&field], true));
         }
     }
+}
+
+impl<'a> One<'a> {
+    fn unknown_cipher(&self, index: usize, name: &str) -> Report<'a> {
+        let field = format!("cipherSuites/{index}");
+        let report = self.report(&field, format!("Envoy has no cipher {name}: it is left out"));
+        let report = report.severity(Severity::Warning);
+        let upper = name.to_uppercase().replace('_', "-");
+        let near = CIPHERS.iter().map(|known| (distance(known, &upper), *known)).min();
+        match near.filter(|(far, _)| *far <= 2) {
+            Some((far, meant)) => {
+                let edit = (self.manifest, EditOp::Set(self.tls_at(&format!("/{field}")), meant.into()));
+                report.hint(format!("Did you mean {meant}?")).fix(format!("write {meant}"), far == 0, vec![edit])
+            }
+            None => report.hint("Ciphers of TLS 1.3 cannot be chosen; for others Envoy uses the names of OpenSSL"),
+        }
+    }
+}
+
+/// As istiod reads it: words with an operator before them are not looked into.
+fn is_cipher(name: &str) -> bool {
+    matches!(name, "" | "ALL") || !name.starts_with(char::is_alphanumeric) || CIPHERS.contains(&name)
 }
 
 fn given(tls: &Value, field: &str) -> bool {

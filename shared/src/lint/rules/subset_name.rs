@@ -1,12 +1,12 @@
 //! # subset-name
 //! ## What it finds
 //!
-//! Subsets of one DestinationRule with the same name, a name that is no DNS label, here or where a route names a subset, and a subset
-//! without labels.
+//! Subsets of one DestinationRule with the same name, a name that is no DNS label, here or where a route names a subset, a subset
+//! without labels, and labels that no pod can have.
 //!
 //! ## Why it is bad
 //!
-//! istiod's webhook refuses the first two. A subset without labels has all pods of the host: it is no version of it.
+//! istiod's webhook refuses the first two and the last. A subset without labels has all pods of the host: it is no version of it.
 //!
 //! ## How to mend it
 //!
@@ -16,7 +16,8 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, has, is_label, items, rules_of, text};
+use super::super::world::{World, escape, has, is_label, items, rules_of, text};
+use crate::fleet::Manifest;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -48,6 +49,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 seen.insert(name, index);
                 sink.extend(fault(name).map(|fault| Report::at(view.manifest, format!("{at}/name"), fault)));
             }
+            labels_of(view.manifest, subset, &at, sink);
             // Where a policy is all that it is for, such a subset is in use.
             let labels = subset.get("labels").and_then(Value::as_object).is_some_and(|labels| !labels.is_empty());
             if !labels && !has(subset, "trafficPolicy") {
@@ -71,4 +73,33 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 fn fault(name: &str) -> Option<String> {
     (!is_label(name)).then(|| format!("a subset cannot be named `{name}`: letters, digits and dashes"))
+}
+
+/// Labels as Kubernetes has them.
+fn labels_of<'a>(manifest: &'a Manifest, subset: &'a Value, at: &str, sink: &mut Sink<'a>) {
+    for (key, value) in subset.get("labels").and_then(Value::as_object).into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        let fault = if !is_label_key(key) {
+            format!("no label can be named `{key}`")
+        } else if !value.is_empty() && !is_label_value(value) {
+            format!("no label can have the value `{value}`: letters, digits, dashes, dots, underscores, at most 63")
+        } else {
+            continue;
+        };
+        sink.push(Report::at(manifest, format!("{at}/labels/{}", escape(key)), fault));
+    }
+}
+
+/// `NAME` or `DOMAIN/NAME`.
+fn is_label_key(key: &str) -> bool {
+    match key.split_once('/') {
+        Some((domain, name)) => domain.len() <= 253 && domain.split('.').all(is_label) && is_label_value(name),
+        None => is_label_value(key),
+    }
+}
+
+fn is_label_value(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63 && text.bytes().all(inner) && ends(text.chars().next()) && ends(text.chars().next_back())
 }

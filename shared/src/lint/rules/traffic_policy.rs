@@ -4,8 +4,9 @@
 //! In the policies of a DestinationRule (for the host, a subset, a port): nothing in it, or in its `connectionPool`; `tunnel` beside
 //! `proxyProtocol`; percentages of `outlierDetection` out of range, `consecutiveLocalOriginFailures` without
 //! `splitExternalLocalOriginErrors`; negative limits; `useClientProtocol` beside an upgrade to HTTP/2; keep-alive without both times; a size
-//! of a Maglev table that is no prime; `distribute` beside `failover`, weights of `distribute` that are not 100, `failover` without
-//! `outlierDetection` (a warning: it never happens); TLS with a certificate in two places, or none where `MUTUAL` needs one.
+//! of a Maglev table that is no prime; `distribute` beside `failover`, weights of `distribute` that are not 100, localities that are
+//! none or that overlap, `failover` without `outlierDetection` (a warning: it never happens), regions and zones in the priorities of
+//! zone-aware balancing; a tunnel with another method than CONNECT and POST, or to no host; TLS with a certificate in two places, or none where `MUTUAL` needs one.
 //!
 //! ## Why it is bad
 //!
@@ -15,11 +16,13 @@
 //!
 //! As the message says.
 
+mod localities;
+
 use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, has, items, text};
+use super::super::world::{World, escape, has, host_fault, is_address, items, text};
 use crate::fleet::Manifest;
 use serde_json::Value;
 
@@ -48,6 +51,9 @@ const PARTS: [&str; 8] = [
     "retryBudget",
 ];
 const OF_A_PORT: usize = 4;
+/// Labels by which regions and zones are told.
+const TOPOLOGY: [&str; 3] =
+    ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
 /// Sizes of Maglev tables are below.
 const LARGEST_TABLE: u64 = 5_000_011;
 
@@ -109,6 +115,7 @@ impl<'a> Policy<'a> {
         self.pool(sink);
         self.balancing(sink);
         self.locality(sink);
+        self.tunnel(sink);
         self.tls(sink);
     }
 
@@ -196,34 +203,81 @@ impl<'a> Policy<'a> {
     }
 
     fn locality(&self, sink: &mut Sink<'a>) {
-        let base = "/loadBalancer/localityLbSetting";
-        let Some(locality) = self.part(base) else { return };
-        if has(self.part("/loadBalancer").unwrap_or(&Value::Null), "zoneAwareLbSetting") {
+        let both = ["localityLbSetting", "zoneAwareLbSetting"].map(|field| format!("/loadBalancer/{field}"));
+        let [base, zones] = &both;
+        if self.part(base).is_some() && self.part(zones).is_some() {
             self.tell(base, "a load balancer has either localityLbSetting or zoneAwareLbSetting", sink);
         }
-        let count = |field: &str| items(locality, field).count();
-        if count("/distribute") > 0 && count("/failover") > 0 {
-            return self.tell(
-                base,
-                "requests are distributed or fail over: it has either distribute or failover",
-                sink,
-            );
+        if let Some(locality) = self.part(base) {
+            let count = |field: &str| items(locality, field).count();
+            if count("/distribute") > 0 && count("/failover") > 0 {
+                return self.tell(
+                    base,
+                    "requests are distributed or fail over: it has either distribute or failover",
+                    sink,
+                );
+            }
+            if count("/failover") > 0 && self.by_topology(base, locality).is_some() {
+                let message = "it has either failover or regions and zones in failoverPriority";
+                return self.tell(base, message, sink);
+            }
+            self.distribute(&format!("{base}/distribute"), locality, sink);
+            self.failover(base, locality, sink);
         }
-        for (index, from) in items(locality, "/distribute") {
-            let weights: Vec<u64> = from
-                .get("to")
-                .and_then(Value::as_object)
-                .into_iter()
-                .flatten()
-                .filter_map(|(_, w)| w.as_u64())
-                .collect();
+        if let Some(aware) = self.part(zones) {
+            if let Some(at) = self.by_topology(zones, aware) {
+                self.tell(&at, "regions and zones come first by themselves: other labels only", sink);
+            }
+            self.failover(zones, aware, sink);
+        }
+    }
+
+    /// The first item of `failoverPriority` that is about regions and zones.
+    fn by_topology(&self, base: &str, setting: &Value) -> Option<String> {
+        let all = items(setting, "/failoverPriority").filter_map(|(index, label)| Some((index, label.as_str()?)));
+        let mut found = all.filter(|(_, label)| TOPOLOGY.contains(label));
+        found.next().map(|(index, _)| format!("{base}/failoverPriority/{index}"))
+    }
+
+    fn distribute(&self, base: &str, locality: &Value, sink: &mut Sink<'a>) {
+        let all: Vec<(usize, &Value)> = items(locality, "/distribute").collect();
+        let sources: Vec<&str> = all.iter().map(|(_, from)| text(from, "/from")).collect();
+        for (index, from) in &all {
+            let at = format!("{base}/{index}");
+            let to = || from.get("to").and_then(Value::as_object).into_iter().flatten();
+            let weights: Vec<u64> = to().filter_map(|(_, weight)| weight.as_u64()).collect();
             let sum: u64 = weights.iter().sum();
             if sum != 100 || weights.contains(&0) {
                 let message = format!("weights of localities are 1 or more and add up to 100, and not to {sum}");
-                self.tell(&format!("{base}/distribute/{index}/to"), message, sink);
+                self.tell(&format!("{at}/to"), message, sink);
             }
+            let names: Vec<&str> = to().map(|(name, _)| name.as_str()).collect();
+            for name in &names {
+                let fault = localities::fault(name);
+                fault.into_iter().for_each(|fault| self.tell(&format!("{at}/to/{}", escape(name)), fault, sink));
+            }
+            if let Some((first, second)) = localities::twice(&names).and_then(|(a, b)| names.get(a).zip(names.get(b))) {
+                self.tell(
+                    &format!("{at}/to"),
+                    format!("{second} and {first} overlap: each place has one weight"),
+                    sink,
+                );
+            }
+            let fault = localities::fault(text(from, "/from"));
+            fault.into_iter().for_each(|fault| self.tell(&format!("{at}/from"), fault, sink));
         }
-        for (index, entry) in items(locality, "/failover") {
+        if let Some((first, second)) = localities::twice_in_order(&sources) {
+            let message = format!(
+                "requests from {} are distributed by {} already",
+                sources.get(second).unwrap_or(&""),
+                sources.get(first).unwrap_or(&"")
+            );
+            self.tell(&format!("{base}/{second}/from"), message, sink);
+        }
+    }
+
+    fn failover(&self, base: &str, setting: &Value, sink: &mut Sink<'a>) {
+        for (index, entry) in items(setting, "/failover") {
             let (from, to) = (text(entry, "/from"), text(entry, "/to"));
             let at = format!("{base}/failover/{index}");
             if from == to {
@@ -232,12 +286,35 @@ impl<'a> Policy<'a> {
                 self.tell(&at, "failover is from region to region: no zones, no wildcards", sink);
             }
         }
-        let fails_over = count("/failover") > 0 || count("/failoverPriority") > 0;
+        let fails_over = ["/failover", "/failoverPriority"].iter().any(|field| items(setting, field).count() > 0);
         if fails_over && !has(self.policy, "outlierDetection") {
             let message = "without outlierDetection nobody notices that a region fails: no failover happens";
             sink.push(
                 self.report(base, message).severity(Severity::Warning).hint("Add outlierDetection to this policy"),
             );
+        }
+    }
+
+    fn tunnel(&self, sink: &mut Sink<'a>) {
+        let Some(tunnel) = self.part("/tunnel") else { return };
+        let (protocol, host) = (text(tunnel, "/protocol"), text(tunnel, "/targetHost"));
+        if !matches!(protocol, "" | "CONNECT" | "POST") {
+            let report =
+                self.report("/tunnel/protocol", format!("a tunnel is made by CONNECT or POST, and not {protocol}"));
+            let upper = protocol.to_uppercase();
+            let edit = EditOp::Set(format!("{}/tunnel/protocol", self.at), upper.clone().into());
+            sink.push(match upper.as_str() {
+                "CONNECT" | "POST" => report.fix(format!("write {upper}"), true, vec![(self.manifest, edit)]),
+                _ => report,
+            });
+        }
+        if !is_address(host) && (host.starts_with('*') || host_fault(host).is_some()) {
+            let message = format!("`{host}` is no host name and no address: a tunnel leads to one place");
+            self.tell("/tunnel/targetHost", message, sink);
+        }
+        let port = tunnel.get("targetPort").and_then(Value::as_u64);
+        if let Some(port) = port.filter(|port| !(1..=65535).contains(port)) {
+            self.tell("/tunnel/targetPort", format!("{port} is no port: it must be 1 to 65535"), sink);
         }
     }
 

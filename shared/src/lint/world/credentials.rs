@@ -1,6 +1,6 @@
 //! Where certificates are: Secrets in Git, and what makes Secrets in the cluster.
 
-use super::namespace;
+use super::names::namespace;
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
 use serde_json::Value;

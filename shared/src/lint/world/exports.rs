@@ -1,6 +1,6 @@
 //! `exportTo`: who sees an object.
 
-use super::namespace;
+use super::names::namespace;
 use crate::fleet::Manifest;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,9 +1,10 @@
 //! Services as the cloud controller sees them: those in Git, and those that ASM makes of IstioGateways, each with the
 //! annotations, class and ports that it has in one cluster.
 
-use super::{namespace, pods};
+use super::names::namespace;
 use crate::asm::annotations::{Annotation, Product, behind_prefix, find};
 use crate::asm::gateway;
+use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use crate::lint::EditOp;
 use crate::object::kinds::ASM;

@@ -1,6 +1,6 @@
 //! What host names mean: Services by their full name over all clusters, and the hosts of ServiceEntries.
 
-use super::namespace;
+use super::names::namespace;
 use super::services::Service;
 use crate::fleet::{FleetState, Manifest};
 use crate::istio::full_host;

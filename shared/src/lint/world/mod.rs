@@ -1,6 +1,7 @@
 //! What rules ask of a fleet: its objects by what they mean, and who refers to whom. Built once, in time linear in the
 //! number of objects; it borrows the manifests.
 
+mod annotated;
 mod credentials;
 mod doors;
 mod exports;
@@ -17,23 +18,29 @@ mod shadows;
 mod verdicts;
 
 pub(super) use crate::fleet::pods::{Pod, PodIndex};
+pub(super) use annotated::Annotated;
 pub(super) use credentials::{Credentials, secret_of};
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
-pub(super) use names::{has, has_all_of, host_fault, is_address, is_label, items, rules_of, text};
+pub(super) use names::{
+    has, has_all_of, host_fault, host_namespace, is_address, is_label, items, namespace, rules_of, text,
+};
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
 pub(super) use routing::{DestinationRuleView, GatewayView, Reference, RouteView, intersects, reference};
 pub(super) use services::{Service, ServicePort};
 pub(super) use shadows::{Shadow, shadows};
+#[cfg(feature = "schema")]
+pub(super) use verdicts::Known;
 
-use super::Assumptions;
+use super::assumptions::Assumptions;
 use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 /// The fleet, as rules see it.
 pub(super) struct World<'a> {
@@ -58,12 +65,15 @@ pub(super) struct World<'a> {
     /// The fleet before the change that is judged, for rules about changes.
     pub(super) base: Option<&'a FleetState>,
     assumptions: Assumptions,
+    annotated: OnceLock<Vec<Annotated<'a>>>,
     selections: selections::Selections<'a>,
     #[cfg(feature = "schema")]
     verdicts: verdicts::Verdicts,
     /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
     own_namespaces: HashSet<&'a str>,
     by_gateway: HashMap<(&'a str, &'a str), usize>,
+    /// By group and kind: most rules are about one of them.
+    by_kind: HashMap<(&'a str, &'a str), Vec<&'a Manifest>>,
 }
 
 impl<'a> World<'a> {
@@ -90,9 +100,11 @@ impl<'a> World<'a> {
             fronts: fronts::all(state),
             base: None,
             assumptions,
+            annotated: OnceLock::new(),
             #[cfg(feature = "schema")]
             verdicts: verdicts::Verdicts::default(),
             by_gateway,
+            by_kind: by_kind(state),
         }
     }
 
@@ -101,14 +113,36 @@ impl<'a> World<'a> {
         Self { base, ..self }
     }
 
+    /// The same, with what schemas said of objects before; they are asked of these files only.
+    #[cfg(feature = "schema")]
+    pub(super) fn knowing(self, known: Known, paths: &[String]) -> Self {
+        Self { verdicts: verdicts::Verdicts::knowing(known, paths), ..self }
+    }
+
+    /// What schemas said of objects.
+    #[cfg(feature = "schema")]
+    pub(super) fn known(self) -> Known {
+        self.verdicts.known()
+    }
+
     /// The Services of another state, as the cloud controller sees them.
     pub(super) fn fronts_of(state: &'a FleetState) -> Vec<Front<'a>> {
         fronts::all(state)
     }
 
+    /// Annotations of Istio, wherever they stand; looked for when the first rule asks.
+    pub(super) fn istio_annotations(&self) -> &[Annotated<'a>] {
+        self.annotated.get_or_init(|| annotated::all(self.state))
+    }
+
+    /// The version of Istio that the mesh runs, as far as the fleet says.
+    pub(super) fn istio_version(&self) -> Option<&'a str> {
+        self.state.fleet.as_ref()?.spec.mesh.version.as_deref()
+    }
+
     /// Manifests of a kind, on any target.
-    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> {
-        self.state.manifests.iter().filter(move |manifest| manifest.id.group_kind.is(group, kind))
+    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> + use<'_, 'a> {
+        self.by_kind.get(&(group, kind)).into_iter().flatten().copied()
     }
 
     /// The Istio Gateway of this namespace and name.
@@ -201,20 +235,13 @@ impl<'a> World<'a> {
     }
 }
 
-/// The namespace of an object; what Git does not say is `default`, as for the API server.
-pub(super) fn namespace(manifest: &Manifest) -> &str {
-    manifest.id.namespace.as_deref().unwrap_or("default")
-}
-
-/// The namespace in which a host has to be.
-pub(super) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
-    let mut labels = host.split('.');
-    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
-    match (space, rest) {
-        (Some(space), Some("svc") | None) => space,
-        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
-        _ => own,
+fn by_kind(state: &FleetState) -> HashMap<(&str, &str), Vec<&Manifest>> {
+    let mut found: HashMap<(&str, &str), Vec<&Manifest>> = HashMap::new();
+    for manifest in &state.manifests {
+        let kind = manifest.group_kind();
+        found.entry((&*kind.group, &*kind.kind)).or_default().push(manifest);
     }
+    found
 }
 
 fn holds_applications(manifest: &&Manifest) -> bool {

@@ -1,4 +1,4 @@
-//! What istiod's webhook takes for a host name, and who walks the rules of a VirtualService.
+//! What istiod's webhook takes for a host name, in which namespace things are, and who walks the rules of a VirtualService.
 
 use crate::fleet::Manifest;
 use serde_json::Value;
@@ -58,6 +58,22 @@ pub(in crate::lint) fn has_all_of(wide: &str, narrow: &str) -> bool {
     }
 }
 
+/// The namespace of an object; what Git does not say is `default`, as for the API server.
+pub(in crate::lint) fn namespace(manifest: &Manifest) -> &str {
+    manifest.id.namespace.as_deref().unwrap_or("default")
+}
+
+/// The namespace in which a host has to be.
+pub(in crate::lint) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
+    let mut labels = host.split('.');
+    let (_, space, rest) = (labels.next(), labels.next(), labels.next());
+    match (space, rest) {
+        (Some(space), Some("svc") | None) => space,
+        // Some name outside the cluster: only a ServiceEntry could know it, in the namespace of whoever uses it.
+        _ => own,
+    }
+}
+
 /// The rules of `spec.http`, `spec.tls` or `spec.tcp` of a VirtualService, each with its place.
 pub(in crate::lint) fn rules_of<'a>(
     manifest: &'a Manifest,
@@ -68,7 +84,10 @@ pub(in crate::lint) fn rules_of<'a>(
 }
 
 /// The items of a list in a value, each with its index.
-pub(in crate::lint) fn items<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = (usize, &'v Value)> {
+pub(in crate::lint) fn items<'v>(
+    value: &'v Value,
+    pointer: &str,
+) -> impl Iterator<Item = (usize, &'v Value)> + use<'v> {
     value.pointer(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 

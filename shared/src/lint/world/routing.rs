@@ -1,6 +1,6 @@
 //! Gateways, VirtualServices and DestinationRules with what they refer to.
 
-use super::namespace;
+use super::names::namespace;
 use super::pods::{Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest};
 use crate::istio::{DestinationRule, Gateway, VirtualService, gateway_name, meet};

@@ -1,7 +1,8 @@
 //! Services of the member clusters: those in Git, and those that ASM makes of IstioGateways.
 
-use super::{namespace, pods};
+use super::names::namespace;
 use crate::asm::gateway;
+use crate::fleet::pods;
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};

@@ -1,6 +1,7 @@
 //! What the schemas say of every object, judged once: the clusters of a group share their objects.
 
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::lint::select::is_in;
 use crate::schema::{self, Edition, Of, Verdict, judge_in};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -28,10 +29,17 @@ pub(in crate::lint) fn version<'a>(state: &'a FleetState, manifest: &Manifest) -
 /// An object by where it is, and what it is judged by: clusters that share an object may be of several versions.
 type Key = (usize, Option<Edition>);
 
+/// Verdicts by object. Each is kept with its object, so that no other one comes to stand in the same place.
+pub(in crate::lint) type Known = HashMap<Key, (Arc<Value>, Arc<Verdict>)>;
+
 /// Verdicts by object; made when the first rule asks.
 #[derive(Default)]
 pub(in crate::lint) struct Verdicts {
-    by_object: OnceLock<HashMap<Key, Verdict>>,
+    /// Those of an earlier look.
+    before: Known,
+    /// Files and folders that are asked about; empty = all.
+    paths: Vec<String>,
+    by_object: OnceLock<Known>,
     editions: OnceLock<Editions>,
 }
 
@@ -67,18 +75,34 @@ impl Editions {
 }
 
 impl Verdicts {
+    /// With those of an earlier look; asked of these files and folders only, or of all.
+    pub(super) fn knowing(before: Known, paths: &[String]) -> Self {
+        Self { before, paths: paths.to_vec(), ..Self::default() }
+    }
+
+    /// All of this look; those of the earlier one if nobody has asked.
+    pub(super) fn known(self) -> Known {
+        self.by_object.into_inner().unwrap_or(self.before)
+    }
+
     /// What the schema of its kind says of a manifest.
     pub(super) fn of(&self, state: &FleetState, manifest: &Manifest) -> &Verdict {
         let editions = self.editions.get_or_init(|| Editions::of(state));
         let all = self.by_object.get_or_init(|| {
-            let judged = state.manifests.iter().map(|manifest| (&manifest.object, editions.find(manifest)));
+            let wanted = state.manifests.iter().filter(|manifest| is_in(&manifest.position.file, &self.paths));
+            let judged = wanted.map(|manifest| (&manifest.object, editions.find(manifest)));
             let mut judged: Vec<Judged<'_>> = judged.collect();
             judged.sort_unstable_by_key(|(object, edition)| (place(object), *edition));
             judged.dedup_by_key(|(object, edition)| (place(object), *edition));
-            // The state keeps the objects where they are for as long as this lives.
-            side_by_side(&judged)
+            let key = |(object, edition): &Judged<'_>| (place(object), *edition);
+            let known = judged.iter().map(key).filter_map(|key| Some((key, self.before.get(&key)?.clone())));
+            let mut all: Known = known.collect();
+            judged.retain(|judged| !all.contains_key(&key(judged)));
+            all.extend(side_by_side(&judged));
+            all
         });
-        all.get(&(place(&manifest.object), editions.find(manifest))).unwrap_or(&Verdict::UnknownKind)
+        all.get(&(place(&manifest.object), editions.find(manifest)))
+            .map_or(&Verdict::UnknownKind, |(_, verdict)| verdict)
     }
 
     /// By what a manifest is judged.
@@ -95,10 +119,12 @@ fn place(object: &Arc<Value>) -> usize {
 }
 
 /// Compiling schemas and judging by them is most of what lint costs, and no object needs another.
-fn side_by_side(objects: &[Judged<'_>]) -> HashMap<Key, Verdict> {
-    let judge = |objects: &[Judged<'_>]| -> Vec<(Key, Verdict)> {
-        let all = objects.iter();
-        all.map(|(object, edition)| ((place(object), *edition), judge_in(object, *edition))).collect()
+fn side_by_side(objects: &[Judged<'_>]) -> Known {
+    let judge = |objects: &[Judged<'_>]| -> Vec<_> {
+        let one = |(object, edition): &Judged<'_>| {
+            ((place(object), *edition), (Arc::clone(object), Arc::new(judge_in(object, *edition))))
+        };
+        objects.iter().map(one).collect()
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(objects.len() / WORTH_A_THREAD);
     if threads < 2 {
