@@ -314,7 +314,13 @@ fn what_cannot_be_asked() {
 fn what_a_workload_sends() {
     let world = World::with_bookinfo();
     world.line("route split reviews --subset v1,v2,v3 --to v1=90,v3=10");
-    insta::assert_snapshot!(world.run(&["route", "test", "http://reviews:9080/reviews/0", "--from", "default/productpage-v1"]));
+    insta::assert_snapshot!(world.run(&[
+        "route",
+        "test",
+        "http://reviews:9080/reviews/0",
+        "--from",
+        "default/productpage-v1"
+    ]));
     let mut told = String::new();
     for args in [
         &["http://reviews.default:9080/", "--from", "default/productpage-v1@m1c2"][..],
@@ -329,7 +335,8 @@ fn what_a_workload_sends() {
     ] {
         let run = world.run(&[&["route", "test"], args].concat());
         told.push_str(&format!("[{}] {}\n", run.code.unwrap_or(-1), args.join(" ")));
-        let is_said = |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
+        let is_said =
+            |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
         for line in if run.stdout.is_empty() { run.stderr.lines() } else { run.stdout.lines() }.filter(is_said) {
             told.push_str(&format!("    {}\n", line.trim()));
         }
@@ -418,7 +425,8 @@ fn odd_requests_are_answered() {
         assert!(matches!(run.code, Some(0..=2)) && !run.stderr.contains("panicked"), "{args:?}\n{run}");
         let shown = args.join(" ").replace(&"a".repeat(8192), "a…8192");
         told.push_str(&format!("[{}] {shown}\n", run.code.unwrap_or(-1)));
-        let is_said = |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
+        let is_said =
+            |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
         for line in if run.stdout.is_empty() { run.stderr.lines() } else { run.stdout.lines() }.filter(is_said) {
             told.push_str(&format!("    {}\n", line.trim()));
         }

@@ -48,6 +48,11 @@ pub struct RequestError {
 }
 
 impl Request {
+    /// The host without its port; an IPv6 address keeps its brackets.
+    pub fn name(&self) -> &str {
+        split_port(&self.host).0
+    }
+
     /// A request from a URL. Scheme `https` means TLS; without a port it is 80 or 443. The path goes as it stands.
     pub fn from_url(url: &str, method: Option<&str>, headers: &[(String, String)]) -> Result<Self, RequestError> {
         let error = |message: String| RequestError {

@@ -35,8 +35,7 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
 
 /// What one gateway costs in fleets of several sizes.
 fn growing(program: &Path, runs: u32) -> Result<String> {
-    let mut table =
-        String::from("\n| gateways | `graph`, the whole tree, median | per gateway |\n|---|---|---|\n");
+    let mut table = String::from("\n| gateways | `graph`, the whole tree, median | per gateway |\n|---|---|---|\n");
     for gateways in GROWING {
         let fleet = fleet(program, gateways)?;
         let times = measure(program, fleet.path(), &CASES[0], runs.min(5))?;
