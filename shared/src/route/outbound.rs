@@ -385,7 +385,7 @@ fn domains(service: &Service<'_>, from: &str) -> Vec<String> {
         all.extend([format!("{name}.{space}"), format!("{name}.{space}.svc")]);
     }
     let headless = |it: &&Manifest| text(&it.object, "/spec/clusterIP") == "None";
-    if service.manifests.first().is_some_and(|it| headless(it)) {
+    if service.manifests.first().is_some_and(headless) {
         let wide: Vec<String> = all.iter().map(|domain| format!("*.{domain}")).collect();
         all.extend(wide);
     }

@@ -40,7 +40,7 @@ impl<'s> Selectors<'s> {
     }
 }
 
-fn labels<'s>(selector: &'s Map<String, Value>) -> impl Iterator<Item = (&'s str, &'s str)> {
+fn labels(selector: &Map<String, Value>) -> impl Iterator<Item = (&str, &str)> {
     selector.iter().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
 }
 
