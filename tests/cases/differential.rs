@@ -96,8 +96,9 @@ fn the_simulator_answers_as_istio_and_envoy_do() -> Result<()> {
         let mut world = world::world(seed, PER_MESH.min(requests));
         let verdict = valid(&mut judge, &mut world)?;
         refused += verdict.gateways.iter().filter(|gateway| !gateway.envoy.is_empty()).count();
-        for answer in &verdict.answers {
-            *outcomes.entry(answer.outcome.clone()).or_insert(0) += 1;
+        for (question, answer) in world.requests.iter().zip(&verdict.answers) {
+            let who = if question.sidecar { "sidecar" } else { "gateway" };
+            *outcomes.entry(format!("{who} {}", answer.outcome)).or_insert(0) += 1;
         }
         for (index, found) in world.case().differences(world.requests.iter().zip(&verdict.answers)) {
             wrong += 1;
@@ -117,6 +118,30 @@ fn the_simulator_answers_as_istio_and_envoy_do() -> Result<()> {
     }
     ensure!(wrong == 0, "{wrong} of {requests} requests are answered differently, in {} ways", differences.len());
     Ok(())
+}
+
+/// The judge has little memory, however much it was asked: one that has more than it may is ended, and another one answers
+/// the next case as the first would.
+#[test]
+fn a_judge_that_has_too_much_memory_is_replaced() -> Result<()> {
+    if !is_wanted()? {
+        return Ok(());
+    }
+    let mut judge = Judge::start_within(1)?;
+    let case: Case = serde_saphyr::from_str(include_str!("differential/weights.yaml"))?;
+    let first = answered(&mut judge, &case)?;
+    let second = answered(&mut judge, &case)?;
+    ensure!(first == "forward" && first == second, "{first}, then {second}");
+    Ok(())
+}
+
+/// What the judge says first of a case, and another judge than there was before.
+fn answered(judge: &mut Judge, case: &Case) -> Result<String> {
+    let before = judge.pid();
+    let verdict: Verdict = judge.ask(case)?;
+    let is_gone = !Path::new("/proc").join(before.to_string()).exists();
+    ensure!(judge.pid() != before && is_gone, "the judge {before} lives on");
+    Ok(verdict.answers.first().map(|answer| answer.outcome.clone()).unwrap_or_default())
 }
 
 /// Shares of weighted destinations, by 2,000 requests: within three standard deviations of what the simulator says. As that

@@ -30,10 +30,14 @@ struct Started {
     temp: PathBuf,
     program: PathBuf,
     envoy: PathBuf,
+    /// More memory than this, and it is ended and started anew before the next case.
+    memory: u64,
 }
 
-/// A judge that has more memory than this is ended and started anew. istiod's caches keep something of every mesh.
+/// What a judge may have: istiod's caches keep something of every mesh.
 const MOST_MEMORY: u64 = 1 << 30;
+/// From here on it collects its garbage harder, so that one case alone does not take all that there is.
+const SOFT_LIMIT: &str = "768MiB";
 
 impl Judge {
     /// Are Istio and Envoy in the cache already?
@@ -44,7 +48,12 @@ impl Judge {
 
     /// Builds Istio and downloads Envoy if they are not in the cache (some minutes), and starts a judge. Blocks.
     pub fn start() -> Result<Self> {
-        Self::start_with(Started { temp: env::temp_dir(), program: meshplane::meshplane()?, envoy: envoy()? })
+        Self::start_within(MOST_MEMORY)
+    }
+
+    /// The same with another bound for its memory, in bytes.
+    pub fn start_within(memory: u64) -> Result<Self> {
+        Self::start_with(Started { temp: env::temp_dir(), program: meshplane::meshplane()?, envoy: envoy()?, memory })
     }
 
     fn start_with(with: Started) -> Result<Self> {
@@ -53,6 +62,7 @@ impl Judge {
             .arg(&with.envoy)
             .arg("-temp")
             .arg(&with.temp)
+            .env("GOMEMLIMIT", SOFT_LIMIT)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C goes to the harness alone.
@@ -65,7 +75,9 @@ impl Judge {
 
     /// The answers to a case; `meshplane/judge.go` says what is in both.
     pub fn ask<R: DeserializeOwned>(&mut self, case: &impl Serialize) -> Result<R> {
-        if memory(self.pid()).is_some_and(|bytes| bytes > MOST_MEMORY) {
+        if memory(self.pid()).is_some_and(|bytes| bytes > self.with.memory) {
+            // The old one first: both together would have what one must not.
+            self.end();
             *self = Self::start_with(self.with.clone())?;
         }
         let mut line = serde_json::to_vec(case)?;
@@ -97,10 +109,16 @@ fn memory(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
-impl Drop for Judge {
-    fn drop(&mut self) {
-        // It ends after the case that it works at, and takes its files along.
+impl Judge {
+    /// It ends after the case that it works at, and takes its files along.
+    fn end(&mut self) {
         self.cases = None;
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -26,7 +26,8 @@ use std::path::PathBuf;
 ///
 /// It is drawn from the files alone, from the same route tables that routes are tested with. What is broken is red and has
 /// the rule of lint that found it (`kubectl asm explain RULE`). Where the DNS names lead is not in the files: a host is
-/// shown at every load balancer through which its port can be reached. Routes between workloads (`mesh`) are not shown.
+/// shown at every load balancer through which its port can be reached. Routes between workloads (`mesh`) are shown as the way
+/// from each host that they call, by all sidecars, whoever calls; --gateway mesh shows these alone.
 ///
 /// With --base, two states are drawn as one: what was added is dashed (`+` in the tree), what only the base has is faint
 /// (`-`), and what leads elsewhere, with another weight or another state is marked (`~`).
@@ -59,7 +60,7 @@ pub struct GraphArgs {
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
 
-    /// Only ways through this gateway: the name of an IstioGateway, or [NAMESPACE/]NAME of a Gateway; may be repeated
+    /// Only ways through this gateway: the name of an IstioGateway, or [NAMESPACE/]NAME of a Gateway, or `mesh`; may be repeated
     #[arg(long = "gateway", value_name = "NAME")]
     gateways: Vec<String>,
 

@@ -118,7 +118,7 @@ pub struct VerifyArgs {
     ca_file: Option<PathBuf>,
 
     /// Ask from inside of a cluster: run curl in this pod; may be repeated, once for each cluster
-    #[arg(long = "from-pod", value_name = "CLUSTER:NAMESPACE/POD[/CONTAINER]", value_parser = curl::FromPod::from_str)]
+    #[arg(long = "from-pod", visible_alias = "from-cluster", value_name = "CLUSTER:NAMESPACE/POD[/CONTAINER]", value_parser = curl::FromPod::from_str)]
     from_pods: Vec<curl::FromPod>,
 }
 

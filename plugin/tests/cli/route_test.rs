@@ -309,6 +309,53 @@ fn what_cannot_be_asked() {
     assert!(!run.to_string().contains('\u{1b}'), "{run}");
 }
 
+/// Requests between workloads: the sidecar of the one that calls is asked.
+#[test]
+fn what_a_workload_sends() {
+    let world = World::with_bookinfo();
+    world.line("route split reviews --subset v1,v2,v3 --to v1=90,v3=10");
+    insta::assert_snapshot!(world.run(&[
+        "route",
+        "test",
+        "http://reviews:9080/reviews/0",
+        "--from",
+        "default/productpage-v1"
+    ]));
+    let mut told = String::new();
+    for args in [
+        &["http://reviews.default:9080/", "--from", "default/productpage-v1@m1c2"][..],
+        &["http://details:9080/", "--from", "default/productpage-v1"],
+        &["http://reviews/", "--from", "default/productpage-v1"],
+        &["http://reviws:9080/", "--from", "default/productpage-v1"],
+        &["https://example.com/", "--from", "default/productpage-v1"],
+        &["http://reviews:9080/", "--from", "default/productpage"],
+        &["http://reviews:9080/", "--from", "default/productpage-v1@m1c1"],
+        &["http://reviews:9080/", "--from", "default/productpage-v1@m1c9"],
+        &["http://reviews:9080/", "--from", "default/productpage-v1", "--clb", "a"],
+    ] {
+        let run = world.run(&[&["route", "test"], args].concat());
+        told.push_str(&format!("[{}] {}\n", run.code.unwrap_or(-1), args.join(" ")));
+        let is_said =
+            |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
+        for line in if run.stdout.is_empty() { run.stderr.lines() } else { run.stdout.lines() }.filter(is_said) {
+            told.push_str(&format!("    {}\n", line.trim()));
+        }
+    }
+    insta::assert_snapshot!(told);
+    // As a test of the fleet; another subset comes out differently.
+    world.write(
+        "tests/calls.yaml",
+        "apiVersion: kubectl-asm.io/v1alpha1\nkind: RouteTest\nmetadata: {name: calls}\nspec:\n  cases:\n  - name: reviews\n    \
+         request: {url: 'http://reviews:9080/', from: default/productpage-v1}\n    expect: {destinations: {'reviews:9080/v1': 90, \
+         'reviews:9080/v3': 10}, virtualService: reviews}\n",
+    );
+    let run = world.run(&["route", "test"]);
+    assert!(run.code == Some(0) && run.stdout.contains("all as expected"), "{run}");
+    world.line("route weight reviews v1=50 v3=50");
+    let run = world.run(&["route", "test"]);
+    assert!(run.code == Some(1) && run.stdout.contains("expected reviews:9080/v1 90 %"), "{run}");
+}
+
 /// Every one is answered as Envoy would answer it, with the step that ends it; none is an error of ours.
 #[test]
 fn odd_requests_are_answered() {
@@ -365,17 +412,23 @@ fn odd_requests_are_answered() {
         &["http://odd.example.com/%61%20b"],
         &["http://odd.example.com"],
         &["http://odd.example.com?q=1"],
+        &["http://odd.example.com/none"],
         &["http://[2001:db8::1]/"],
+        &["http://[2001:db8::1"],
+        &["http://2001:db8::1/"],
+        &["http://odd.example.com/", "-H", "Host: [2001:db8::1"],
+        &["http://odd.example.com/", "-X", "BREW"],
+        &["http://odd.example.com/", "-H", "Host:"],
         &[long.as_str()],
     ] {
         let run = world.run(&[&["route", "test"], args].concat());
         assert!(matches!(run.code, Some(0..=2)) && !run.stderr.contains("panicked"), "{args:?}\n{run}");
         let shown = args.join(" ").replace(&"a".repeat(8192), "a…8192");
-        let mut lines = run.stdout.lines().filter(|line| line.starts_with("  !!") || line.starts_with("  →"));
-        let said = if run.stdout.is_empty() { run.stderr.lines().next() } else { lines.next() };
-        told.push_str(&format!("[{}] {shown}\n    {}\n", run.code.unwrap_or(-1), said.unwrap_or_default().trim()));
-        if let Some(outcome) = lines.next() {
-            told.push_str(&format!("    {}\n", outcome.trim()));
+        told.push_str(&format!("[{}] {shown}\n", run.code.unwrap_or(-1)));
+        let is_said =
+            |line: &&str| ["  !!", "  →", "help: ", "hint: ", "error: "].iter().any(|word| line.contains(word));
+        for line in if run.stdout.is_empty() { run.stderr.lines() } else { run.stdout.lines() }.filter(is_said) {
+            told.push_str(&format!("    {}\n", line.trim()));
         }
     }
     insta::assert_snapshot!(told);

@@ -63,7 +63,10 @@ pub struct RouteTestRequest {
     /// Name of the Service in front of the gateway that it is sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// Only the gateway's pods in this member cluster.
+    /// The workload that sends it, as `NAMESPACE/NAME`: its sidecar is asked, and no gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Only the pods in this member cluster, of the gateway or of the workload that sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     /// The server name that the client asks for in TLS; the URL's host when absent, none when empty.
@@ -131,7 +134,7 @@ pub struct RouteTestExpectation {
 }
 
 /// What may come of a request, in one word.
-pub const OUTCOMES: [&str; 13] = [
+pub const OUTCOMES: [&str; 14] = [
     "forward",
     "tcp",
     "redirect",
@@ -144,5 +147,6 @@ pub const OUTCOMES: [&str; 13] = [
     "bad-request",
     "no-cluster",
     "no-endpoint",
+    "passthrough",
     "refused",
 ];

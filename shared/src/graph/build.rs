@@ -10,7 +10,7 @@ use crate::authoring::LoadBalancerService;
 use crate::fleet::{FleetState, Target};
 use crate::lint::Finding;
 use crate::object::ObjectId;
-use crate::route::{Options, compile_all, gateways};
+use crate::route::{Options, compile_all, gateways, sidecars};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ pub fn build(state: &FleetState, findings: &[Finding]) -> Graph {
     for table in compile_all(state, &fronts, &options) {
         builder.front(&table);
     }
+    builder.sidecars(&sidecars(state, &options));
     builder.idle_ports();
     builder.apart(state, findings);
     builder.finish(findings)

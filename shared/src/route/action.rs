@@ -88,6 +88,25 @@ pub(super) fn connection<'s>(
     }
 }
 
+/// The way to a host, with nothing changed.
+pub(super) fn straight<'s>(resolver: &Resolver<'_, 's, '_>, host: &str, place: Place<'s>) -> ForwardAction<'s> {
+    let written = serde_json::json!({"host": host, "port": {"number": resolver.port}});
+    let resolved = resolver.resolve(&written, resolver.namespace, place, 1.0);
+    let destinations = vec![resolved.destination];
+    ForwardAction {
+        rivals: rivals_of(&destinations, vec![(0, resolved.rivals)]),
+        verdict: destination::verdict(&destinations),
+        destinations,
+        rewrite: Rewrite::None,
+        authority: None,
+        mirrors: Vec::new(),
+        fault: None,
+        timeout: None,
+        retries: None,
+        headers: HeaderChanges::default(),
+    }
+}
+
 fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<'s>) -> ForwardAction<'s> {
     let rule = &*source.rule;
     let inner = source.delegate.as_ref().unwrap_or(&source.root);

@@ -234,7 +234,7 @@ pub(super) fn rule_at<'s>(manifest: &'s Manifest, pointer: &str, matched: Option
 }
 
 impl<'s> Listener<'s> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             chains: Vec::new(),
             exact: HashMap::new(),
@@ -246,7 +246,7 @@ impl<'s> Listener<'s> {
     }
 
     /// Envoy refuses a listener in which two chains ask for the same.
-    fn push(&mut self, chain: Chain<'s>) {
+    pub(super) fn push(&mut self, chain: Chain<'s>) {
         let at = self.chains.len();
         let mut twice = None;
         if chain.names.is_empty() && self.other.replace(at).is_some() {

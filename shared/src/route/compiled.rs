@@ -20,6 +20,8 @@ pub(super) struct Core<'s> {
     pub(super) contested: Vec<(u16, &'s Manifest, &'s Manifest)>,
     /// Gateways that apply, oldest first.
     pub(super) gateways: Vec<&'s Manifest>,
+    /// Chains are chosen by the host that is called, of which DNS makes the address that a sidecar sees.
+    pub(super) by_host: bool,
 }
 
 /// A port of the pods.

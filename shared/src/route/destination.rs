@@ -42,7 +42,9 @@ impl<'s> Resolver<'_, 's, '_> {
         let named = full_host(text(written, "/host"), short);
         let pods = self.front.namespace.as_str();
         let meant = self.model.services.for_rule(&named, self.namespace, pods);
-        let only = meant.and_then(|service| match service.ports.as_slice() {
+        // Sidecars call on the port that they were called on.
+        let gateway = meant.filter(|_| !self.front.sidecar);
+        let only = gateway.and_then(|service| match service.ports.as_slice() {
             [only] => Some(only.number),
             _ => None,
         });
@@ -67,7 +69,10 @@ impl<'s> Resolver<'_, 's, '_> {
     /// What a cluster of Envoy is.
     fn make(&self, cluster: String, host: String, port: u16, subset: Option<&str>, place: Place<'s>) -> Resolved<'s> {
         let pods = self.front.namespace.as_str();
-        let service = self.model.services.visible(&host, pods).filter(|service| service.external_name.is_none());
+        // A sidecar has the Services of its own namespace that rules lead to, whatever they are exported to.
+        let own = || self.model.services.with_host(&host).find(|it| self.front.sidecar && it.namespace == pods);
+        let service = self.model.services.visible(&host, pods).or_else(own);
+        let service = service.filter(|service| service.external_name.is_none());
         let rule = self.model.rules.find(&host, service.map(|it| it.namespace), pods, &self.front.labels);
         let mut destination = Destination {
             share: 1.0,

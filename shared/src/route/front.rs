@@ -1,13 +1,15 @@
 //! The gateways of a fleet, and what stands in front of their pods.
 
 use super::model::{namespace, port, text};
+use super::selectors::Selectors;
 use crate::asm::annotations::setting;
 use crate::asm::{addresses, gateway};
 use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::ObjectId;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A gateway: pods with Envoy, and the Services and load balancers in front of them.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Front<'s> {
     pub unprivileged: bool,
     /// The Services in front of its pods, ordered by cluster and name.
     pub doors: Vec<Door<'s>>,
+    /// Not a gateway: a workload of the mesh, and what its sidecar does with the requests that it sends.
+    pub sidecar: bool,
 }
 
 /// A Service in front of a gateway's pods, in one cluster.
@@ -93,9 +97,9 @@ pub struct DoorPort<'s> {
 pub fn gateways(state: &FleetState) -> Vec<Front<'_>> {
     let pods = pods::all(state);
     let index = PodIndex::of(&pods);
-    let mut fronts: Vec<Front<'_>> = Vec::new();
+    let mut fronts = Fronts::of(state);
     for pod in pods.iter().filter(|pod| pod.is_istio_gateway()) {
-        add(&mut fronts, state, pod);
+        fronts.add(pod);
     }
     let of_kind = state.manifests.iter().filter(|it| it.group_kind().is(ISTIO_NETWORKING, "Gateway"));
     let selectors = of_kind.filter_map(|it| it.object.pointer("/spec/selector").and_then(Value::as_object));
@@ -104,9 +108,9 @@ pub fn gateways(state: &FleetState) -> Vec<Front<'_>> {
     chosen.dedup();
     let proxies = chosen.iter().filter_map(|at| pods.get(*at)).filter(|pod| !pod.is_istio_gateway() && is_proxy(pod));
     for pod in proxies {
-        add(&mut fronts, state, pod);
+        fronts.add(pod);
     }
-    fronts
+    fronts.all
 }
 
 impl Front<'_> {
@@ -119,11 +123,12 @@ impl Front<'_> {
             let has = |(key, value): (&String, &String)| pod.labels.get(key).and_then(Value::as_str) == Some(value);
             (namespace.is_empty() || pod.namespace == namespace) && labels.iter().all(has)
         };
-        let mut fronts = Vec::new();
+        let mut fronts = Fronts::of(state);
         for pod in pods.iter().filter(meant) {
-            add(&mut fronts, state, pod);
+            fronts.add(pod);
         }
-        fronts.into_iter().next().unwrap_or_else(|| {
+        let services = fronts.services;
+        fronts.all.into_iter().next().unwrap_or_else(|| {
             let namespace = if namespace.is_empty() { gateway::NAMESPACE } else { namespace };
             let mut front = Front {
                 name: labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","),
@@ -135,12 +140,48 @@ impl Front<'_> {
                 addresses: Vec::new(),
                 unprivileged: false,
                 doors: Vec::new(),
+                sidecar: false,
             };
             for target in state.targets() {
-                front.doors.extend(services(state, &target, &front.namespace, &front.labels, None));
+                front.doors.extend(services.doors(&target, &front.namespace, &front.labels, None));
             }
             front
         })
+    }
+
+    /// A workload as one that calls others, in all clusters that run it or in one; `None` when there is no such workload.
+    /// Pods with other labels in another cluster are another caller: the first is meant.
+    pub fn of_caller<'s>(
+        state: &'s FleetState,
+        namespace: &str,
+        name: &str,
+        cluster: Option<&Target>,
+    ) -> Option<Front<'s>> {
+        let pods = pods::all(state);
+        let is_here = |pod: &Pod<'_>| cluster.is_none_or(|cluster| pod.target.as_ref() == Some(cluster));
+        let meant = |pod: &&Pod<'_>| {
+            let named = pod.namespace == namespace && *pod.manifest.id.name == *name;
+            named && !pod.is_istio_gateway() && is_here(pod)
+        };
+        let mut fronts = Fronts::of(state);
+        for pod in pods.iter().filter(meant) {
+            fronts.add(pod);
+        }
+        fronts.all.into_iter().next().map(Front::calling)
+    }
+
+    /// Names of the workloads that could call, as `NAMESPACE/NAME`.
+    pub fn callers(state: &FleetState) -> BTreeSet<String> {
+        let pods = pods::all(state).into_iter().filter(|pod| !pod.is_istio_gateway());
+        pods.map(|pod| format!("{}/{}", pod.namespace, pod.manifest.id.name)).collect()
+    }
+
+    /// The same pods as those that call.
+    #[must_use]
+    pub fn calling(mut self) -> Self {
+        self.doors.clear();
+        self.sidecar = true;
+        self
     }
 
     /// Does a selector choose its pods?
@@ -160,14 +201,55 @@ fn is_proxy(pod: &Pod<'_>) -> bool {
         || pod.labels.get("istio").and_then(Value::as_str).is_some_and(|name| name.ends_with("gateway"))
 }
 
-/// Adds the pods of one cluster; those of the same workload in several clusters are one gateway.
-fn add<'s>(fronts: &mut Vec<Front<'s>>, state: &'s FleetState, pod: &Pod<'s>) {
-    let labels: BTreeMap<String, String> =
-        pod.labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-    let same = |front: &Front<'_>| front.manifest.is_some_and(|it| it.id == pod.manifest.id) && front.labels == labels;
-    let at = fronts.iter().position(same);
-    let at = at.unwrap_or_else(|| {
-        fronts.push(Front {
+/// Gateways in the making.
+struct Fronts<'s> {
+    state: &'s FleetState,
+    all: Vec<Front<'s>>,
+    /// Their numbers, by what makes their pods.
+    made_by: HashMap<&'s ObjectId, Vec<usize>>,
+    services: ServicesOf<'s>,
+}
+
+impl<'s> Fronts<'s> {
+    fn of(state: &'s FleetState) -> Self {
+        Self { state, all: Vec::new(), made_by: HashMap::new(), services: ServicesOf::of(state) }
+    }
+
+    /// Adds the pods of one cluster; those of the same workload in several clusters are one gateway.
+    fn add(&mut self, pod: &Pod<'s>) {
+        let labels: BTreeMap<String, String> =
+            pod.labels.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+        let known = self.made_by.entry(&pod.manifest.id).or_default();
+        let same = |at: &usize| self.all.get(*at).is_some_and(|front| front.labels == labels);
+        let at = known.iter().copied().find(same).unwrap_or_else(|| {
+            known.push(self.all.len());
+            self.all.push(Front::of_workload(pod, labels));
+            self.all.len() - 1
+        });
+        let Some(front) = self.all.get_mut(at) else { return };
+        let ip = text(&pod.manifest.object, "/status/podIP");
+        if !ip.is_empty() {
+            front.addresses.push(ip.to_owned());
+        }
+        // A gateway in clusters that the fleet does not declare has its Service all the same.
+        let undeclared = pod.is_istio_gateway().then_some(&Target::Mesh);
+        let Some(target) = pod.target.as_ref().or(undeclared) else { return };
+        if front.clusters.contains(target) {
+            return;
+        }
+        front.clusters.push(target.clone());
+        if pod.is_istio_gateway() {
+            front.doors.push(generated(self.state, pod.manifest, target));
+        }
+        let doors = self.services.doors(target, &front.namespace, &front.labels, pod.spec);
+        front.doors.extend(doors);
+    }
+}
+
+impl<'s> Front<'s> {
+    /// The pods that a workload makes, in no cluster yet.
+    fn of_workload(pod: &Pod<'s>, labels: BTreeMap<String, String>) -> Self {
+        Self {
             name: pod.manifest.id.name.to_string(),
             namespace: pod.namespace.to_owned(),
             labels,
@@ -177,26 +259,9 @@ fn add<'s>(fronts: &mut Vec<Front<'s>>, state: &'s FleetState, pod: &Pod<'s>) {
             addresses: Vec::new(),
             unprivileged: pod.spec.is_some_and(is_unprivileged),
             doors: Vec::new(),
-        });
-        fronts.len() - 1
-    });
-    let Some(front) = fronts.get_mut(at) else { return };
-    let ip = text(&pod.manifest.object, "/status/podIP");
-    if !ip.is_empty() {
-        front.addresses.push(ip.to_owned());
+            sidecar: false,
+        }
     }
-    // A gateway in clusters that the fleet does not declare has its Service all the same.
-    let undeclared = pod.is_istio_gateway().then_some(&Target::Mesh);
-    let Some(target) = pod.target.as_ref().or(undeclared) else { return };
-    if front.clusters.contains(target) {
-        return;
-    }
-    front.clusters.push(target.clone());
-    if pod.is_istio_gateway() {
-        front.doors.push(generated(state, pod.manifest, target));
-    }
-    let doors = services(state, target, &front.namespace, &front.labels, pod.spec);
-    front.doors.extend(doors);
 }
 
 fn is_unprivileged(spec: &Value) -> bool {
@@ -205,39 +270,53 @@ fn is_unprivileged(spec: &Value) -> bool {
     env.any(|it| text(it, "/name") == "ISTIO_META_UNPRIVILEGED_POD" && text(it, "/value") == "true")
 }
 
-/// The Services of a cluster that select the pods, by name.
-fn services<'s>(
-    state: &'s FleetState,
-    target: &Target,
-    own: &str,
-    labels: &BTreeMap<String, String>,
-    spec: Option<&Value>,
-) -> Vec<Door<'s>> {
-    let of_kind = state.manifests_in(target).filter(|it| it.group_kind().is("", "Service") && namespace(it) == own);
-    let selecting = of_kind.filter(|it| {
-        let selector = it.object.pointer("/spec/selector").and_then(Value::as_object);
-        selector.is_some_and(|selector| {
-            let has = |(key, value): (&String, &Value)| labels.get(key).map(String::as_str) == value.as_str();
-            !selector.is_empty() && selector.iter().all(has)
-        })
-    });
-    selecting
-        .map(|manifest| {
-            let object = &*manifest.object;
-            let annotations = object.pointer("/metadata/annotations");
-            Door {
-                manifest,
-                cluster: target.clone(),
-                name: manifest.id.name.to_string(),
-                generated: false,
-                kind: kind(text(object, "/spec/type"), "ClusterIP"),
-                ports: ports(object, "/spec/ports", annotations, spec),
-                addresses: addresses::of_service(object),
-                load_balancer: setting(annotations, "loadbalancer-id").filter(|id| !id.is_empty()),
-                local: text(object, "/spec/externalTrafficPolicy") == "Local",
-            }
-        })
-        .collect()
+/// The Services of a fleet, by cluster, namespace, and what they select.
+struct ServicesOf<'s> {
+    groups: HashMap<(&'s Target, &'s str), (Vec<&'s Manifest>, Selectors<'s>)>,
+}
+
+impl<'s> ServicesOf<'s> {
+    fn of(state: &'s FleetState) -> Self {
+        let mut groups: HashMap<(&Target, &str), Vec<&Manifest>> = HashMap::new();
+        for manifest in state.manifests.iter().filter(|it| it.group_kind().is("", "Service")) {
+            groups.entry((&manifest.target, namespace(manifest))).or_default().push(manifest);
+        }
+        let selector = |it: &&'s Manifest| it.object.pointer("/spec/selector").and_then(Value::as_object);
+        let group = |all: Vec<&'s Manifest>| {
+            let selectors = Selectors::of(all.iter().map(selector));
+            (all, selectors)
+        };
+        Self { groups: groups.into_iter().map(|(key, all)| (key, group(all))).collect() }
+    }
+
+    /// Those of a cluster that select the pods, by name.
+    fn doors(
+        &self,
+        target: &Target,
+        own: &str,
+        labels: &BTreeMap<String, String>,
+        spec: Option<&Value>,
+    ) -> Vec<Door<'s>> {
+        let Some((all, selectors)) = self.groups.get(&(target, own)) else { return Vec::new() };
+        let selecting = selectors.choosing(labels).into_iter().filter_map(|at| all.get(at).copied());
+        selecting.map(|manifest| door(manifest, target, spec)).collect()
+    }
+}
+
+fn door<'s>(manifest: &'s Manifest, target: &Target, spec: Option<&Value>) -> Door<'s> {
+    let object = &*manifest.object;
+    let annotations = object.pointer("/metadata/annotations");
+    Door {
+        manifest,
+        cluster: target.clone(),
+        name: manifest.id.name.to_string(),
+        generated: false,
+        kind: kind(text(object, "/spec/type"), "ClusterIP"),
+        ports: ports(object, "/spec/ports", annotations, spec),
+        addresses: addresses::of_service(object),
+        load_balancer: setting(annotations, "loadbalancer-id").filter(|id| !id.is_empty()),
+        local: text(object, "/spec/externalTrafficPolicy") == "Local",
+    }
 }
 
 /// The Service that ASM makes of an IstioGateway in one cluster.

@@ -34,9 +34,8 @@ impl<'s> Table<'s> {
         let Some((first, more)) = self.ways.get(&request.port).and_then(|ways| ways.split_first()) else {
             let direct = self.options.pod_ports || self.front.doors.is_empty();
             let variant = self.variants.first().filter(|_| direct);
-            let seen = variant.map_or(Seen::from(Answer::NoListener), |variant| {
-                self.at(variant, request.port, Balancer::Tcp, request)
-            });
+            let seen = variant
+                .map_or(Seen::from(self.nobody()), |variant| self.at(variant, request.port, Balancer::Tcp, request));
             return outcome(seen, Cow::Borrowed(&[]));
         };
         let mut outcome = outcome(self.through(first, request), Cow::Borrowed(&first.entries));
@@ -92,6 +91,7 @@ impl<'s> Table<'s> {
     fn answer<'a>(&'a self, core: &'a Core<'s>, port: u16, tls: bool, request: &'a Request) -> Seen<'a> {
         let chain = match chain(core, port, tls, request) {
             Ok(chain) => chain,
+            Err(Answer::NoListener) => return self.nobody().into(),
             Err(answer) => return answer.into(),
         };
         match &chain.to {
@@ -100,6 +100,7 @@ impl<'s> Table<'s> {
                 let Some(table) = core.tables.get(*table) else { return Answer::NoVirtualHost.into() };
                 let Some(view) = View::of(request, tls) else { return Answer::BadRequest.into() };
                 match table.find(&view.host) {
+                    None if self.front.sidecar => Answer::Passthrough.into(),
                     None => Answer::NoVirtualHost.into(),
                     Some(host) => self.in_host(core, host, view),
                 }
@@ -107,10 +108,15 @@ impl<'s> Table<'s> {
         }
     }
 
+    /// What comes of a connection that nothing listens for.
+    fn nobody<'a>(&self) -> Answer<'a> {
+        if self.front.sidecar { Answer::Passthrough } else { Answer::NoListener }
+    }
+
     /// The first of several rules for TCP; the others would be, were their VirtualService older.
     fn tcp<'a>(&'a self, routes: &'a [TcpRoute<'s>]) -> Seen<'a> {
         let Some((first, more)) = routes.split_first() else { return Answer::NoListener.into() };
-        let mut seen = Seen { rule: Some(&first.rule), ..Seen::from(tcp_answer(&first.action)) };
+        let mut seen = Seen { rule: written(&first.rule), ..Seen::from(tcp_answer(&first.action)) };
         let ages = Ages::of(&self.options);
         let object = |route: &TcpRoute<'s>| route.rule.virtual_service.manifest;
         let before = |a: &TcpRoute<'s>, b: &TcpRoute<'s>| {
@@ -139,7 +145,7 @@ impl<'s> Table<'s> {
         let Some((first, segment)) = first_route(core, host, &view) else {
             return named(Answer::NoRoute { virtual_host: &host.name });
         };
-        let mut seen = Seen { rule: Some(&first.rule), ..named(Answer::NoListener) };
+        let mut seen = Seen { rule: written(&first.rule), ..named(Answer::NoListener) };
         if host.contested {
             seen.alternatives = self.others(core, host, &view, first, segment);
         }
@@ -185,6 +191,10 @@ impl<'s> Table<'s> {
     }
 }
 
+fn written<'a, 's>(rule: &'a Rule<'s>) -> Option<&'a Rule<'s>> {
+    Some(rule).filter(|rule| rule.is_written())
+}
+
 fn outcome<'a>(seen: Seen<'a>, through: Cow<'a, [super::outcome::Entry<'a>]>) -> Outcome<'a> {
     Outcome {
         answer: seen.answer,
@@ -214,8 +224,11 @@ pub(super) fn chain<'a, 's>(
     if let Some(reason) = &listener.refused {
         return Err(Answer::Refused { reason });
     }
-    let name = tls.then(|| server_name(request)).flatten();
+    let name = if core.by_host { Some(called(request)) } else { tls.then(|| server_name(request)).flatten() };
     let Some(chain) = listener.choose(name.as_deref()) else {
+        if core.by_host {
+            return Err(Answer::NoListener);
+        }
         return Err(Answer::Closed(match (tls, name) {
             (false, _) => Closed::PlaintextOnTls,
             (true, None) => Closed::NoName,
@@ -230,6 +243,11 @@ pub(super) fn chain<'a, 's>(
         (Security::None, ChainTo::Http(_), true) => Err(Answer::Closed(Closed::TlsOnPlaintext)),
         _ => Ok(chain),
     }
+}
+
+/// The host that is called, in lower case and without its port.
+pub(super) fn called(request: &Request) -> Cow<'_, str> {
+    Cow::Owned(split_port(&request.host).0.to_ascii_lowercase())
 }
 
 /// The server name that the client asks for, in lower case.

@@ -7,7 +7,8 @@
 //! become (`delegate`, `rules`, `action`), where they lead (`destination`, `subset`, `endpoints`, `locality`); and what
 //! Envoy does with the result: `front`, `chain`, `virtual_host`, `matching`.
 //!
-//! Of routes between workloads ([`sidecars`]) only the rules are compiled, to be shown.
+//! A workload of the mesh has a table too: what its sidecar does with the requests that it sends (`outbound`).
+//! [`sidecars`] has the rules between workloads, whoever calls, to be shown.
 //!
 //! Git does not say which of two objects is older, and istiod lets the older one win. Where that decides, an outcome has
 //! [`Outcome::alternatives`]: everything else that may come of the request, with the objects concerned.
@@ -29,6 +30,7 @@ mod merge;
 mod model;
 mod names;
 mod order;
+mod outbound;
 mod outcome;
 mod path;
 mod ports;
@@ -37,6 +39,7 @@ mod request;
 mod rules;
 mod rules_of;
 mod select;
+mod selectors;
 mod services;
 mod sidecars;
 mod table;

@@ -3,17 +3,22 @@
 use super::destination::Resolved;
 use super::names;
 use super::order::Ages;
+use super::outbound::MESH;
+use super::outcome::Place;
+use super::ports;
 use super::refuse;
 use super::rules_of::DestinationRules;
+use super::selectors::Selectors;
 use super::services::Services;
 use super::table::{Options, Refusal};
 use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::istio::full_host;
 use crate::object::kinds::ISTIO_NETWORKING;
-use serde_json::Value;
-use std::cell::RefCell;
+use serde_json::{Map, Value};
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// The namespace whose objects count for the whole mesh.
 pub(super) const ROOT_NAMESPACE: &str = crate::asm::gateway::NAMESPACE;
@@ -25,9 +30,13 @@ pub(super) struct Model<'s, 'o> {
     pub(super) ages: Ages<'o>,
     /// Gateways, oldest first.
     pub(super) gateways: Vec<&'s Manifest>,
+    /// The same by what they select.
+    pub(super) gateway_selectors: Selectors<'s>,
+    /// Those that select all pods, or that the control plane has bound to Services (indices).
+    pub(super) gateways_apart: Vec<usize>,
     /// VirtualServices with hosts, oldest first.
     pub(super) routes: Vec<VirtualService<'s>>,
-    /// By `NAMESPACE/NAME` of the Gateway (indices, in their order).
+    /// By `NAMESPACE/NAME` of the Gateway, or `mesh` (indices, in their order).
     pub(super) by_gateway: HashMap<String, Vec<usize>>,
     /// VirtualServices without hosts: others leave requests to them.
     pub(super) delegates: HashMap<(&'s str, &'s str), &'s Manifest>,
@@ -38,8 +47,29 @@ pub(super) struct Model<'s, 'o> {
     /// Clusters of Envoy that were resolved already for the pods at hand: many rules lead to the same.
     pub(super) resolved: RefCell<HashMap<String, Resolved<'s>>>,
     /// What istiod does not accept.
-    pub(super) refused: Vec<Refusal<'s>>,
+    pub(super) refused: Arc<[Refusal<'s>]>,
+    /// Objects that change what comes of requests and are not simulated, wherever they apply.
+    pub(super) beyond: Vec<&'s Manifest>,
+    /// All host names.
+    pub(super) hosts: Arc<[String]>,
+    /// Rules that leave requests to nobody, once somebody has asked.
+    pub(super) left_out: OnceCell<LeftOut<'s>>,
 }
+
+/// Rules that leave requests to nobody, and why. All tables of a fleet have the same.
+pub(super) type LeftOut<'s> = Arc<[(Place<'s>, String)]>;
+
+/// Kinds of objects that change what comes of requests and are not simulated.
+const BEYOND: [(&str, &str); 6] = [
+    ("networking.istio.io", "EnvoyFilter"),
+    ("security.istio.io", "AuthorizationPolicy"),
+    ("security.istio.io", "RequestAuthentication"),
+    ("extensions.istio.io", "WasmPlugin"),
+    ("gateway.networking.k8s.io", "HTTPRoute"),
+    ("networking.istio.io", SIDECAR),
+];
+/// Says which hosts workloads see; gateways are none.
+pub(super) const SIDECAR: &str = "Sidecar";
 
 /// A VirtualService.
 pub(super) struct VirtualService<'s> {
@@ -150,7 +180,10 @@ impl<'s, 'o> Model<'s, 'o> {
         }
         let mut by_gateway: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, route) in routes.iter().enumerate() {
-            for name in texts(&route.manifest.object, "/spec/gateways") {
+            let mut named = texts(&route.manifest.object, "/spec/gateways").peekable();
+            // Without any, it is for the sidecars.
+            let mesh = named.peek().is_none().then_some(MESH);
+            for name in named.chain(mesh) {
                 let bound = by_gateway.entry(names::gateway(name, route.namespace)).or_default();
                 if bound.last() != Some(&index) {
                     bound.push(index);
@@ -158,20 +191,33 @@ impl<'s, 'o> Model<'s, 'o> {
             }
         }
         let pods = pods::all(state);
+        let gateways = of_kind("Gateway");
+        let selector = |it: &&'s Manifest| it.object.pointer("/spec/selector").and_then(Value::as_object);
+        let is_apart = |it: &Manifest| {
+            let selects_all = it.object.pointer("/spec/selector").and_then(Value::as_object).is_none_or(Map::is_empty);
+            selects_all || ports::is_bound(it)
+        };
+        let known = |it: &&Manifest| BEYOND.iter().any(|(group, kind)| it.group_kind().is(group, kind));
+        let services = Services::of(state, ages, of_kind("ServiceEntry"));
         Self {
             state,
             options,
             ages,
-            gateways: of_kind("Gateway"),
+            gateway_selectors: Selectors::of(gateways.iter().map(selector)),
+            gateways_apart: (0..).zip(&gateways).filter(|(_, it)| is_apart(it)).map(|(at, _)| at).collect(),
+            gateways,
             routes,
             by_gateway,
             delegates,
-            services: Services::of(state, ages, of_kind("ServiceEntry")),
+            hosts: services.hosts().into(),
+            services,
             rules: DestinationRules::of(&of_kind("DestinationRule"), ages),
             pod_index: PodIndex::of(&pods),
             pods,
             resolved: RefCell::default(),
-            refused,
+            refused: refused.into(),
+            beyond: state.manifests_in(&Target::Mesh).filter(known).collect(),
+            left_out: OnceCell::new(),
         }
     }
 }

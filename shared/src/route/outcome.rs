@@ -92,6 +92,13 @@ pub struct Rule<'s> {
     pub delegate: Option<Place<'s>>,
 }
 
+impl Rule<'_> {
+    /// Is it written anywhere? A Service that no VirtualService has rules for is reached without.
+    pub(super) fn is_written(&self) -> bool {
+        !self.virtual_service.pointer.is_empty()
+    }
+}
+
 /// What comes of a request.
 #[derive(Clone, Debug)]
 pub enum Answer<'a> {
@@ -135,6 +142,8 @@ pub enum Answer<'a> {
     NoCluster(Forward<'a>),
     /// The destination has no pod: 503.
     NoEndpoint(Forward<'a>),
+    /// Nobody in the mesh has the host: the sidecar lets it through to wherever DNS leads.
+    Passthrough,
     /// istiod or Envoy refuses this part of the configuration; what was there before stays in force.
     Refused {
         /// What is refused, and why.
@@ -161,7 +170,7 @@ pub enum Closed {
 
 impl Answer<'_> {
     /// One word: `forward`, `tcp`, `redirect`, `direct`, `abort`, `no-listener`, `closed`, `no-virtual-host`, `no-route`,
-    /// `bad-request`, `no-cluster`, `no-endpoint`, `refused`.
+    /// `bad-request`, `no-cluster`, `no-endpoint`, `passthrough`, `refused`.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Forward(_) => "forward",
@@ -176,6 +185,7 @@ impl Answer<'_> {
             Self::BadRequest => "bad-request",
             Self::NoCluster(_) => "no-cluster",
             Self::NoEndpoint(_) => "no-endpoint",
+            Self::Passthrough => "passthrough",
             Self::Refused { .. } => "refused",
         }
     }
@@ -187,7 +197,12 @@ impl Answer<'_> {
             Self::NoVirtualHost | Self::NoRoute { .. } => Some(404),
             Self::NoCluster(_) | Self::NoEndpoint(_) => Some(503),
             Self::BadRequest => Some(400),
-            Self::Forward(_) | Self::Tcp(_) | Self::NoListener | Self::Closed(_) | Self::Refused { .. } => None,
+            Self::Forward(_)
+            | Self::Tcp(_)
+            | Self::NoListener
+            | Self::Closed(_)
+            | Self::Passthrough
+            | Self::Refused { .. } => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which port of the pods a server of a Gateway opens: its number is one of a Service, and istiod binds the port that the
 //! Service leads it to; a number that no Service has is bound as it is (`resolvePorts`).
 
-use super::front::{DoorPort, Front};
+use super::front::Front;
 use super::model::{Model, items, port, text};
 use crate::fleet::{Manifest, Target};
 use serde_json::Value;
@@ -36,7 +36,7 @@ pub(super) fn of(model: &Model<'_, '_>, front: &Front<'_>, cluster: Option<&Targ
         for it in &door.ports {
             let Some(target) = it.target else { continue };
             // Of several ports that lead to one with one protocol, istiod keeps the first.
-            let key = (target, protocol(it));
+            let key = (target, protocol(it.protocol == "UDP", it.app_protocol, it.name.unwrap_or_default(), it.port));
             if seen.contains(&key) {
                 continue;
             }
@@ -50,7 +50,9 @@ pub(super) fn of(model: &Model<'_, '_>, front: &Front<'_>, cluster: Option<&Targ
             });
         }
     }
-    for service in model.services.entries() {
+    // ServiceEntries name addresses, and most gateways have none that is known.
+    let entries = model.services.entries().filter(|_| !front.addresses.is_empty());
+    for service in entries {
         for entry in &service.manifests {
             let named = items(&entry.object, "/spec/endpoints").iter();
             let own = named.filter(|it| front.addresses.iter().any(|address| address == text(it, "/address")));
@@ -93,6 +95,11 @@ pub(super) fn resolve(gateway: &Manifest, number: u16, ports: &[ServicePort]) ->
     targets
 }
 
+/// Has the control plane bound it to Services?
+pub(super) fn is_bound(gateway: &Manifest) -> bool {
+    bound_to(gateway).is_some()
+}
+
 /// Does a Gateway that is bound to Services apply to pods behind these?
 pub(super) fn applies(gateway: &Manifest, ports: &[ServicePort]) -> Option<bool> {
     let bound = bound_to(gateway)?;
@@ -104,15 +111,15 @@ fn bound_to(gateway: &Manifest) -> Option<Vec<&str>> {
     Some(gateway.object.pointer(BOUND_TO)?.as_str()?.split(',').collect())
 }
 
-/// What istiod takes a port of a Service for: `appProtocol`, else the first word of its name.
-fn protocol(port: &DoorPort<'_>) -> &'static str {
+/// What istiod takes a port of a Service for: `appProtocol`, else the first word of its name. Empty when neither says it.
+pub(super) fn protocol(udp: bool, app_protocol: Option<&str>, name: &str, number: u16) -> &'static str {
     const KNOWN: [&str; 12] =
         ["grpc-web", "http", "http2", "https", "grpc", "tcp", "tls", "udp", "mongo", "redis", "mysql", "hbone"];
-    if port.protocol == "UDP" {
+    if udp {
         return "udp";
     }
     let find = |word: &str| KNOWN.into_iter().find(|known| word.eq_ignore_ascii_case(known));
-    if let Some(word) = port.app_protocol {
+    if let Some(word) = app_protocol {
         return match word {
             "kubernetes.io/h2c" => "http2",
             "kubernetes.io/ws" => "http",
@@ -120,11 +127,10 @@ fn protocol(port: &DoorPort<'_>) -> &'static str {
             word => find(word).unwrap_or(""),
         };
     }
-    let name = port.name.unwrap_or_default();
     if name == "grpc-web" || name.starts_with("grpc-web-") {
         return "grpc-web";
     }
-    let by_number = match port.port {
+    let by_number = match number {
         25 | 53 | 3306 | 27017 => "tcp",
         _ => "",
     };

@@ -1,5 +1,7 @@
 //! A request as a client sends it.
 
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
 use thiserror::Error;
 
 /// A request as it arrives at a load balancer (or a Service) of a gateway. Nothing in it is normalised.
@@ -46,17 +48,28 @@ pub struct RequestError {
 }
 
 impl Request {
+    /// The host without its port; an IPv6 address keeps its brackets.
+    pub fn name(&self) -> &str {
+        split_port(&self.host).0
+    }
+
     /// A request from a URL. Scheme `https` means TLS; without a port it is 80 or 443. The path goes as it stands.
     pub fn from_url(url: &str, method: Option<&str>, headers: &[(String, String)]) -> Result<Self, RequestError> {
         let error = |message: String| RequestError {
             message,
             hint: "Write an absolute URL, as in http://shop.example.com/cart?x=1".to_owned(),
         };
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| error(format!("`{url}` has no scheme")))?;
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| error(format!("`{}` has no scheme", brief(url))))?;
         let tls = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            other => return Err(error(format!("the scheme `{other}` of `{url}` is neither http nor https"))),
+            other => {
+                return Err(error(format!(
+                    "the scheme `{}` of `{}` is neither http nor https",
+                    brief(other),
+                    brief(url)
+                )));
+            }
         };
         let rest = rest.split_once('#').map_or(rest, |(before, _)| before);
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -64,23 +77,18 @@ impl Request {
         if authority.contains('@') {
             return Err(error("the URL has a user name before its host".to_owned()));
         }
+        address(authority)
+            .map_err(|(message, hint)| RequestError { message: format!("`{}` {message}", brief(url)), hint })?;
         let (name, port) = split_port(authority);
         if name.is_empty() {
-            return Err(error(format!("`{url}` has no host")));
+            return Err(error(format!("`{}` has no host", brief(url))));
         }
+        let wrong =
+            |text: &str| error(format!("the port `{}` of `{}` is no number from 1 to 65535", brief(text), brief(url)));
         let port = match port {
-            None => {
-                if tls {
-                    443
-                } else {
-                    80
-                }
-            }
-            Some(text) => text
-                .parse()
-                .ok()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| error(format!("the port `{text}` of `{url}` is no number from 1 to 65535")))?,
+            None if tls => 443,
+            None => 80,
+            Some(text) => text.parse().ok().filter(|port| *port > 0).ok_or_else(|| wrong(text))?,
         };
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let host = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
@@ -94,6 +102,51 @@ impl Request {
             path,
             headers: headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")).cloned().collect(),
         })
+    }
+}
+
+/// What is wrong with the address of an authority, and what would be right. Colons within an IPv6 address are told from the
+/// one before a port by its brackets alone.
+fn address(authority: &str) -> Result<(), (String, String)> {
+    let Some(rest) = authority.strip_prefix('[') else {
+        let (name, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+        if name.contains(':') {
+            let is_whole = authority.parse::<Ipv6Addr>().is_ok();
+            let right = if is_whole { format!("[{authority}]") } else { format!("[{name}]:{port}") };
+            return Err((
+                "has several colons in its host, and no brackets around it".to_owned(),
+                format!("An IPv6 address stands in brackets: http://{}/", brief(&right)),
+            ));
+        }
+        return Ok(());
+    };
+    let Some((inner, after)) = rest.split_once(']') else {
+        return Err((
+            "has an opening bracket before its host, and no closing one".to_owned(),
+            format!("Close it behind the address: http://[{}]/", brief(rest)),
+        ));
+    };
+    if inner.parse::<Ipv6Addr>().is_err() {
+        return Err((
+            format!("has `{}` in brackets, which is no IPv6 address", brief(inner)),
+            "Write a host name without brackets, or an address as in http://[2001:db8::1]/".to_owned(),
+        ));
+    }
+    if !after.is_empty() && !after.starts_with(':') {
+        return Err((
+            format!("has `{}` behind the bracket of its host", brief(after)),
+            format!("Only a port may follow there: http://[{inner}]:8080/"),
+        ));
+    }
+    Ok(())
+}
+
+/// The beginning of a text that may be of any length: messages are to be read.
+fn brief(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 120;
+    match text.char_indices().nth(MOST) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default())),
     }
 }
 
@@ -145,10 +198,41 @@ mod tests {
             ("http://a:0/", "no number"),
             ("http://a:70000/", "no number"),
             ("http://me@a/", "user name"),
+            ("http://a:/", "no number"),
+            ("http://[2001:db8::1", "no closing one"),
+            ("http://[2001:db8::1/", "no closing one"),
+            ("http://[::1:80/a]", "no closing one"),
+            ("http://2001:db8::1/", "no brackets"),
+            ("http://2001:db8::1:80/", "no brackets"),
+            ("http://a:80:90/", "no brackets"),
+            ("http://[shop.example.com]/", "no IPv6 address"),
+            ("http://[]/", "no IPv6 address"),
+            ("http://[::1]80/", "behind the bracket"),
+            ("http://[::1]]:80/", "behind the bracket"),
+            ("http://[::1]:x/", "no number"),
+            ("http://[::1]:/", "no number"),
         ] {
             let error = Request::from_url(url, None, &[]).unwrap_err();
             assert!(error.message.contains(word), "{url}: {}", error.message);
-            assert!(error.hint.contains("http://"));
+            assert!(error.hint.contains("http://"), "{url}: {}", error.hint);
         }
+    }
+
+    #[test]
+    fn what_would_be_right_is_told_of_addresses() {
+        for (url, right) in [
+            ("http://[2001:db8::1", "http://[2001:db8::1]/"),
+            ("http://2001:db8::1/a", "http://[2001:db8::1]/"),
+            ("http://fe80:0:0:0:0:0:0:1:8080/", "http://[fe80:0:0:0:0:0:0:1]:8080/"),
+        ] {
+            let error = Request::from_url(url, None, &[]).unwrap_err();
+            assert!(error.hint.contains(right), "{url}: {}", error.hint);
+        }
+    }
+
+    #[test]
+    fn a_message_is_short_however_long_the_url_is() {
+        let error = Request::from_url(&format!("ftp://shop/{}", "a".repeat(8192)), None, &[]).unwrap_err();
+        assert!(error.message.len() < 300, "{}", error.message.len());
     }
 }

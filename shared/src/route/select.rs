@@ -4,7 +4,6 @@ use super::front::Front;
 use super::model::Model;
 use super::ports::{self, ServicePort};
 use crate::fleet::Manifest;
-use serde_json::Value;
 
 /// A Gateway that applies.
 #[derive(Clone, Copy, Debug)]
@@ -19,15 +18,14 @@ pub(super) fn gateways<'s>(
     ports: &[ServicePort],
     first: Option<&Manifest>,
 ) -> Vec<Selected<'s>> {
-    let applies = |manifest: &&&'s Manifest| {
-        ports::applies(manifest, ports).unwrap_or_else(|| {
-            match manifest.object.pointer("/spec/selector").and_then(Value::as_object) {
-                Some(selector) => front.has(selector),
-                None => true,
-            }
-        })
-    };
-    let mut found: Vec<_> = model.gateways.iter().filter(applies).map(|manifest| Selected { manifest }).collect();
+    // Whatever selects something is found by its labels; what selects everything, or is bound to Services, is looked at.
+    let mut near = model.gateway_selectors.choosing(&front.labels);
+    near.extend(&model.gateways_apart);
+    near.sort_unstable();
+    near.dedup();
+    let applies = |manifest: &&'s Manifest| ports::applies(manifest, ports).unwrap_or(true);
+    let gateways = near.into_iter().filter_map(|at| model.gateways.get(at).copied());
+    let mut found: Vec<_> = gateways.filter(applies).map(|manifest| Selected { manifest }).collect();
     // A stable sort: the others keep their order.
     found.sort_by_key(|it| first.is_none_or(|first| it.manifest.id != first.id));
     found

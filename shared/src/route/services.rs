@@ -3,11 +3,12 @@
 use super::locality;
 use super::model::{Export, items, namespace, port, text, texts};
 use super::order::Ages;
+use super::ports;
 use crate::asm::gateway;
 use crate::fleet::{FleetState, Manifest};
 use crate::object::kinds::ASM;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// One host, as istiod sees it.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(super) enum Kind {
 pub(super) struct Port {
     pub(super) number: u16,
     pub(super) udp: bool,
+    /// Sidecars take what comes to it for HTTP, or look whether it is.
+    pub(super) http: bool,
 }
 
 /// All hosts.
@@ -78,6 +81,12 @@ impl<'s> Services<'s> {
     pub(super) fn for_rule(&self, host: &str, own: &str, to: &str) -> Option<&Service<'s>> {
         let near = self.with_host(host).find(|service| service.namespace == own && service.exported.has(to));
         near.or_else(|| self.visible(host, to))
+    }
+
+    /// What a namespace sees: one Service per host, by host.
+    pub(super) fn seen_from(&self, namespace: &str) -> Vec<&Service<'s>> {
+        let hosts: BTreeSet<&String> = self.by_host.keys().collect();
+        hosts.into_iter().filter_map(|host| self.visible(host, namespace)).collect()
     }
 
     /// All of this host, visible or not.
@@ -152,7 +161,16 @@ fn kubernetes<'s>(state: &'s FleetState, ages: Ages<'_>) -> Vec<Service<'s>> {
 }
 
 fn service_port(port_value: &Value) -> Option<Port> {
-    Some(Port { number: port(port_value, "/port")?, udp: text(port_value, "/protocol") == "UDP" })
+    let number = port(port_value, "/port")?;
+    let word = |field: &str| port_value.get(field).and_then(Value::as_str);
+    let udp = word("protocol") == Some("UDP");
+    let protocol = ports::protocol(udp, word("appProtocol"), word("name").unwrap_or_default(), number);
+    Some(Port { number, udp, http: is_http(protocol) })
+}
+
+/// HTTP, or nothing that istiod knows: then its proxies look.
+fn is_http(protocol: &str) -> bool {
+    matches!(protocol, "" | "http" | "http2" | "grpc" | "grpc-web" | "http_proxy")
 }
 
 fn entry_hosts(entry: &Manifest) -> Vec<Service<'_>> {
@@ -160,7 +178,8 @@ fn entry_hosts(entry: &Manifest) -> Vec<Service<'_>> {
     let ports: Vec<Port> = items(&entry.object, "/spec/ports")
         .iter()
         .filter_map(|it| {
-            Some(Port { number: port(it, "/number")?, udp: text(it, "/protocol").eq_ignore_ascii_case("UDP") })
+            let protocol = text(it, "/protocol").to_lowercase();
+            Some(Port { number: port(it, "/number")?, udp: protocol == "udp", http: is_http(&protocol) })
         })
         .collect();
     texts(&entry.object, "/spec/hosts")

@@ -1,5 +1,5 @@
-//! What sidecars do with requests between workloads: the rules of VirtualServices that are bound to `mesh`, which they all
-//! are that name no Gateway. There is no table to look requests up in: it would be another one for each calling workload.
+//! The rules for requests between workloads, for pictures: those of VirtualServices that are bound to `mesh`, which they all
+//! are that name no Gateway; whoever calls. What the sidecar of one workload does is a table of its own (`outbound`).
 
 use super::action;
 use super::chain;
@@ -7,6 +7,7 @@ use super::compiled::{Core, TcpRoute};
 use super::destination::Resolver;
 use super::front::Front;
 use super::model::{Model, VirtualService, items, texts};
+use super::outbound::MESH;
 use super::rules::{self, At};
 use super::table::Options;
 use super::view::{RouteView, routes_of, tcp_view};
@@ -48,15 +49,14 @@ pub fn sidecars<'s>(state: &'s FleetState, options: &Options) -> Sidecars<'s> {
     let mut found = Sidecars { core: Core::default(), services: Vec::new() };
     for route in &model.routes {
         let mut gateways = texts(&route.manifest.object, "/spec/gateways").peekable();
-        if gateways.peek().is_some() && !gateways.any(|name| name == "mesh") {
+        if gateways.peek().is_some() && !gateways.any(|name| name == MESH) {
             continue;
         }
         // Of the caller nothing is known but its namespace.
         model.resolved.borrow_mut().clear();
         let front = caller(route.namespace);
         let port = called_port(&model, route);
-        let at =
-            At { model: &model, front: &front, cluster: None, gateway: "mesh", port, tls: false, of_sidecars: true };
+        let at = At { model: &model, front: &front, cluster: None, gateway: MESH, port, tls: false, of_sidecars: true };
         let from = found.core.routes.len();
         // Rules that none of them meets make no routes.
         let _ = rules::compile(&mut found.core, &at, route);
@@ -74,7 +74,7 @@ pub fn sidecars<'s>(state: &'s FleetState, options: &Options) -> Sidecars<'s> {
 
 fn caller<'s>(namespace: &str) -> Front<'s> {
     Front {
-        name: "mesh".to_owned(),
+        name: MESH.to_owned(),
         namespace: namespace.to_owned(),
         labels: BTreeMap::new(),
         manifest: None,
@@ -83,6 +83,7 @@ fn caller<'s>(namespace: &str) -> Front<'s> {
         addresses: Vec::new(),
         unprivileged: false,
         doors: Vec::new(),
+        sidecar: true,
     }
 }
 
@@ -98,7 +99,7 @@ fn connections<'s>(resolver: &Resolver<'_, 's, '_>, route: &VirtualService<'s>, 
         let all = rule.get("match").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let named = |entry: &Value| {
             let named = items(entry, "/gateways");
-            named.is_empty() || named.iter().any(|name| name == "mesh")
+            named.is_empty() || named.iter().any(|name| name == MESH)
         };
         all.is_empty() || all.iter().any(named)
     };

@@ -7,7 +7,8 @@ use super::front::{Front, Listener};
 use super::hosts::Build;
 use super::locality;
 use super::merge;
-use super::model::Model;
+use super::model::{LeftOut, Model, SIDECAR};
+use super::outbound::{self, Caller};
 use super::outcome::{Entry, Place};
 use super::ports::{self, ServicePort};
 use super::select;
@@ -15,6 +16,7 @@ use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::ObjectId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// How a table is compiled.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +65,7 @@ pub struct Refusal<'s> {
     pub reason: String,
 }
 
-/// The route table of one gateway.
+/// The route table of one gateway, or of the sidecar of one workload.
 #[derive(Debug)]
 pub struct Table<'s> {
     pub(super) front: Front<'s>,
@@ -73,10 +75,10 @@ pub struct Table<'s> {
     /// Ways into the pods by port.
     pub(super) ways: HashMap<u16, Vec<Way<'s>>>,
     /// Rules that leave requests to a VirtualService that is not there.
-    pub(super) left_out: Vec<(Place<'s>, String)>,
+    pub(super) left_out: LeftOut<'s>,
     /// Names of hosts, to tell near ones.
-    pub(super) hosts: Vec<String>,
-    refused: Vec<Refusal<'s>>,
+    pub(super) hosts: Arc<[String]>,
+    refused: Arc<[Refusal<'s>]>,
     beyond: Vec<&'s Manifest>,
 }
 
@@ -100,7 +102,7 @@ pub(super) struct Other<'s> {
 /// Objects that are tried as the oldest, at most.
 const MOST_ORDERS: usize = 16;
 
-/// Makes the table of one gateway. Never fails: what istiod would refuse is left out, as istiod does.
+/// Makes the table of one gateway, or of the sidecar of one workload ([`Front::of_caller`]). Never fails: what istiod would refuse is left out, as istiod does.
 pub fn compile<'s>(state: &'s FleetState, front: &Front<'s>, options: &Options) -> Table<'s> {
     compile_in(&Model::of(state, options), front, options)
 }
@@ -112,9 +114,9 @@ pub(super) fn compile_in<'s>(model: &Model<'s, '_>, front: &Front<'s>, options: 
         options: options.clone(),
         variants: Vec::new(),
         ways: HashMap::new(),
-        left_out: left_out(model),
-        hosts: model.services.hosts(),
-        refused: Vec::new(),
+        left_out: model.left_out.get_or_init(|| left_out(model)).clone(),
+        hosts: model.hosts.clone(),
+        refused: model.refused.clone(),
         beyond: beyond(model, front),
     };
     let mut kinds: Vec<Kind<'_>> = Vec::new();
@@ -130,7 +132,6 @@ pub(super) fn compile_in<'s>(model: &Model<'s, '_>, front: &Front<'s>, options: 
             ways(&mut table.ways, front, cluster, variant);
         }
     }
-    table.refused.clone_from(&model.refused);
     table
 }
 
@@ -178,6 +179,9 @@ fn variant<'s>(
     // What a destination is depends on the namespace, the labels and the cluster of the pods that ask.
     model.resolved.borrow_mut().clear();
     let make = |first: Option<&'s Manifest>, only: Option<&BTreeSet<u16>>| {
+        if front.sidecar {
+            return outbound::listeners(Caller { model, front, cluster, first }, only);
+        }
         let gateways = select::gateways(model, front, ports, first);
         let merged = merge::servers(model, &gateways, ports, front.unprivileged);
         chain::listeners(Build { model, front, cluster, merged: &merged, first }, only)
@@ -235,7 +239,7 @@ fn ways<'s>(found: &mut HashMap<u16, Vec<Way<'s>>>, front: &Front<'s>, cluster: 
 }
 
 /// Rules that leave requests to nobody.
-fn left_out<'s>(model: &Model<'s, '_>) -> Vec<(Place<'s>, String)> {
+fn left_out<'s>(model: &Model<'s, '_>) -> LeftOut<'s> {
     let mut found = Vec::new();
     for route in &model.routes {
         for (index, rule) in super::model::items(&route.manifest.object, "/spec/http").iter().enumerate() {
@@ -245,18 +249,11 @@ fn left_out<'s>(model: &Model<'s, '_>) -> Vec<(Place<'s>, String)> {
             }
         }
     }
-    found
+    found.into()
 }
 
 /// Objects that change what comes of requests and are not simulated.
 fn beyond<'s>(model: &Model<'s, '_>, front: &Front<'s>) -> Vec<&'s Manifest> {
-    const KINDS: [(&str, &str); 5] = [
-        ("networking.istio.io", "EnvoyFilter"),
-        ("security.istio.io", "AuthorizationPolicy"),
-        ("security.istio.io", "RequestAuthentication"),
-        ("extensions.istio.io", "WasmPlugin"),
-        ("gateway.networking.k8s.io", "HTTPRoute"),
-    ];
     let reaches = |manifest: &&Manifest| {
         let own = super::model::namespace(manifest);
         let selector =
@@ -264,8 +261,8 @@ fn beyond<'s>(model: &Model<'s, '_>, front: &Front<'s>) -> Vec<&'s Manifest> {
         let selector = selector.iter().find_map(|at| manifest.object.pointer(at)?.as_object());
         (own == front.namespace || own == super::model::ROOT_NAMESPACE) && selector.is_none_or(|it| front.has(it))
     };
-    let known = |manifest: &&Manifest| KINDS.iter().any(|(group, kind)| manifest.group_kind().is(group, kind));
-    model.state.manifests_of(&Target::Mesh).filter(known).filter(reaches).collect()
+    let applies = |it: &&Manifest| front.sidecar || *it.group_kind().kind != *SIDECAR;
+    model.beyond.iter().copied().filter(applies).filter(reaches).collect()
 }
 
 impl<'s> Table<'s> {

@@ -77,7 +77,9 @@ pub fn told(request: &RouteTestRequest) -> String {
         // Writing to a string does not fail.
         let _ = write!(text, "  {name}: {value}");
     }
-    for (what, value) in [("to", &request.address), ("to", &request.service), ("in", &request.cluster)] {
+    for (what, value) in
+        [("from", &request.from), ("to", &request.address), ("to", &request.service), ("in", &request.cluster)]
+    {
         if let Some(value) = value {
             let _ = write!(text, "  {what} {value}");
         }

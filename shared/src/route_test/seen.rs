@@ -282,6 +282,9 @@ impl Effect {
             ("abort", Some(status)) => format!("{status}, injected"),
             ("no-listener", _) => "nothing listens on the port".to_owned(),
             ("closed", _) => format!("connection closed{reason}"),
+            ("passthrough", _) => {
+                "let through to wherever DNS leads: nobody in the mesh has this host and port".to_owned()
+            }
             ("no-virtual-host", _) => "404: no host of the gateway".to_owned(),
             ("forward" | "tcp", _) => to.join(", "),
             (word, Some(status)) => format!("{status} {word}{reason}"),

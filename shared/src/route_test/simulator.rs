@@ -4,14 +4,20 @@ use super::case::{Case, CaseError};
 use super::seen::Seen;
 use crate::authoring::did_you_mean;
 use crate::fleet::{FleetState, Position, Target};
-use crate::route::{self, Answer, Closed, Door, Options, Outcome, Request, Table};
+use crate::route::{self, Answer, Closed, Door, Front, Options, Outcome, Request, Table};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Workloads that are told when there is none of a name.
+const MOST: usize = 10;
+
 /// The route tables of a fleet's gateways.
 #[derive(Debug)]
 pub struct Simulator<'s> {
+    state: &'s FleetState,
+    /// Of the sidecars of workloads that send requests, by workload and cluster.
+    callers: BTreeMap<(String, Option<String>), Table<'s>>,
     /// By the cluster that alone is looked at; `None` for all of them together.
     tables: BTreeMap<Option<String>, Vec<Table<'s>>>,
     clusters: BTreeSet<String>,
@@ -20,7 +26,7 @@ pub struct Simulator<'s> {
 /// What one gateway does with a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answered {
-    /// The gateway.
+    /// The gateway, or the workload that sends it.
     pub gateway: String,
     /// What comes of the request there.
     pub seen: Seen,
@@ -52,22 +58,41 @@ impl<'s> Simulator<'s> {
     pub fn of(state: &'s FleetState, cases: &[Case]) -> Self {
         let fronts = route::gateways(state);
         let clusters: BTreeSet<String> = state.targets().iter().map(|target| target.name().to_owned()).collect();
-        let wanted =
-            cases.iter().map(|case| case.request.cluster.clone()).filter(|cluster| is_known(cluster, &clusters));
+        let asks_gateway = |case: &&Case| case.request.from.is_none();
+        let wanted = cases
+            .iter()
+            .filter(asks_gateway)
+            .map(|case| case.request.cluster.clone())
+            .filter(|cluster| is_known(cluster, &clusters));
         let wanted: BTreeSet<Option<String>> = wanted.collect();
         let table = |cluster: Option<String>| {
             let only = cluster.as_deref().map(|name| Target::Cluster(name.into()));
             let options = Options { cluster: only, ..Options::default() };
             (cluster, route::compile_all(state, &fronts, &options))
         };
-        Self { tables: wanted.into_iter().map(table).collect(), clusters }
+        let senders = cases.iter().filter_map(|case| {
+            let (name, cluster) = (case.request.from.clone()?, case.request.cluster.clone());
+            is_known(&cluster, &clusters).then_some((name, cluster))
+        });
+        let senders: BTreeSet<(String, Option<String>)> = senders.collect();
+        let callers = senders.into_iter().filter_map(|(name, cluster)| {
+            let target = cluster.as_deref().map(|name| Target::Cluster(name.into()));
+            let (space, own) = name.split_once('/')?;
+            let front = Front::of_caller(state, space, own, target.as_ref())?;
+            let options = Options { cluster: target, ..Options::default() };
+            Some(((name, cluster), route::compile(state, &front, &options)))
+        });
+        Self { state, callers: callers.collect(), tables: wanted.into_iter().map(table).collect(), clusters }
     }
 
     /// What comes of a request at each gateway that it is for: the one that it names; otherwise every one that knows its
     /// host, or all of them when none does. `explain`: with every step of the way.
     pub fn ask(&self, case: &Case, explain: bool) -> Result<Vec<Answered>, CaseError> {
         let request = case.request()?;
-        let tables = self.tables_of(case)?;
+        let tables = match &case.request.from {
+            None => self.tables_of(case)?,
+            Some(name) => vec![self.caller(case, name)?],
+        };
         let mut answers = Vec::new();
         for table in tables {
             let trace = explain.then(|| table.explain(&request));
@@ -75,7 +100,10 @@ impl<'s> Simulator<'s> {
             let outcome = trace.map_or_else(|| table.lookup(&request), |trace| trace.outcome);
             let Some((knows, seen)) = entering(case, table, &outcome) else { continue };
             let beyond = table.beyond().iter().map(|manifest| manifest.id.to_string()).collect();
-            answers.push((knows, Answered { gateway: table.front().name.clone(), seen, steps, beyond }));
+            let front = table.front();
+            let gateway =
+                if front.sidecar { format!("{}/{}", front.namespace, front.name) } else { front.name.clone() };
+            answers.push((knows, Answered { gateway, seen, steps, beyond }));
         }
         if answers.is_empty() {
             return Err(self.no_such_door(case, &request));
@@ -84,15 +112,48 @@ impl<'s> Simulator<'s> {
         Ok(answers.into_iter().filter(|(knows, _)| *knows || is_chosen).map(|(_, answered)| answered).collect())
     }
 
+    /// The table of the workload that sends a request.
+    fn caller(&self, case: &Case, name: &str) -> Result<&Table<'s>, CaseError> {
+        let wanted = &case.request;
+        let of_gateways = [("gateway", &wanted.gateway), ("address", &wanted.address), ("service", &wanted.service)];
+        if let Some((field, _)) = of_gateways.iter().find(|(_, value)| value.is_some()) {
+            return Err(CaseError {
+                message: format!("{name} sends the request, and `{field}` names what it is sent to"),
+                hint: "what a workload sends goes where the URL says: leave one of them out".to_owned(),
+            });
+        }
+        if !is_known(&wanted.cluster, &self.clusters) {
+            return Err(self.no_cluster(wanted.cluster.as_deref().unwrap_or_default()));
+        }
+        let key = (name.to_owned(), wanted.cluster.clone());
+        self.callers.get(&key).ok_or_else(|| {
+            let known = Front::callers(self.state);
+            let place = wanted.cluster.as_ref().map(|cluster| format!(" in {cluster}")).unwrap_or_default();
+            let some: Vec<&str> = known.iter().take(MOST).map(String::as_str).collect();
+            let more = if known.len() > MOST { ", …" } else { "" };
+            let all = match some.as_slice() {
+                [] => "the files hold no workload".to_owned(),
+                some => format!("workloads are: {}{more}", some.join(", ")),
+            };
+            CaseError {
+                message: format!("there is no workload {name}{place}"),
+                hint: did_you_mean(name, known.iter().map(String::as_str)).unwrap_or(all),
+            }
+        })
+    }
+
+    fn no_cluster(&self, cluster: &str) -> CaseError {
+        let names = self.clusters.iter().map(String::as_str).filter(|name| *name != "mesh").collect::<Vec<_>>();
+        CaseError {
+            message: format!("there is no cluster {cluster} in fleet.yaml"),
+            hint: format!("clusters are: {}", names.join(", ")),
+        }
+    }
+
     fn tables_of(&self, case: &Case) -> Result<Vec<&Table<'s>>, CaseError> {
         let wanted = &case.request;
         let Some(tables) = self.tables.get(&wanted.cluster) else {
-            let cluster = wanted.cluster.as_deref().unwrap_or_default();
-            let names = self.clusters.iter().map(String::as_str).filter(|name| *name != "mesh").collect::<Vec<_>>();
-            return Err(CaseError {
-                message: format!("there is no cluster {cluster} in fleet.yaml"),
-                hint: format!("clusters are: {}", names.join(", ")),
-            });
+            return Err(self.no_cluster(wanted.cluster.as_deref().unwrap_or_default()));
         };
         if tables.is_empty() {
             return Err(CaseError {

@@ -316,7 +316,9 @@ fn route_tests(state: &FleetState, gateway: &Manifest, asks: &[Ask]) -> Vec<Ask>
         state.route_tests.iter().flat_map(|(test, at)| test.spec.cases.iter().map(move |case| (test, case, at)));
     let mut found = Vec::new();
     for (test, case, at) in cases {
-        let Some((tls, host, port, path)) = parts(&case.request.url) else { continue };
+        // What a workload sends goes to no gateway's address.
+        let url = Some(&case.request.url).filter(|_| case.request.from.is_none());
+        let Some((tls, host, port, path)) = url.and_then(|url| parts(url)) else { continue };
         let is_named = case.request.gateway.as_deref();
         let is_ours = match is_named {
             Some(named) => named == name,
@@ -360,25 +362,9 @@ fn version_of(destination: &str) -> String {
 
 /// TLS, host, port and path of a URL.
 pub(super) fn parts(url: &str) -> Option<(bool, String, u16, String)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let tls = match scheme.to_ascii_lowercase().as_str() {
-        "http" => false,
-        "https" => true,
-        _ => return None,
-    };
-    let rest = rest.split('#').next().unwrap_or(rest);
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let bracket = authority.rfind(']').map_or(0, |at| at + 1);
-    let (host, port) = match authority[bracket..].rfind(':') {
-        Some(colon) => (&authority[..bracket + colon], authority[bracket + colon + 1..].parse().ok()?),
-        None => (authority, if tls { 443 } else { 80 }),
-    };
-    if host.is_empty() || host.contains('@') {
-        return None;
-    }
-    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Some((tls, host.to_owned(), port, path))
+    let request = Request::from_url(url, None, &[]).ok()?;
+    let host = request.name().to_owned();
+    Some((request.tls, host, request.port, request.path))
 }
 
 /// A request that somebody names by its URL.
@@ -456,6 +442,9 @@ spec:
     - name: elsewhere
       request: {url: 'http://shop.example.com/', gateway: other}
       expect: {status: 404}
+    - name: between workloads
+      request: {url: 'http://shop.example.com/cart', from: shop/web}
+      expect: {destinations: {'shop:80': 100}}
     - name: no such port
       request: {url: 'http://shop.example.com:81/'}
       expect: {status: 404}
@@ -521,7 +510,7 @@ spec:
     fn urls() {
         assert_eq!(parts("https://a.b:8443/x?y#z"), Some((true, "a.b".to_owned(), 8443, "/x?y".to_owned())));
         assert_eq!(parts("http://[::1]?q"), Some((false, "[::1]".to_owned(), 80, "/?q".to_owned())));
-        for wrong in ["a.b/x", "ftp://a/", "http:///x", "http://u@a/", "http://a:b/"] {
+        for wrong in ["a.b/x", "ftp://a/", "http:///x", "http://u@a/", "http://a:b/", "http://[::1", "http://::1/"] {
             assert_eq!(parts(wrong), None, "{wrong}");
         }
     }

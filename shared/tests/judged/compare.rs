@@ -16,6 +16,14 @@ pub(crate) fn differences(question: &Question, judged: &Judged, outcome: &Outcom
         found.add(format!("order: every age is known, but it depends on {:?}", outcome.alternatives));
     }
     let answer = &outcome.answer;
+    if matches!(answer, Answer::Passthrough) {
+        // Nothing listens, or what does knows nobody of the name; the judge has no DNS.
+        let through = judged.outcome == "no-listener" || judged.cluster == "PassthroughCluster";
+        if !through {
+            found.add(format!("outcome: the judge {}, ours {}", brief(judged), shown(answer)));
+        }
+        return found.0;
+    }
     // Envoy's CORS filter answers it, and names no route.
     let is_preflight =
         judged.outcome == "local" && question.method == "OPTIONS" && matches!(answer, Answer::Direct { .. });
@@ -134,7 +142,9 @@ fn endpoints(found: &mut Found, judged: &Judged, taken: &Destination<'_>) {
     if judged.clusters.len() > 1 || taken.endpoints.is_empty() || taken.state != State::Ready {
         return;
     }
-    let ours: BTreeSet<&str> = taken.endpoints.iter().map(|e| e.cluster.name()).collect();
+    // Those that get nothing as long as nearer ones work answer nothing.
+    let gets = |name: &str| taken.locality.iter().all(|(known, share)| known != name || *share > 0.0);
+    let ours: BTreeSet<&str> = taken.endpoints.iter().map(|e| e.cluster.name()).filter(|name| gets(name)).collect();
     // "m1c1/default/reviews-v1-0:9080"; others are addresses, of ServiceEntries.
     for endpoint in judged.endpoints.keys() {
         let cluster = endpoint.split_once('/').map_or(Target::Mesh.name(), |(cluster, _)| cluster).to_owned();

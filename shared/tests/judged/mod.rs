@@ -22,6 +22,9 @@ pub(crate) struct Case {
     /// Objects of the member clusters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) clusters: BTreeMap<String, String>,
+    /// Regions of the member clusters.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) regions: BTreeMap<String, String>,
     /// `auto` or `real`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) endpoints: String,
@@ -37,6 +40,9 @@ pub(crate) struct Question {
     pub(crate) gateway: BTreeMap<String, String>,
     /// Its namespace.
     pub(crate) namespace: String,
+    /// The pod is no gateway's: what its sidecar does with what it sends.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) sidecar: bool,
     /// Port that the request is sent to.
     pub(crate) port: u16,
     /// Host, as sent.
@@ -121,8 +127,9 @@ impl Case {
     /// The same as files of a fleet.
     pub(crate) fn state(&self) -> FleetState {
         let clusters = (1..).zip(self.clusters.keys());
-        let clusters =
-            clusters.map(|(n, name)| format!("{{name: {name}, id: c{n:032}}}")).collect::<Vec<_>>().join(", ");
+        let region = |name: &String| self.regions.get(name).map(|it| format!(", region: {it}")).unwrap_or_default();
+        let clusters = clusters.map(|(n, name)| format!("{{name: {name}, id: c{n:032}{}}}", region(name)));
+        let clusters = clusters.collect::<Vec<_>>().join(", ");
         let fleet = format!(
             "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {{name: judged}}\nspec:\n  mesh: {{}}\n  \
              clusters: [{clusters}]\n"
@@ -149,12 +156,11 @@ impl Case {
     ) -> Vec<(usize, Vec<String>)> {
         let state = self.state();
         let options = self.options();
-        let mut tables: BTreeMap<(&BTreeMap<String, String>, &str), Table<'_>> = BTreeMap::new();
+        let mut tables: BTreeMap<(&BTreeMap<String, String>, &str, bool), Table<'_>> = BTreeMap::new();
         let mut found = Vec::new();
         for (number, (question, answer)) in answered.into_iter().enumerate() {
-            let table = tables.entry((&question.gateway, &question.namespace)).or_insert_with(|| {
-                compile(&state, &Front::of_pod(&state, &question.gateway, &question.namespace), &options)
-            });
+            let key = (&question.gateway, question.namespace.as_str(), question.sidecar);
+            let table = tables.entry(key).or_insert_with(|| compile(&state, &question.front(&state), &options));
             let request = question.request();
             let differences = differences(question, answer, &table.lookup(&request));
             if !differences.is_empty() {
@@ -166,6 +172,12 @@ impl Case {
 }
 
 impl Question {
+    /// The pod that is asked.
+    fn front<'s>(&self, state: &'s FleetState) -> Front<'s> {
+        let front = Front::of_pod(state, &self.gateway, &self.namespace);
+        if self.sidecar { front.calling() } else { front }
+    }
+
     /// The same for the simulator.
     pub(crate) fn request(&self) -> Request {
         let headers = self.headers.iter();

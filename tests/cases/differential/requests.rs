@@ -41,7 +41,47 @@ const QUERIES: [&str; 11] =
 pub(super) fn requests(maker: &mut Maker, world: &World, count: usize) -> Vec<Question> {
     let servers = servers(world);
     let long: String = std::iter::repeat_n("/api", 500).collect();
-    (0..count).map(|_| request(maker, &servers, &long)).collect()
+    (0..count)
+        .map(|_| {
+            if !maker.callers.is_empty() && maker.chance(50) {
+                call(maker, &long)
+            } else {
+                request(maker, &servers, &long)
+            }
+        })
+        .collect()
+}
+
+/// A request that a workload sends.
+fn call(maker: &mut Maker, long: &str) -> Question {
+    let caller = maker.rng.usize(0..maker.callers.len());
+    let GatewayPod { namespace, labels } = maker.callers[caller].clone();
+    let known = maker.rng.usize(0..maker.services.len().max(1));
+    let known = maker.services.get(known).cloned().unwrap_or(("cart", "default", vec![80]));
+    let (service, space, ports) = known;
+    let http: Vec<u64> = ports.into_iter().filter(|port| *port != 3306).collect();
+    let port = match http.as_slice() {
+        [] => 80,
+        some => some[maker.rng.usize(0..some.len())],
+    };
+    let host = match maker.rng.u32(0..12) {
+        0 | 1 if space == namespace => service.to_owned(),
+        0..=3 => format!("{service}.{space}"),
+        4 => format!("{service}.{space}.svc"),
+        5 => maker.one::<str>(&["outside.test", "api.example.com", "shop.test", "nobody.org", "a.test"]).to_owned(),
+        6 => service.to_owned(),
+        _ => format!("{service}.{space}.svc.cluster.local"),
+    };
+    let port = if maker.chance(5) { *maker.one(&[&80_u16, &9080, &81]) } else { u16::try_from(port).unwrap_or(80) };
+    let host = dressed(maker, &host, port);
+    Question { sni: None, ..asked(maker, namespace, labels, (port, host, false), long) }.from_sidecar()
+}
+
+impl Question {
+    fn from_sidecar(mut self) -> Self {
+        (self.sidecar, self.mtls) = (true, false);
+        self
+    }
 }
 
 /// Port, whether clients speak TLS there, and the pods that it is open on.
@@ -102,6 +142,17 @@ fn request(maker: &mut Maker, servers: &[Open], long: &str) -> Question {
         _ if tls && host.starts_with('[') => Some("a.example.com".to_owned()),
         _ => None,
     };
+    Question { sni, ..asked(maker, namespace, labels, (port, host, tls), long) }
+}
+
+/// The rest of a request.
+fn asked(
+    maker: &mut Maker,
+    namespace: &str,
+    labels: BTreeMap<String, String>,
+    (port, host, tls): (u16, String, bool),
+    long: &str,
+) -> Question {
     let mut path = if maker.chance(1) { long.to_owned() } else { maker.one(&PATHS).to_owned() };
     let query = maker.one(&QUERIES);
     if !query.is_empty() && !path.contains('?') {
@@ -110,6 +161,7 @@ fn request(maker: &mut Maker, servers: &[Open], long: &str) -> Question {
     Question {
         gateway: labels,
         namespace: namespace.to_owned(),
+        sidecar: false,
         port,
         host,
         path,
@@ -118,7 +170,7 @@ fn request(maker: &mut Maker, servers: &[Open], long: &str) -> Question {
             .to_owned(),
         headers: headers(maker),
         tls,
-        sni,
+        sni: None,
         mtls: tls && maker.chance(75),
         times: 0,
         answer: None,

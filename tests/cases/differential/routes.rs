@@ -45,6 +45,63 @@ pub(super) fn virtual_services(maker: &mut Maker, world: &mut World) {
     }
 }
 
+/// VirtualServices for requests between workloads: without gateways, or with `mesh` among them.
+pub(super) fn between_workloads(maker: &mut Maker, world: &mut World) {
+    let gateways: Vec<(String, String)> = named(world, "Gateway");
+    for _ in 0..maker.rng.usize(1..6) {
+        let namespace = maker.namespace();
+        let name = maker.name(world, "VirtualService", namespace);
+        let metadata = maker.metadata(&name, namespace);
+        let mut hosts: Vec<String> = Vec::new();
+        for _ in 0..maker.rng.usize(1..3) {
+            let host = called_host(maker);
+            let meets = |known: &String| {
+                let full = |host: &str| {
+                    if host.contains(['.', '*']) {
+                        host.to_owned()
+                    } else {
+                        format!("{host}.{namespace}.svc.cluster.local")
+                    }
+                };
+                let covers =
+                    |wide: &str, narrow: &str| wide.strip_prefix('*').is_some_and(|rest| narrow.ends_with(rest));
+                let (a, b) = (full(known), full(&host));
+                a == b || covers(&a, &b) || covers(&b, &a)
+            };
+            if !hosts.iter().any(meets) {
+                hosts.push(host);
+            }
+        }
+        let mut spec = json!({"hosts": hosts});
+        let mut bound = vec!["mesh".to_owned()];
+        if maker.chance(35) {
+            if maker.chance(50) {
+                bound.extend(maker.some(&gateways, 2).iter().map(|it| format!("{}/{}", it.1, it.0)));
+            }
+            spec["gateways"] = json!(bound);
+        }
+        maker.export(&mut spec);
+        let mut rules: Vec<Value> = (0..maker.rng.usize(1..4)).map(|n| rule(maker, n, &bound, &[])).collect();
+        if maker.chance(50) {
+            rules.push(json!({"name": "rest", "route": destinations(maker, true)}));
+        }
+        spec["http"] = json!(rules);
+        world.mesh.push(object(&metadata, &spec));
+    }
+}
+
+/// A host as VirtualServices of the mesh have it.
+fn called_host(maker: &mut Maker) -> String {
+    let (service, space) = (maker.one(&SERVICES), maker.one::<str>(&["default", "shop"]));
+    match maker.rng.u32(0..12) {
+        0..=2 => service.to_owned(),
+        3 => format!("*.{space}.svc.cluster.local"),
+        4 => maker.one::<str>(&["*", "*.cluster.local", "*.test"]).to_owned(),
+        5 => maker.one::<str>(&["outside.test", "api.example.com", "Shop.Test"]).to_owned(),
+        _ => format!("{service}.{space}.svc.cluster.local"),
+    }
+}
+
 /// Hosts that do not cover each other: Istio refuses those within one object.
 fn hosts(maker: &mut Maker) -> Vec<&'static str> {
     let pool = maker.hosts.clone();

@@ -4,7 +4,7 @@ use super::{
     gateways::gateways,
     judged::{Case, Question},
     requests::requests,
-    routes::virtual_services,
+    routes::{between_workloads, virtual_services},
 };
 use asm_shared::yaml::write_all;
 use fastrand::Rng;
@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) mesh: Vec<Value>,
     /// Objects of the member clusters, in the order of [`CLUSTERS`].
     pub(super) clusters: [Vec<Value>; 2],
+    /// Regions of the clusters; empty where the fleet says none.
+    pub(super) regions: [&'static str; 2],
     /// Are Services without pods taken as having none?
     pub(super) real: bool,
     /// What is asked.
@@ -52,6 +54,12 @@ impl World {
             about: String::new(),
             yaml: write_all(&self.mesh),
             clusters: clusters.map(|(name, objects)| ((*name).to_owned(), write_all(objects))).collect(),
+            regions: CLUSTERS
+                .iter()
+                .zip(self.regions)
+                .filter(|(_, region)| !region.is_empty())
+                .map(|(name, region)| ((*name).to_owned(), region.to_owned()))
+                .collect(),
             endpoints: if self.real { "real" } else { "auto" }.to_owned(),
             requests: self.requests.clone(),
         }
@@ -67,6 +75,8 @@ pub(super) struct Maker {
     pub(super) services: Vec<(&'static str, &'static str, Vec<u64>)>,
     /// The gateways that are asked: namespace and labels of their pods, and whether a Deployment makes them.
     pub(super) pods: Vec<GatewayPod>,
+    /// Workloads whose sidecars are asked as well.
+    pub(super) callers: Vec<GatewayPod>,
 }
 
 /// A gateway that is asked.
@@ -133,13 +143,29 @@ impl Maker {
 
 /// A case of `count` requests.
 pub(super) fn world(seed: u64, count: usize) -> World {
-    let mut maker = Maker { rng: Rng::with_seed(seed), hosts: Vec::new(), services: Vec::new(), pods: Vec::new() };
+    let mut maker = Maker {
+        rng: Rng::with_seed(seed),
+        hosts: Vec::new(),
+        services: Vec::new(),
+        pods: Vec::new(),
+        callers: Vec::new(),
+    };
     maker.hosts = maker.some(&HOSTS, 4);
     let mut world = World { real: maker.chance(30), ..World::default() };
-    workloads(&mut maker, &mut world);
+    if maker.chance(60) {
+        world.regions = *maker.one(&[&["north", "south"], &["north", "north"], &["south", "north"], &["north", ""]]);
+    }
+    let has_callers = maker.chance(50);
+    workloads(&mut maker, &mut world, has_callers);
     gateway_pods(&mut maker, &mut world);
+    if has_callers {
+        callers(&mut maker, &mut world);
+    }
     gateways(&mut maker, &mut world);
     virtual_services(&mut maker, &mut world);
+    if has_callers {
+        between_workloads(&mut maker, &mut world);
+    }
     destination_rules(&mut maker, &mut world);
     if maker.chance(50) {
         world.mesh.push(service_entry(&mut maker));
@@ -148,8 +174,9 @@ pub(super) fn world(seed: u64, count: usize) -> World {
     world
 }
 
-/// Services and their pods, in one cluster or both.
-fn workloads(maker: &mut Maker, world: &mut World) {
+/// Services and their pods, in one cluster or both. The sidecar of a caller goes to a headless Service by the address that DNS
+/// gives, which the judge does not have.
+fn workloads(maker: &mut Maker, world: &mut World, has_callers: bool) {
     for name in SERVICES {
         for namespace in ["default", "shop"] {
             if maker.chance(15) {
@@ -158,7 +185,7 @@ fn workloads(maker: &mut Maker, world: &mut World) {
             let ports = service_ports(maker);
             let numbers = ports.as_array().into_iter().flatten().filter_map(|port| port["port"].as_u64());
             maker.services.push((name, namespace, numbers.collect()));
-            let headless = maker.chance(5);
+            let headless = maker.chance(5) && !has_callers;
             let mut metadata = json!({"name": name, "namespace": namespace});
             // The same in both clusters: istiod takes the cluster that it hears of first.
             if maker.chance(10) {
@@ -183,6 +210,18 @@ fn workloads(maker: &mut Maker, world: &mut World) {
                 }
             }
         }
+    }
+}
+
+/// Workloads that call others, in one cluster each.
+fn callers(maker: &mut Maker, world: &mut World) {
+    for (namespace, tier) in maker.some(&[("default", "front"), ("shop", "front"), ("shop", "back")], 2) {
+        let labels = json!({"app": "caller", "tier": tier});
+        let cluster = maker.rng.usize(0..2);
+        world.clusters[cluster].push(deployment(&format!("caller-{tier}"), namespace, &labels, 1));
+        let labels = [("app", "caller"), ("tier", tier)];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into_iter().collect();
+        maker.callers.push(GatewayPod { namespace, labels });
     }
 }
 
@@ -254,6 +293,8 @@ fn destination_rules(maker: &mut Maker, world: &mut World) {
         }
         if maker.chance(20) {
             spec["trafficPolicy"] = json!({"loadBalancer": {"simple": "ROUND_ROBIN"}});
+        } else if maker.chance(35) {
+            spec["trafficPolicy"] = by_locality(maker);
         }
         maker.export(&mut spec);
         let name = maker.name(world, "DestinationRule", namespace);
@@ -263,6 +304,29 @@ fn destination_rules(maker: &mut Maker, world: &mut World) {
             .push(json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": metadata,
             "spec": spec}));
     }
+}
+
+/// Where requests go by the region that they come from.
+fn by_locality(maker: &mut Maker) -> Value {
+    let setting = match maker.rng.u32(0..7) {
+        0 => json!({"enabled": false}),
+        1 => json!({"distribute": [{"from": "north", "to": {"north": 80, "south": 20}}]}),
+        2 => {
+            json!({"distribute": [{"from": "north", "to": {"south": 100}}, {"from": "south/*", "to": {"north/*": 100}}]})
+        }
+        3 => json!({"failover": [{"from": "north", "to": "south"}]}),
+        4 => json!({"failoverPriority": ["topology.istio.io/cluster"]}),
+        5 => json!({"failoverPriority": ["topology.kubernetes.io/region", "version=v1"]}),
+        _ => Value::Null,
+    };
+    let mut policy = json!({});
+    if !setting.is_null() {
+        policy["loadBalancer"] = json!({"simple": "ROUND_ROBIN", "localityLbSetting": setting});
+    }
+    if maker.chance(75) {
+        policy["outlierDetection"] = json!({"consecutive5xxErrors": 5});
+    }
+    policy
 }
 
 fn service_entry(maker: &mut Maker) -> Value {

@@ -72,12 +72,15 @@ func (c *compiler) cluster(g *Gateway, px *model.Proxy, k *cluster.Cluster) (*cl
 	return n, nil
 }
 
-// placed says whether the service behind the cluster has any endpoint at all, in any subset.
+// placed says whether the service behind the cluster has any endpoint at all, in any subset and from anywhere.
 func (c *compiler) placed(px *model.Proxy, name string) bool {
 	dir, _, host, port := model.ParseSubsetKey(name)
 	if dir == "" {
 		return false
 	}
+	was := px.Locality
+	px.Locality = &core.Locality{}
+	defer func() { px.Locality = was }()
 	eb := endpoints.NewEndpointBuilder(model.BuildSubsetKey(model.TrafficDirectionOutbound, "", host, port), px, c.server.PushContext())
 	for _, l := range eb.BuildClusterLoadAssignment(c.server.Discovery.Env.EndpointIndex).GetEndpoints() {
 		if len(l.LbEndpoints) > 0 {

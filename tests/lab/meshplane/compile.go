@@ -19,6 +19,7 @@ import (
 	"istio.io/istio/pilot/pkg/features"
 	"istio.io/istio/pilot/pkg/model"
 	xdsfake "istio.io/istio/pilot/test/xds"
+	clusterid "istio.io/istio/pkg/cluster"
 	"istio.io/istio/pkg/config/mesh"
 )
 
@@ -43,6 +44,7 @@ type Gateway struct {
 	Envoy     string              `json:"envoy,omitempty"`    // why Envoy does not start
 	clusters  map[string]bool     // that routes name
 	bySNI     bool                // the SNI names the cluster (AUTO_PASSTHROUGH)
+	sidecar   bool                // no gateway, but the sidecar of a workload
 	config    *bootstrap.Bootstrap
 }
 
@@ -92,9 +94,12 @@ const version = "1.31.0"
 
 // gateway compiles the gateway of a request.
 func (c *compiler) gateway(r Request) (*Gateway, error) {
-	g := &Gateway{Labels: r.Gateway, Namespace: r.Namespace, clusters: map[string]bool{}}
+	g := &Gateway{Labels: r.Gateway, Namespace: r.Namespace, sidecar: r.Sidecar, clusters: map[string]bool{}}
 	px := c.proxy(g, r)
 	for _, t := range px.ServiceTargets {
+		if g.sidecar {
+			break // its Services are for what comes in
+		}
 		if t.Port.ServicePort != nil && uint32(t.Port.Port) != t.Port.TargetPort {
 			if g.Ports == nil {
 				g.Ports = map[int]uint32{}
@@ -138,11 +143,35 @@ func (c *compiler) proxy(g *Gateway, r Request) *model.Proxy {
 		}
 	}
 	g.Namespace = first(g.Namespace, "istio-system")
+	kind := model.Router
+	if g.sidecar {
+		kind = model.SidecarProxy
+	}
+	region := c.in.regions[string(id)]
 	return c.server.SetupProxy(&model.Proxy{
-		Type: model.Router, ID: "gateway." + g.Namespace, Labels: g.Labels, IPAddresses: []string{ip}, ConfigNamespace: g.Namespace,
-		DNSDomain: g.Namespace + ".svc." + c.in.domain,
+		Type: kind, ID: "gateway." + g.Namespace, Labels: located(g.Labels, id, region), IPAddresses: []string{ip}, ConfigNamespace: g.Namespace,
+		DNSDomain: g.Namespace + ".svc." + c.in.domain, Locality: &core.Locality{Region: region},
 		Metadata:  &model.NodeMetadata{Labels: g.Labels, Namespace: g.Namespace, ClusterID: id, IstioVersion: version},
 	})
+}
+
+// located are the labels of a pod with those that istiod adds when a proxy connects.
+func located(labels map[string]string, id clusterid.ID, region string) map[string]string {
+	labels = maps.Clone(labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels["topology.istio.io/cluster"] = string(id)
+	if region != "" {
+		labels["topology.kubernetes.io/region"] = region
+	}
+	return labels
+}
+
+// calls says whether a listener is one by which a workload calls others: what comes in, and what is let through by its
+// address alone, is not asked.
+func calls(name, address string) bool {
+	return address == "0.0.0.0" && name != model.VirtualOutboundListenerName && name != model.VirtualInboundListenerName
 }
 
 // listeners are istiod's, on loopback, with the routes in them.
@@ -158,11 +187,17 @@ func (c *compiler) listeners(g *Gateway, px *model.Proxy) ([]*listener.Listener,
 		if address == nil || address.Protocol == core.SocketAddress_UDP {
 			continue
 		}
+		if g.sidecar && !calls(l.Name, address.Address) {
+			continue
+		}
 		info := Listener{Name: l.Name, Port: address.GetPortValue()}
 		n := proto.Clone(l).(*listener.Listener)
 		n.Address, n.AdditionalAddresses, n.AccessLog, n.SocketOptions = loopback(), nil, nil, nil
 		n.ConnectionBalanceConfig, n.Transparent, n.Freebind, n.BindToPort = nil, nil, nil, nil
 		n.TcpBacklogSize, n.MaxConnectionsToAcceptPerSocketEvent = nil, nil
+		if g.sidecar {
+			n.UseOriginalDst, n.DefaultFilterChain = nil, nil
+		}
 		n.FilterChains = nil
 		for _, fc := range l.FilterChains {
 			chain, told, err := t.chain(fc)

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"istio.io/istio/pkg/cluster"
 )
 
 // maxReplicas bounds the pods of one workload: more of them change no answer.
@@ -45,6 +47,12 @@ func (in *input) complete() {
 			start(p, fmt.Sprintf("10.%d.%d.%d", 100+number%100, i/250, i%250+1))
 			in.pods = append(in.pods, pod{id, p})
 		}
+		if node := nodeIn(id, in.regions[string(id)]); node != nil {
+			made = append(made, node)
+			for _, p := range pods {
+				p.Spec.NodeName = first(p.Spec.NodeName, node.Name)
+			}
+		}
 		for i, s := range services {
 			if s.Spec.ClusterIP == "" && s.Spec.Type != corev1.ServiceTypeExternalName {
 				s.Spec.ClusterIP = fmt.Sprintf("172.%d.%d.%d", 16+number%16, i/250, i%250+1)
@@ -55,6 +63,14 @@ func (in *input) complete() {
 		}
 		in.objects[id] = append(in.objects[id], made...)
 	}
+}
+
+// nodeIn is the node of a cluster, by which istiod knows where pods are; nil without a region.
+func nodeIn(id cluster.ID, region string) *corev1.Node {
+	if region == "" {
+		return nil
+	}
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-of-" + string(id), Labels: map[string]string{corev1.LabelTopologyRegion: region}}}
 }
 
 // podsOf makes the pods of a workload.

@@ -39,6 +39,7 @@ func (v *Values) UnmarshalJSON(b []byte) error {
 // Request is one question. What it leaves out is taken from the case's defaults.
 type Request struct {
 	Gateway   map[string]string `json:"gateway,omitempty"`   // labels of the gateway's pod
+	Sidecar   bool              `json:"sidecar,omitempty"`   // no gateway: what the sidecar of a workload with these labels does with what it sends
 	Namespace string            `json:"namespace,omitempty"` // its namespace; default: that of the Pod with these labels, else istio-system
 	GatewayIP string            `json:"gatewayIP,omitempty"` // its address, for a gateway that is the endpoint of a ServiceEntry
 	Port      int               `json:"port,omitempty"`      // port of the gateway's Service, or of the listener; default 80
@@ -56,6 +57,7 @@ type Request struct {
 type Case struct {
 	YAML      string            `json:"yaml,omitempty"`      // Istio's objects, and objects of the mesh's own cluster
 	Clusters  map[string]string `json:"clusters,omitempty"`  // YAML of member clusters, by name
+	Regions   map[string]string `json:"regions,omitempty"`   // region of the nodes of member clusters, by name
 	Defaults  Request           `json:"defaults,omitempty"`  // for what a request leaves out
 	Requests  []Request         `json:"requests"`            //
 	Endpoints string            `json:"endpoints,omitempty"` // auto (default): a service without any endpoint gets one; real: nothing is made up; assume: every cluster has one
@@ -189,6 +191,7 @@ func (r Request) with(d Request) Request {
 		}
 		r.Headers = headers
 	}
+	r.Sidecar = r.Sidecar || d.Sidecar
 	r.Namespace = first(r.Namespace, d.Namespace)
 	r.GatewayIP = first(r.GatewayIP, d.GatewayIP)
 	r.Host = first(r.Host, d.Host)

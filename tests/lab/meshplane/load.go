@@ -36,6 +36,7 @@ var undated = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 // input is the YAML of a case, sorted.
 type input struct {
 	domain  string
+	regions map[string]string
 	configs []config.Config
 	objects map[cluster.ID][]runtime.Object
 	pods    []pod // of all clusters, once complete
@@ -50,7 +51,7 @@ type pod struct {
 
 // load reads everything that a case holds.
 func load(c Case) (*input, error) {
-	in := &input{domain: first(c.Domain, "cluster.local"), objects: map[cluster.ID][]runtime.Object{meshCluster: nil}}
+	in := &input{domain: first(c.Domain, "cluster.local"), regions: c.Regions, objects: map[cluster.ID][]runtime.Object{meshCluster: nil}}
 	if err := in.folder(c.dir); err != nil {
 		return nil, err
 	}

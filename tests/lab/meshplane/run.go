@@ -101,7 +101,7 @@ func (res *Result) fill(o Options, c Case) error {
 // gatewayKey is the same for requests to the same gateway.
 func (r Request) gatewayKey() string {
 	labels, _ := json.Marshal(r.Gateway) // its keys are sorted
-	return string(labels) + "/" + r.Namespace + "/" + r.GatewayIP
+	return fmt.Sprintf("%s/%s/%s/%t", labels, r.Namespace, r.GatewayIP, r.Sidecar)
 }
 
 func askAll(workers int, of []*asker, requests []Request) []Answer {

@@ -1,4 +1,5 @@
-//! `graph` of a fleet with a thousand gateways.
+//! `graph` of a fleet with a thousand gateways, and of smaller and larger ones: each gateway must cost the same, however many
+//! there are.
 
 use super::{Case, measure, quiet, spread};
 use anyhow::Result;
@@ -15,9 +16,12 @@ const CASES: [Case; 3] = [
     Case { what: "`graph -o svg`", goal: "≤ 3 s", args: &["graph", "-o", "svg"], code: 0 },
 ];
 
-/// The table.
+/// Fleets of which the whole tree is drawn: what one gateway costs must not grow with them.
+const GROWING: [usize; 4] = [250, 500, 1_000, 2_000];
+
+/// The tables.
 pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
-    let fleet = fleet(program)?;
+    let fleet = fleet(program, GATEWAYS)?;
     let mut table = String::from("| what | goal | minimum | median | maximum |\n|---|---|---|---|---|\n");
     for case in &CASES {
         let [minimum, median, maximum] = spread(&measure(program, fleet.path(), case, runs.min(10))?);
@@ -25,16 +29,32 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
         writeln!(table, "| {what} | {} | {minimum} | {median} | {maximum} |", case.goal)?;
         anstream::println!("{what}: {minimum} / {median} / {maximum}");
     }
+    table.push_str(&growing(program, runs)?);
     Ok(table)
 }
 
-fn fleet(program: &Path) -> Result<tempfile::TempDir> {
+/// What one gateway costs in fleets of several sizes.
+fn growing(program: &Path, runs: u32) -> Result<String> {
+    let mut table = String::from("\n| gateways | `graph`, the whole tree, median | per gateway |\n|---|---|---|\n");
+    for gateways in GROWING {
+        let fleet = fleet(program, gateways)?;
+        let times = measure(program, fleet.path(), &CASES[0], runs.min(5))?;
+        let [_, median, _] = spread(&times);
+        let middle = times.get(times.len() / 2).copied().unwrap_or_default();
+        let each = format!("{:.2} ms", middle.as_secs_f64() * 1e3 / gateways as f64);
+        writeln!(table, "| {gateways} | {median} | {each} |")?;
+        anstream::println!("`graph`, {gateways} gateways: {median}, {each} each");
+    }
+    Ok(table)
+}
+
+fn fleet(program: &Path, gateways: usize) -> Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     quiet(Command::new(program).args(["init", "bench"]).current_dir(dir.path()))?;
     let id = format!("c{}", "1".repeat(32));
     quiet(Command::new(program).args(["cluster", "add", "m1c1", "--id", &id]).current_dir(dir.path()))?;
     std::fs::create_dir_all(dir.path().join("mesh"))?;
-    for number in 0..GATEWAYS {
+    for number in 0..gateways {
         let text = GATEWAY.replace("NUMBER", &number.to_string()).replace("CLUSTER", &id);
         std::fs::write(dir.path().join(format!("mesh/g{number}.yaml")), text)?;
     }

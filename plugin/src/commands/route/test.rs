@@ -22,7 +22,8 @@ use std::path::PathBuf;
 /// Without a URL, all RouteTest files of the fleet (tests/) are run: requests, and what must come of them. With a URL, that
 /// request is followed step by step, and the first step that fails is told with what to change. The answer is what istiod
 /// would make of the files and Envoy of the request; EnvoyFilters, authorization and what a destination answers are not
-/// part of it.
+/// part of it. With --from NAMESPACE/WORKLOAD, it is the sidecar of that workload that is asked: requests between workloads
+/// (VirtualServices of `mesh`), as in http://reviews:9080/.
 ///
 /// Git does not say which of two objects is older, and istiod prefers the older one. Where that decides, both outcomes are
 /// shown with the objects concerned.
@@ -39,6 +40,9 @@ use std::path::PathBuf;
   # one request
   kubectl asm route test https://shop.example.com/cart -H 'x-user: a'
   kubectl asm route test http://shop.example.com/ --address 198.51.100.7
+
+  # what a workload's sidecar does with a request to another one
+  kubectl asm route test http://reviews:9080/ --from default/productpage-v1
 
   # which requests a branch sends elsewhere
   kubectl asm route test --base main
@@ -75,8 +79,9 @@ pub struct TestArgs {
     #[arg(long, value_name = "SERVICE", requires = "url", conflicts_with = "address")]
     clb: Option<String>,
 
-    /// Only the gateway's pods in this member cluster
-    #[arg(long, value_name = "CLUSTER", requires = "url")]
+    /// Who sends it: a workload of the mesh, whose sidecar is asked instead of a gateway; or only the gateway's pods in this
+    /// member cluster
+    #[arg(long, value_name = "NAMESPACE/WORKLOAD[@CLUSTER] | CLUSTER", requires = "url")]
     from: Option<String>,
 
     /// Server name that the client asks for in TLS, empty for none [default: the URL's host]

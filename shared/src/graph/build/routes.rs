@@ -8,7 +8,7 @@ use crate::graph::model::{Kind, Place, Role, State};
 use crate::graph::text::percent;
 use crate::istio::{HttpRule, VirtualService};
 use crate::route::{
-    self, ActionView, ChainView, Destination, Fault, HostView, NoCluster, NoEndpoint, PartView, RouteView,
+    self, ActionView, ChainView, Destination, Fault, HostView, NoCluster, NoEndpoint, PartView, RouteView, Sidecars,
 };
 use serde_json::Value;
 use std::collections::HashMap;
@@ -39,6 +39,30 @@ impl Builder {
         for route in routes {
             for name in if chain.names.is_empty() { &any[..] } else { chain.names } {
                 self.route(&server, &name.as_str().into(), route.rule.virtual_service.manifest, route);
+            }
+        }
+    }
+
+    /// Routes between workloads: their sidecars have them.
+    pub(super) fn sidecars(&mut self, routes: &Sidecars<'_>) {
+        for view in routes.services() {
+            let (node, is_new) = self.node(Kind::Pods, "pods/mesh".to_owned(), || "mesh".to_owned());
+            let pods = node.id.clone();
+            if is_new {
+                node.details.push("all with a sidecar".to_owned());
+            }
+            let service = self.virtual_service(view.virtual_service);
+            for host in view.hosts {
+                let domain: Arc<str> = host.to_lowercase().into();
+                let (node, _) = self.node(Kind::Host, format!("host/{domain}"), || domain.to_string());
+                let host = node.id.clone();
+                self.edge(&host, &pods, Role::Request).reason = "workloads call it by this name".to_owned();
+                let edge = self.edge(&pods, &service, Role::Request);
+                edge.reason = "spec.gateways names mesh, or nothing".to_owned();
+                add_host(&mut edge.hosts, &domain);
+                for route in &view.routes {
+                    self.route(&pods, &domain, view.virtual_service, route);
+                }
             }
         }
     }

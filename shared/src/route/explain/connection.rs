@@ -176,6 +176,12 @@ impl<'a, 's> Walk<'a, 's> {
     pub(super) fn tcp(&mut self, routes: &'a [TcpRoute<'s>]) {
         let Some(first) = routes.first() else { return };
         let place = &first.rule.virtual_service;
+        if !first.rule.is_written() {
+            let text =
+                format!("no VirtualService of the mesh has rules for {}: it goes to the Service", name(place.manifest));
+            self.pass(Stage::Binding, text, vec![place.clone()]);
+            return self.destinations(&first.action, first.action.verdict == Verdict::Some);
+        }
         let kind = if place.pointer.starts_with("/spec/tls") { "tls" } else { "tcp" };
         let text = format!("VirtualService {}, {kind} rule {}", name(place.manifest), number(&place.pointer));
         self.pass(Stage::Route, text, vec![first.rule.matched.clone()]);

@@ -37,7 +37,8 @@ impl<'a, 's> Walk<'a, 's> {
             }
             State::NoCluster(NoCluster::NotExported) => {
                 let pods = &self.table.front.namespace;
-                let text = format!("{host} is not exported to namespace {pods}, where the gateway's pods are");
+                let who = if self.table.front.sidecar { "which calls it" } else { "where the gateway's pods are" };
+                let text = format!("{host} is not exported to namespace {pods}, {who}");
                 return self.fail(Stage::Destination, text, places, format!("Add {pods} to its exportTo"));
             }
             State::NoCluster(NoCluster::NoPort) => {

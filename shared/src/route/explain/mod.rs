@@ -3,12 +3,13 @@
 
 mod connection;
 mod destination;
+mod outbound;
 mod rule;
 
 use super::compiled::{ChainTo, Core};
 use super::front::Listener as Balancer;
 use super::lookup;
-use super::outcome::Place;
+use super::outcome::{Answer, Place};
 use super::request::Request;
 use super::table::Table;
 use super::trace::{Stage, Step, Trace};
@@ -30,7 +31,10 @@ impl<'s> Table<'s> {
             return Trace { steps: Vec::new(), outcome };
         };
         let mut walk = Walk { table: self, core: &variant.core, request, steps: Vec::new() };
-        if walk.front(way) {
+        if self.front.sidecar {
+            walk.caller();
+            walk.outside();
+        } else if walk.front(way) {
             let target = way.map_or(request.port, |way| way.target);
             // A load balancer may end TLS.
             let tls = request.tls && way.is_none_or(|way| way.balancer != Balancer::Https);
@@ -41,6 +45,34 @@ impl<'s> Table<'s> {
 }
 
 impl<'a> Walk<'a, '_> {
+    /// From a workload to others.
+    fn outside(&mut self) {
+        let port = self.request.port;
+        if !self.is_called(port) {
+            return;
+        }
+        let chain = match lookup::chain(self.core, port, self.request.tls, self.request) {
+            Ok(chain) => chain,
+            Err(Answer::NoListener) => {
+                let listener = self.core.listeners.get(&port);
+                let known: Vec<String> = listener.iter().flat_map(|it| it.exact.keys().cloned()).collect();
+                return self.nobody(port, lookup::called(self.request).as_ref(), known.into_iter());
+            }
+            Err(_) => {
+                self.chain(port, self.request.tls);
+                return;
+            }
+        };
+        match &chain.to {
+            ChainTo::Tcp(routes) => self.tcp(routes),
+            ChainTo::Http(table) => {
+                if let Some(table) = self.core.tables.get(*table) {
+                    self.http(port, table, self.request.tls);
+                }
+            }
+        }
+    }
+
     /// In the pods.
     fn inside(&mut self, port: u16, tls: bool) {
         if !self.gateways() || !self.listener(port) || !self.chain(port, tls) {

@@ -28,6 +28,9 @@ impl<'a, 's> Walk<'a, 's> {
             return;
         };
         let Some(host) = table.find(&view.host) else {
+            if self.table.front.sidecar {
+                return self.nobody(port, &view.host, table.exact.keys().cloned());
+            }
             self.no_host(port, table, &view);
             return;
         };
@@ -43,8 +46,16 @@ impl<'a, 's> Walk<'a, 's> {
             self.pass(Stage::Action, text, vec![server.clone()]);
             return;
         }
+        let first = lookup::first_route(self.core, host, &view);
+        if let Some((route, _)) = first.filter(|(route, _)| !route.rule.is_written()) {
+            self.straight(host, route);
+            if let Action::Forward(action) = &route.action {
+                self.destinations(action, action.verdict == Verdict::Some);
+            }
+            return;
+        }
         self.binding(host);
-        match lookup::first_route(self.core, host, &view) {
+        match first {
             None => self.no_route(table, host, &view),
             Some((route, _)) => self.taken(host, route, view),
         }

@@ -281,12 +281,13 @@ fn quoted(item: &Item) -> String {
     words.extend(request.method.iter().map(|method| format!("-X {method}")));
     let quote = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
     words.extend(request.headers.iter().map(|(name, value)| format!("-H {}", quote(&format!("{name}: {value}")))));
-    for (flag, value) in [
-        ("gateway", &request.gateway),
-        ("address", &request.address),
-        ("clb", &request.service),
-        ("from", &request.cluster),
-    ] {
+    let from = match (&request.from, &request.cluster) {
+        (Some(workload), Some(cluster)) => Some(format!("{workload}@{cluster}")),
+        (workload, cluster) => workload.clone().or_else(|| cluster.clone()),
+    };
+    for (flag, value) in
+        [("gateway", &request.gateway), ("address", &request.address), ("clb", &request.service), ("from", &from)]
+    {
         words.extend(value.iter().map(|value| format!("--{flag} {value}")));
     }
     if words[0].chars().any(|c| !(c.is_ascii_alphanumeric() || "-_./:%".contains(c))) {

@@ -123,6 +123,7 @@ fn request(url: &str, args: &TestArgs) -> Result<RouteTestRequest, CommandError>
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
         _ => Err(CommandError::usage(format!("-H {text}: not NAME: VALUE")).hinted("write it as -H 'x-user: a'")),
     };
+    let (from, cluster) = sender(args.from.as_deref());
     Ok(RouteTestRequest {
         url: url.to_owned(),
         method: args.method.clone(),
@@ -130,10 +131,22 @@ fn request(url: &str, args: &TestArgs) -> Result<RouteTestRequest, CommandError>
         gateway: args.gateway.clone(),
         address: args.address.clone(),
         service: args.clb.clone(),
-        cluster: args.from.clone(),
+        from,
+        cluster,
         sni: args.sni.clone(),
         client_certificate: args.client_cert,
     })
+}
+
+/// `--from`: a cluster, or a workload (and its cluster).
+fn sender(from: Option<&str>) -> (Option<String>, Option<String>) {
+    match from {
+        Some(workload) if workload.contains('/') => match workload.split_once('@') {
+            Some((workload, cluster)) => (Some(workload.to_owned()), Some(cluster.to_owned())),
+            None => (Some(workload.to_owned()), None),
+        },
+        cluster => (None, cluster.map(str::to_owned)),
+    }
 }
 
 pub(super) fn wrong(error: route_test::CaseError) -> CommandError {
