@@ -9,7 +9,7 @@ use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{Change, DriftMode, labels};
-use asm_shared::drift::{Keep, Verdict, judge};
+use asm_shared::drift::{Keep, Mark, Verdict, judge};
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, DesiredObject};
 use futures::StreamExt as _;
@@ -64,8 +64,8 @@ impl Worker {
             }
             match desired.objects.get(&id) {
                 Some(wanted) => pass_needed |= self.judge_one(&desired, &id, wanted, found.as_ref()).await,
-                // It has left Git: the next pass removes it, or forgets it when it is gone.
-                None => pass_needed |= found.is_none(),
+                // It has left Git: the next pass removes it, or forgets it when it is gone, or another one's.
+                None => pass_needed |= found.is_none() || self.is_others(found.as_ref()),
             }
         }
         pass_needed
@@ -180,7 +180,7 @@ impl Worker {
                 }
                 self.state.observed.insert(id.clone(), now.clone());
                 let seen = now.fingerprint;
-                let seen = if provisional { seen.provisional() } else { seen };
+                let seen = if provisional { seen.marked(Mark::Frozen) } else { seen };
                 if let Some(applied) = self.state.inventory.get_mut(id)
                     && applied.fingerprint != seen
                 {

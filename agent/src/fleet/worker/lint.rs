@@ -67,12 +67,14 @@ impl Worker {
                 Ok(found) if !relies_on_more(&id.group_kind, &wanted.object, found.as_ref()) => kept.push((id, reason)),
                 Ok(_) => {
                     tracing::warn!(target = %desired.target, object = %id, "waits for what lint holds back");
+                    self.state.stuck.insert(id.clone());
                     self.state.waiting.insert(id);
                 }
                 Err(error) => {
                     self.count_error(&error);
                     end.retry_soon |= error.is_transient();
                     end.failed |= !error.is_transient();
+                    end.unknown = true;
                     self.problem(wanted.position.to_string(), format!("{id}: {}", error.message));
                 }
             }
