@@ -8,7 +8,9 @@ use std::time::Duration;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::credentials::Limits;
 use crate::log::LogFormat;
+use crate::notify::Reach;
 use crate::run::{self, Settings, Web};
 
 /// Keeps a mesh API and its member clusters at what a Git repository says.
@@ -106,6 +108,18 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
 
+    /// Send notifications to receivers at private addresses, too; to metadata services and link-local ones never
+    #[arg(long, env = "ASM_AGENT_PRIVATE_RECEIVERS")]
+    private_receivers: bool,
+
+    /// How long an API server may take to answer a request; a request that is lost on its way is tried again after this
+    #[arg(long, env = "ASM_AGENT_REQUEST_TIMEOUT", value_name = "TIME", default_value = "60s", value_parser = duration)]
+    request_timeout: Duration,
+
+    /// How long a watch may say nothing before it is begun anew; API servers say every minute that it still stands
+    #[arg(long, env = "ASM_AGENT_WATCH_SILENCE", value_name = "TIME", default_value = "150s", value_parser = duration)]
+    watch_silence: Duration,
+
     /// How long what is being written may take to finish after SIGTERM
     #[arg(long, env = "ASM_AGENT_GRACE_PERIOD", value_name = "TIME", default_value = "20s", value_parser = duration)]
     grace_period: Duration,
@@ -150,6 +164,9 @@ impl Args {
             log_level,
             log_format,
             data_dir,
+            private_receivers,
+            request_timeout,
+            watch_silence,
             grace_period,
         } = self;
         if lease_renew * 3 > lease_duration || lease_duration < Duration::from_secs(3) {
@@ -173,6 +190,8 @@ impl Args {
             log_level,
             log_format,
             data_dir,
+            reach: if private_receivers { Reach::Private } else { Reach::Public },
+            limits: Limits { request: request_timeout, silence: watch_silence },
             grace_period,
         })
     }

@@ -1,15 +1,18 @@
 //! What the reconcile core is given to work with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use asm_shared::object::ObjectId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::Limits;
 use crate::http::Seen;
 use crate::lease::Claim;
 use crate::metrics::Metrics;
+use crate::notify::Reach;
 use crate::readiness::Readiness;
 use crate::web::Views;
 
@@ -37,6 +40,10 @@ pub struct FleetContext {
     pub views: Views,
     /// Cancelled when the agent is to end. What is being written may be finished within the grace period.
     pub shutdown: CancellationToken,
+    /// How long an API server may take.
+    pub limits: Limits,
+    /// Where notifications may go.
+    pub reach: Reach,
     /// Whether this replica may write. Writers look again (`claim.borrow().is_current()`) before every write.
     pub claim: watch::Receiver<Claim>,
     /// What the admission observer saw; empty without one.
@@ -46,34 +53,73 @@ pub struct FleetContext {
 }
 
 /// The sets of all FleetSyncs (values of the label on their objects) and whose they are: no FleetSync takes an object from
-/// another one that is still there.
-#[derive(Clone, Default)]
-pub struct Sets(Arc<Mutex<BTreeMap<String, String>>>);
+/// another one that is still there and still wants it.
+#[derive(Clone)]
+pub struct Sets(Arc<watch::Sender<BTreeMap<String, Kept>>>);
+
+/// One set.
+#[derive(Clone, Debug, PartialEq)]
+struct Kept {
+    /// The FleetSync, `namespace/name`.
+    owner: String,
+    /// What has left its repository and is not removed yet: whoever wants it may have it.
+    leaving: Arc<BTreeSet<ObjectId>>,
+}
+
+impl Default for Sets {
+    fn default() -> Self {
+        Self(Arc::new(watch::Sender::new(BTreeMap::new())))
+    }
+}
 
 impl Sets {
-    // A panic while the lock was held cannot leave the map half changed.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A set belongs to this FleetSync (`namespace/name`).
     pub fn claim(&self, set: String, owner: &str) {
-        self.lock().insert(set, owner.to_owned());
+        self.0.send_if_modified(|sets| {
+            let kept = sets.get(&set).filter(|kept| kept.owner == owner).cloned();
+            let kept = kept.unwrap_or_else(|| Kept { owner: owner.to_owned(), leaving: Arc::default() });
+            sets.insert(set, kept.clone()) != Some(kept)
+        });
+    }
+
+    /// What of a set has left its repository and is still there.
+    pub fn leaving(&self, set: &str, ids: BTreeSet<ObjectId>) {
+        self.0.send_if_modified(|sets| {
+            let Some(kept) = sets.get_mut(set).filter(|kept| *kept.leaving != ids) else { return false };
+            kept.leaving = Arc::new(ids);
+            true
+        });
     }
 
     /// A FleetSync is gone: whoever wants its objects may have them.
     pub fn release(&self, owner: &str) {
-        self.lock().retain(|_, known| known != owner);
+        self.0.send_if_modified(|sets| {
+            let before = sets.len();
+            sets.retain(|_, known| known.owner != owner);
+            sets.len() < before
+        });
     }
 
     /// The FleetSync that a set belongs to, if it is another one.
     pub fn other(&self, set: &str, owner: &str) -> Option<String> {
-        self.lock().get(set).filter(|known| *known != owner).cloned()
+        self.0.borrow().get(set).map(|kept| kept.owner.clone()).filter(|known| known != owner)
+    }
+
+    /// The FleetSync that has an object of this set and still wants it, if it is another one.
+    pub fn other_wants(&self, set: &str, id: &ObjectId, owner: &str) -> Option<String> {
+        let sets = self.0.borrow();
+        let kept = sets.get(set).filter(|kept| kept.owner != owner && !kept.leaving.contains(id))?;
+        Some(kept.owner.clone())
     }
 
     /// Are there FleetSyncs besides this one?
     pub fn has_others(&self, owner: &str) -> bool {
-        self.lock().values().any(|known| known != owner)
+        self.0.borrow().values().any(|known| known.owner != owner)
+    }
+
+    /// Tells when any of it changes.
+    pub fn subscribe(&self) -> watch::Receiver<impl Sized + use<>> {
+        self.0.subscribe()
     }
 }
 
@@ -96,5 +142,33 @@ impl FleetContext {
                 changed = claim.changed() => if changed.is_err() { return false },
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_one_fleet_sync_is_free_for_another_one() {
+        let sets = Sets::default();
+        let id = |name: &str| ObjectId::new("", "ConfigMap", Some("default"), name);
+        sets.claim("set-a".to_owned(), "ns/a");
+        let mut heard = sets.subscribe();
+        let wants = |id: &ObjectId| sets.other_wants("set-a", id, "ns/b");
+        assert_eq!(wants(&id("x")).as_deref(), Some("ns/a"));
+        assert_eq!(sets.other_wants("set-a", &id("x"), "ns/a"), None);
+        sets.leaving("set-a", [id("x")].into());
+        assert!(heard.has_changed().unwrap());
+        heard.mark_unchanged();
+        assert_eq!((wants(&id("x")), wants(&id("y")).as_deref()), (None, Some("ns/a")));
+        // Said again it is no news, and a claim forgets nothing.
+        sets.leaving("set-a", [id("x")].into());
+        sets.claim("set-a".to_owned(), "ns/a");
+        assert!(!heard.has_changed().unwrap() && wants(&id("x")).is_none());
+        sets.leaving("set-a", BTreeSet::new());
+        assert!(wants(&id("x")).is_some());
+        sets.release("ns/a");
+        assert!(wants(&id("x")).is_none() && !sets.has_others("ns/b"));
     }
 }

@@ -1,6 +1,7 @@
 //! Secrets of the host cluster turned into clients and Git credentials. Read when needed, never cached, never shown.
 
 mod error;
+mod limits;
 mod renewal;
 mod token;
 
@@ -12,7 +13,6 @@ use std::time::Duration;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::{KeyReference, SecretReference, SourceSpec};
 use asm_shared::kubeconfig::{self, SafeKubeconfig};
-use http_body_util::Limited;
 use jiff::Timestamp;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -23,7 +23,10 @@ use kube::{Api, Client, Config};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
+use limits::Bounds;
+
 pub use error::CredentialsError;
+pub use limits::Limits;
 pub use renewal::changed;
 
 use crate::context::FleetContext;
@@ -34,8 +37,8 @@ use crate::source::{GitCredentials, Keyring, Secrets};
 const USER_AGENT: &str = concat!("asm-agent/", env!("CARGO_PKG_VERSION"));
 const CONNECT: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(60);
-/// Longer than a watch is open without a word (watches end after 290 s by themselves), so that it ends only connections
-/// whose other side has gone. Single requests have shorter limits of their own.
+/// The last resort, for what is no request of its own ([`Limits`] bound those): longer than a watch is open without a word, as
+/// watches end after 290 s by themselves.
 const READ: Duration = Duration::from_secs(300);
 /// Most that an API server may answer at once. An object has 3 MiB at most and a page 500 of them, of which only metadata is
 /// asked for; a watch that has told so much in its five minutes is begun anew.
@@ -100,6 +103,7 @@ pub async fn target(
     namespace: &str,
     reference: &KeyReference,
     actor: Option<&Actor>,
+    limits: Limits,
 ) -> Result<TargetAccess, CredentialsError> {
     let place = error::Place::new(namespace, &reference.name);
     let secret = read(host, &place).await?;
@@ -115,7 +119,7 @@ pub async fn target(
         return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
     }
     let unusable = |reason| CredentialsError::Unusable { place: place.clone(), key: reference.key.clone(), reason };
-    let client = client(&safe, actor).map_err(unusable)?;
+    let client = client(&safe, actor, limits).map_err(unusable)?;
     Ok(TargetAccess { client, server: safe.server, expires, version })
 }
 
@@ -258,7 +262,7 @@ pub async fn source(host: &Client, namespace: &str, spec: &SourceSpec) -> Result
 ///
 /// # Errors
 /// What cannot be used, in words; never a value.
-pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>) -> Result<Client, String> {
+pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>, limits: Limits) -> Result<Client, String> {
     let server = safe.server.parse().map_err(|_| "the server's URL cannot be parsed".to_owned())?;
     // Not by way of `kube::Kubeconfig`: its loader would look at HTTPS_PROXY.
     let mut config = tuned(Config::new(server));
@@ -289,16 +293,13 @@ pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>) -> Result<Client, St
         serde_json::from_value::<AuthInfo>(user.into()).map_err(|_| "the credentials cannot be used".to_owned())?;
     config.auth_info.impersonate = actor.map(|actor| actor.user().to_owned());
     // kube's TLS errors name what is wrong with a certificate or key, not its content.
-    bounded(config, LARGEST_ANSWER)
+    bounded(config, limits, LARGEST_ANSWER)
         .map_err(|error| format!("no client can be made of it: {}", ClusterError::from(error).message))
 }
 
-/// A client whose server can fill no more memory than this with one answer.
-fn bounded(config: Config, most: usize) -> Result<Client, kube::Error> {
-    let cut = tower::util::MapResponseLayer::new(move |answer: http::Response<_>| {
-        answer.map(|body| Limited::new(body, most))
-    });
-    Ok(ClientBuilder::try_from(config)?.with_layer(&cut).build())
+/// A client whose server can neither fill more memory than this with one answer nor keep anybody waiting.
+fn bounded(config: Config, limits: Limits, most: usize) -> Result<Client, kube::Error> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(&Bounds { limits, most }).build())
 }
 
 /// The client of the host cluster: in a pod the service account's, elsewhere that of a kubeconfig file, which is the
@@ -306,7 +307,11 @@ fn bounded(config: Config, most: usize) -> Result<Client, kube::Error> {
 ///
 /// # Errors
 /// What could not be read, and what to do.
-pub async fn host(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, CredentialsError> {
+pub async fn host(
+    kubeconfig: Option<&Path>,
+    context: Option<&str>,
+    limits: Limits,
+) -> Result<Client, CredentialsError> {
     let config = match kubeconfig {
         Some(path) => {
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
@@ -319,7 +324,7 @@ pub async fn host(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Cl
         None => Config::incluster()
             .map_err(|error| CredentialsError::Host { reason: format!("in-cluster access: {}", log::chain(&error)) })?,
     };
-    Client::try_from(tuned(config))
+    bounded(tuned(config), limits, LARGEST_ANSWER)
         .map_err(|error| CredentialsError::Host { reason: ClusterError::from(error).message })
 }
 

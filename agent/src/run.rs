@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::credentials::Limits;
 use crate::http::{Hooks, Observer, Seen, Server};
 use crate::log::{self, LogFormat};
 use crate::metrics::Metrics;
+use crate::notify::Reach;
 use crate::readiness::Readiness;
 use crate::shutdown::Signals;
 use crate::web::{Access, Page, Views};
@@ -51,6 +53,10 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// Folder for Git objects.
     pub data_dir: Option<PathBuf>,
+    /// How long an API server may take.
+    pub limits: Limits,
+    /// Where notifications may go.
+    pub reach: Reach,
     /// Time to end in.
     pub grace_period: Duration,
 }
@@ -160,10 +166,12 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         log_level: _,
         log_format: _,
         data_dir,
+        limits,
+        reach,
         grace_period,
     } = settings;
     let in_cluster = kubeconfig.is_none();
-    let client = crate::credentials::host(kubeconfig.as_deref(), context.as_deref())
+    let client = crate::credentials::host(kubeconfig.as_deref(), context.as_deref(), limits)
         .await
         .map_err(|error| failure(Ending::Usage, error.to_string()))?;
     let namespace = namespace.unwrap_or_else(|| agent::own_namespace(in_cluster));
@@ -219,6 +227,8 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         views,
         shutdown,
         lease,
+        limits,
+        reach,
         grace_period,
         seen,
     };

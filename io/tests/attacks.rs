@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod raw;
+
 use asm_io::tree::CommitTree;
 use asm_shared::fleet::{FleetState, Tree as _};
-use git2::{ObjectType, Oid, Repository, Signature};
+use git2::{Oid, Repository};
 
 const FILE: &str = "100644";
 const LINK: &str = "120000";
@@ -27,23 +29,12 @@ impl Evil {
         self.repository.blob(content).unwrap()
     }
 
-    /// As written by hand: names may be what libgit2 would refuse to write.
     fn tree(&self, entries: &[(&str, &[u8], Oid)]) -> Oid {
-        let mut bytes = Vec::new();
-        for (mode, name, id) in entries {
-            bytes.extend_from_slice(mode.as_bytes());
-            bytes.push(b' ');
-            bytes.extend_from_slice(name);
-            bytes.push(0);
-            bytes.extend_from_slice(id.as_bytes());
-        }
-        self.repository.odb().unwrap().write(ObjectType::Tree, &bytes).unwrap()
+        raw::tree(&self.repository, entries)
     }
 
     fn commit(&self, tree: Oid) -> Oid {
-        let author = Signature::new("a", "a@example.com", &git2::Time::new(0, 0)).unwrap();
-        let tree = self.repository.find_tree(tree).unwrap();
-        self.repository.commit(None, &author, &author, "x", &tree, &[]).unwrap()
+        raw::commit(&self.repository, tree)
     }
 
     /// What the fleet makes of a `mesh/` folder with these entries: file names, or why the commit is not read.

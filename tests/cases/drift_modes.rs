@@ -62,8 +62,7 @@ async fn holds(api: &Api<DynamicObject>, name: &str, pointer: &str, value: &Valu
 
 /// An agent whose Lease is soon over when it is killed.
 fn start(story: &mut Story<'_>) -> Result<()> {
-    let mut args = story.agent_args()?;
-    args.extend(["--lease-duration", "3s", "--lease-renew", "1s"].map(str::to_owned));
+    let args = story.agent_args_with_short_lease()?;
     story.agent = Some(AgentProcess::spawn(story.lab, args)?);
     Ok(())
 }
@@ -76,7 +75,9 @@ async fn folders_have_modes_commits_undo_nothing_and_what_is_over_is_remembered(
         story.plugin_ok(command)?;
     }
     let fleet = std::fs::read_to_string(story.dir().join("fleet.yaml"))?;
-    let modes = "  drift:\n    modes:\n      - path: clusters/m1c1/**\n        mode: Correct\n";
+    // A field that is left alone, in the object that a person changes elsewhere.
+    let modes = "  drift:\n    modes:\n      - path: clusters/m1c1/**\n        mode: Correct\n  ignoreDifferences:\n    \
+                 - {kind: ConfigMap, name: web, path: 'clusters/m1c2/**', fields: [data.c], reason: a counter}\n";
     story.write("fleet.yaml", &format!("{}\n{modes}", fleet.trim_end()))?;
     story.write("clusters/m1c1/web.yaml", CORRECTED)?;
     story.write("clusters/m1c2/web.yaml", &reported("1", "2"))?;

@@ -22,9 +22,7 @@ async fn an_unchanged_fleet_costs_no_write_and_no_read_but_watches_and_the_lease
     story.author()?;
     let revision = story.commit_and_push("a fleet")?;
     story.install(json!({})).await?;
-    let mut args = story.agent_args()?;
-    args.extend(["--lease-duration", "5s", "--lease-renew", "1s"].map(str::to_owned));
-    story.agent = Some(asm_lab::AgentProcess::spawn(&lab, args)?);
+    story.agent = Some(asm_lab::AgentProcess::spawn(&lab, story.agent_args_with_short_lease()?)?);
     story.wait_ready(&revision).await?;
     quiet(&lab).await?;
 

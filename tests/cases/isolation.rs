@@ -25,6 +25,7 @@ async fn what_is_broken_harms_only_itself() -> Result<()> {
 
     broken_manifest(&story, &first).await?;
     refused_object(&story).await?;
+    broken_conversion(&story).await?;
     dead_api_server(&story).await
 }
 
@@ -48,10 +49,13 @@ async fn broken_manifest(story: &Story<'_>, first: &str) -> Result<()> {
     Ok(())
 }
 
-/// An object that the API server refuses, beside one that it takes.
+/// An object that the API server refuses, beside one that it takes and one that leaves Git.
 async fn refused_object(story: &Story<'_>) -> Result<()> {
     let service = "apiVersion: v1\nkind: Service\nmetadata:\n  name: wrong\nspec:\n  ports:\n    - port: 99999\n";
     let good = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: beside\n";
+    story.write("clusters/m1c1/two.yaml", &good.replace("beside", "leaves"))?;
+    let before = story.commit_and_push("an object that is to leave")?;
+    story.wait_ready(&before).await?;
     story.write("clusters/m1c1/two.yaml", &format!("{good}---\n{service}"))?;
     let refused = story.commit_and_push("an object that the API server refuses")?;
     let sync = story
@@ -65,9 +69,72 @@ async fn refused_object(story: &Story<'_>) -> Result<()> {
     assert!(problem["message"].as_str().unwrap_or_default().contains("99999"), "{problem}");
     let maps = asm_lab::story::api(story.lab, "m1c1", "v1", "ConfigMap", "configmaps", Some("default"))?;
     assert!(maps.get_opt("beside").await?.is_some(), "the object beside the refused one is not there");
+    assert!(maps.get_opt("leaves").await?.is_none(), "what nothing needs does not wait for the refused one");
     story.git(&["rm", "--quiet", "clusters/m1c1/two.yaml"])?;
     let mended = story.commit_and_push("without it")?;
     story.wait_ready(&mended).await?;
+    Ok(())
+}
+
+/// A kind with two versions, whose objects nobody can convert when there is a webhook for it.
+fn gizmos(webhook: bool) -> Value {
+    let version = |name: &str, storage: bool| {
+        json!({
+            "name": name, "served": true, "storage": storage,
+            "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+        })
+    };
+    let conversion = match webhook {
+        false => json!({"strategy": "None"}),
+        true => json!({
+            "strategy": "Webhook",
+            "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:1/convert"}},
+        }),
+    };
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "gizmos.example.com"},
+        "spec": {
+            "group": "example.com", "names": {"kind": "Gizmo", "plural": "gizmos"}, "scope": "Namespaced",
+            "versions": [version("v1", true), version("v2", false)], "conversion": conversion,
+        },
+    })
+}
+
+/// A conversion webhook that does not answer: its kind stays behind and is told, the rest of its cluster goes on.
+async fn broken_conversion(story: &Story<'_>) -> Result<()> {
+    let gizmo =
+        |size: u32| format!("apiVersion: example.com/v2\nkind: Gizmo\nmetadata: {{name: g}}\nspec: {{size: {size}}}\n");
+    story.lab.apply_yaml("m1c1", &gizmos(false).to_string()).await?;
+    story.write("clusters/m1c1/gizmo.yaml", &gizmo(1))?;
+    let before = story.commit_and_push("a kind of one's own")?;
+    story.wait_ready(&before).await?;
+    story.lab.apply_yaml("m1c1", &gizmos(true).to_string()).await?;
+    story.write("clusters/m1c1/gizmo.yaml", &gizmo(2))?;
+    for cluster in ["m1c1", "m1c2"] {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: meanwhile\n";
+        story.write(&format!("clusters/{cluster}/meanwhile.yaml"), map)?;
+    }
+    let broken = story.commit_and_push("while nothing converts")?;
+    let told = |sync: &Value| {
+        let m1c1 = targets(sync).find(|target| target["name"] == "m1c1");
+        let problems = m1c1.and_then(|target| target["problems"].as_array().cloned()).unwrap_or_default();
+        problems.iter().any(|problem| {
+            problem["at"].as_str().unwrap_or_default().starts_with("clusters/m1c1/gizmo.yaml:")
+                && problem["message"].as_str().unwrap_or_default().contains("conversion webhook")
+        })
+    };
+    story
+        .wait_status("only the kind stays behind", |sync| {
+            at(sync, "mesh", &broken) && at(sync, "m1c2", &broken) && at(sync, "m1c1", &before) && told(sync)
+        })
+        .await?;
+    for cluster in ["m1c1", "m1c2"] {
+        let maps = asm_lab::story::api(story.lab, cluster, "v1", "ConfigMap", "configmaps", Some("default"))?;
+        assert!(maps.get_opt("meanwhile").await?.is_some(), "nothing of {cluster} was applied");
+    }
+    story.lab.apply_yaml("m1c1", &gizmos(false).to_string()).await?;
+    story.wait_ready(&broken).await?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod drift_corpus;
 mod drift_modes;
 mod drift_ways;
 mod every_kind;
+mod faults;
 mod idle;
 mod import;
 mod install;

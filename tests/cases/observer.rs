@@ -34,8 +34,7 @@ async fn a_removed_field_and_a_deleted_object_have_a_name() -> Result<()> {
     let revision = story.commit_and_push("a fleet")?;
     story.install(json!({})).await?;
     let files = tempfile_with(&lab)?;
-    let mut args = story.agent_args()?;
-    args.extend(["--lease-duration", "3s", "--lease-renew", "1s"].map(str::to_owned));
+    let mut args = story.agent_args_with_short_lease()?;
     let unobserved = args.clone();
     let folder = files.path().to_string_lossy().into_owned();
     args.extend(["--observer-address", "127.0.0.1:0", "--observer-files", &folder].map(str::to_owned));

@@ -18,6 +18,7 @@ mod apiserver;
 mod apply;
 mod audit;
 pub mod browser;
+mod clock;
 mod controller_manager;
 pub mod controllers;
 mod controlplane;
@@ -61,6 +62,7 @@ pub use crate::{
     access::Access,
     apply::{apply_path, apply_text, apply_value, documents},
     audit::{AuditEntry, AuditMark, AuditResource, count_by_user},
+    clock::Clock,
     controllers::{Cloud, CloudSync, DeletedLoadBalancer, LoadBalancer, LoadBalancerKind, Owner, SyncKind},
     controlplane::{ControlPlane, Program, cache_dir},
     controlplane::{istio_crds, istio_version},
@@ -75,7 +77,7 @@ pub use crate::{
     pki::{Pki, ServerCert},
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},
     product::{AgentProcess, PluginCommand, binaries, plugin},
-    proxy::{ApiProxy, ProxyRequest, Verdict},
+    proxy::{ApiProxy, Call, ProxyRequest, Verdict},
     wait::wait_for,
 };
 use crate::{apiserver::ApiServer, etcd::Etcd};

@@ -1,4 +1,6 @@
-//! A TLS proxy before one API server, for tests that need something to happen at the n-th request.
+//! A TLS proxy before one API server, for tests that need something to happen at the n-th request, or on the way.
+
+mod lines;
 
 use std::{
     convert::Infallible,
@@ -27,10 +29,12 @@ use kube::client::ConfigExt as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::AbortHandle,
 };
 use tokio_rustls::TlsAcceptor;
 
+use self::lines::Turns;
 use crate::{Lab, access::Access, users};
 
 /// A request on its way.
@@ -46,6 +50,51 @@ pub struct ProxyRequest {
     pub uri: String,
     /// The client, as it calls itself.
     pub user_agent: String,
+    /// Its credentials: the header `Authorization`.
+    pub authorization: String,
+}
+
+/// What a request asks of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    /// All of a kind.
+    List,
+    /// What becomes of them.
+    Watch,
+    /// One object.
+    Get,
+    /// To make or change one.
+    Write,
+    /// To remove one.
+    Delete,
+    /// Anything else: what kinds there are, who may do what.
+    Other,
+}
+
+impl ProxyRequest {
+    /// What it asks.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        let (path, query) = self.uri.split_once('?').unwrap_or((&self.uri, ""));
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        // After `api/VERSION` or `apis/GROUP/VERSION`: perhaps a namespace, the kind, perhaps a name.
+        let rest = match parts.as_slice() {
+            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] if !rest.is_empty() => rest,
+            _ => return Call::Other,
+        };
+        let names = match rest {
+            ["namespaces", _, kind @ ..] if !kind.is_empty() => kind.len() - 1,
+            all => all.len() - 1,
+        };
+        match self.method {
+            _ if !is_write(&self.method, &self.uri) && self.method != Method::GET => Call::Other,
+            Method::DELETE => Call::Delete,
+            Method::GET if query.split('&').any(|part| part == "watch=true" || part == "watch=1") => Call::Watch,
+            Method::GET if names == 0 => Call::List,
+            Method::GET => Call::Get,
+            _ => Call::Write,
+        }
+    }
 }
 
 /// What to do with a request, or with its answer.
@@ -62,6 +111,10 @@ pub enum Verdict {
     RetryAfter(u16, u32),
     /// Cut the connection (RST) without an answer.
     Reset,
+    /// Say nothing, and keep the connection open.
+    Nothing,
+    /// Of an answer: send its first half as if it were all. Of a request: as [`Verdict::Nothing`].
+    Half,
 }
 
 type RequestHook = Arc<dyn Fn(&ProxyRequest) -> Verdict + Send + Sync>;
@@ -85,6 +138,7 @@ struct Shared {
     writes: AtomicU64,
     on_request: Mutex<Option<RequestHook>>,
     on_response: Mutex<Option<ResponseHook>>,
+    turns: watch::Sender<Turns>,
 }
 
 impl ApiProxy {
@@ -154,6 +208,16 @@ impl ApiProxy {
         *self.shared.on_response.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
     }
 
+    /// The watches that are open now say nothing any more, and do not end. Others are not concerned.
+    pub fn silence_watches(&self) {
+        self.shared.turns.send_modify(|turns| turns.silenced += 1);
+    }
+
+    /// Breaks (RST) every answer that is on its way, watches among them.
+    pub fn cut_connections(&self) {
+        self.shared.turns.send_modify(|turns| turns.cut += 1);
+    }
+
     /// Lets everything pass again.
     pub fn clear_hooks(&self) {
         *self.shared.on_request.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -185,7 +249,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, client: Upstream, upstr
                 let (client, upstream, shared) = (client.clone(), upstream.clone(), Arc::clone(&shared));
                 let reset = Arc::clone(&reset);
                 async move {
-                    forward(request, &client, &upstream, &shared).await.inspect_err(|_| {
+                    forward(request, &client, &upstream, &shared, &reset).await.inspect_err(|_| {
                         reset.store(true, Ordering::SeqCst);
                     })
                 }
@@ -212,15 +276,18 @@ async fn forward(
     client: &Upstream,
     upstream: &str,
     shared: &Shared,
+    reset: &Arc<AtomicBool>,
 ) -> Result<Response<AnyBody>, Cut> {
     let (mut parts, body) = request.into_parts();
     let uri = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
     let write = is_write(&parts.method, &uri).then(|| shared.writes.fetch_add(1, Ordering::SeqCst) + 1);
+    let header = |name| parts.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let told = ProxyRequest {
         n: shared.requests.fetch_add(1, Ordering::SeqCst) + 1,
         write,
         method: parts.method.clone(),
-        user_agent: parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned(),
+        user_agent: header(header::USER_AGENT),
+        authorization: header(header::AUTHORIZATION),
         uri,
     };
     let hook = shared.on_request.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -241,10 +308,21 @@ async fn forward(
         }
     };
     let hook = shared.on_response.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(instead) = judge(hook.map(|h| h(&told, response.status())).unwrap_or_default()).await? {
-        return Ok(instead);
+    match hook.map(|h| h(&told, response.status())).unwrap_or_default() {
+        Verdict::Half => {
+            let (mut parts, body) = response.into_parts();
+            let half = lines::first_half(body).await?;
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Ok(Response::from_parts(parts, full(half)))
+        }
+        other => {
+            if let Some(instead) = judge(other).await? {
+                return Ok(instead);
+            }
+            let (turns, is_watch) = (shared.turns.subscribe(), told.call() == Call::Watch);
+            Ok(response.map(|body| lines::watched(body, turns, is_watch, Arc::clone(reset))))
+        }
     }
-    Ok(response.map(|body| body.map_err(Into::into).boxed_unsync()))
 }
 
 async fn judge(verdict: Verdict) -> Result<Option<Response<AnyBody>>, Cut> {
@@ -261,19 +339,28 @@ async fn judge(verdict: Verdict) -> Result<Option<Response<AnyBody>>, Cut> {
             Ok(Some(response))
         }
         Verdict::Reset => Err(Cut),
+        Verdict::Nothing | Verdict::Half => std::future::pending().await,
     }
 }
 
 fn status(code: u16, message: &str) -> Response<AnyBody> {
     let body = serde_json::json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "code": code, "message": message,
-        "reason": if code == 429 { "TooManyRequests" } else { "InternalError" },
+        "reason": match code {
+            401 => "Unauthorized",
+            409 => "Conflict",
+            429 => "TooManyRequests",
+            _ => "InternalError",
+        },
     });
-    let body = Full::new(Bytes::from(body.to_string())).map_err(|never: Infallible| match never {}).boxed_unsync();
-    let mut response = Response::new(body);
+    let mut response = Response::new(full(Bytes::from(body.to_string())));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+fn full(body: Bytes) -> AnyBody {
+    Full::new(body).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
 fn is_write(method: &Method, uri: &str) -> bool {
@@ -328,6 +415,29 @@ impl AsyncWrite for Cuttable {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn calls_are_told_from_each_other() {
+        let call = |method: Method, uri: &str| {
+            let (uri, user_agent, authorization) = (uri.to_owned(), String::new(), String::new());
+            ProxyRequest { n: 1, write: None, method, uri, user_agent, authorization }.call()
+        };
+        for (uri, wanted) in [
+            ("/api/v1/configmaps?limit=500", Call::List),
+            ("/api/v1/namespaces", Call::List),
+            ("/api/v1/namespaces/a", Call::Get),
+            ("/api/v1/namespaces/a/configmaps", Call::List),
+            ("/apis/apps/v1/namespaces/a/deployments/b", Call::Get),
+            ("/apis/apps/v1/deployments?labelSelector=x&watch=true", Call::Watch),
+            ("/apis/apps/v1", Call::Other),
+            ("/version", Call::Other),
+        ] {
+            assert_eq!(call(Method::GET, uri), wanted, "{uri}");
+        }
+        assert_eq!(call(Method::PATCH, "/api/v1/namespaces/a/configmaps/b"), Call::Write);
+        assert_eq!(call(Method::DELETE, "/api/v1/namespaces/a/configmaps/b"), Call::Delete);
+        assert_eq!(call(Method::POST, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"), Call::Other);
+    }
 
     #[test]
     fn writes_are_told_from_reads_and_questions() {

@@ -222,6 +222,13 @@ impl<'lab> Story<'lab> {
         Ok(args.map(str::to_owned).to_vec())
     }
 
+    /// The same for an agent whose Lease is soon over when it is killed.
+    pub fn agent_args_with_short_lease(&self) -> Result<Vec<String>> {
+        let mut args = self.agent_args()?;
+        args.extend(["--lease-duration", "3s", "--lease-renew", "1s"].map(str::to_owned));
+        Ok(args)
+    }
+
     /// Starts the agent.
     pub fn start_agent(&mut self) -> Result<()> {
         self.agent = Some(AgentProcess::spawn(self.lab, self.agent_args()?)?);

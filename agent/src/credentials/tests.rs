@@ -1,10 +1,13 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use asm_shared::kubeconfig::SafeKubeconfig;
 use k8s_openapi::ByteString;
 
 use super::error::Place;
-use super::{CredentialsError, client, git_from, text};
+use super::{CredentialsError, Limits, client, git_from, text};
+
+const LIMITS: Limits = Limits { request: Duration::from_secs(60), silence: Duration::from_secs(150) };
 
 fn place() -> Place {
     Place::new("asm-system", "git")
@@ -50,12 +53,12 @@ async fn a_client_is_made_of_what_is_left_of_a_kubeconfig() {
         client_certificate: None,
         basic: None,
     };
-    assert!(client(&safe, None).is_ok());
+    assert!(client(&safe, None, LIMITS).is_ok());
     let broken = SafeKubeconfig {
         certificate_authority: Some("-----BEGIN CERTIFICATE-----\nc4n4ry\n-----END CERTIFICATE-----\n".to_owned()),
         ..safe
     };
-    let error = client(&broken, None).err().unwrap();
+    let error = client(&broken, None, LIMITS).err().unwrap();
     assert!(!error.contains("c4n4ry"), "{error}");
 }
 
@@ -173,7 +176,7 @@ async fn attack_answers_of_an_api_server_are_cut_and_never_quoted() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     let config = kube::Config::new(format!("http://{address}").parse().unwrap());
-    let host = super::bounded(config, 1 << 20).unwrap();
+    let host = super::bounded(config, LIMITS, 1 << 20).unwrap();
     for (name, word) in [("page", ""), ("endless", "length limit exceeded"), ("odd", "no Secret")] {
         let error = super::secret_version(&host, "n", name).await.unwrap_err().to_string();
         assert!(error.contains(word) && !error.contains("c4n4ry") && error.len() < 500, "{name}: {error}");
@@ -223,4 +226,33 @@ fn the_end_of_a_client_certificate_is_known() {
     // exp 1700000000
     let jwt = "e30.eyJleHAiOiAxNzAwMDAwMDAwfQ.c2ln";
     assert_eq!(super::renewal::end(&safe(Some(jwt), Some(&certificate))), at("2023-11-14T22:13:20Z"));
+}
+
+/// An API server that takes a request and says nothing, says half of it, or keeps a watch open without a word.
+#[tokio::test]
+async fn nobody_waits_for_ever() {
+    use axum::response::IntoResponse as _;
+    let answer = |request: axum::extract::Request| async move {
+        if request.uri().path().ends_with("/never") {
+            return std::future::pending().await;
+        }
+        let start = futures::stream::iter([Ok::<_, std::io::Error>("{\"kind\": \"Secret\"")]);
+        let body = futures::StreamExt::chain(start, futures::stream::pending());
+        ([("content-type", "application/json")], axum::body::Body::from_stream(body)).into_response()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    let config = kube::Config::new(format!("http://{address}").parse().unwrap());
+    let limits = Limits { request: Duration::from_millis(200), silence: Duration::from_millis(100) };
+    let host = super::bounded(config, limits, 1 << 20).unwrap();
+    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> = kube::Api::namespaced(host, "n");
+    for name in ["never", "half"] {
+        let error = asm_io::cluster::ClusterError::from(secrets.get(name).await.unwrap_err());
+        assert_eq!(error.kind, asm_io::cluster::ErrorKind::Timeout, "{name}: {error}");
+    }
+    // A silent watch ends as if the server had ended it.
+    let watch = secrets.watch(&kube::api::WatchParams::default(), "1").await.unwrap();
+    let said: Vec<_> = futures::StreamExt::collect(watch).await;
+    assert!(said.is_empty(), "{said:?}");
 }

@@ -60,7 +60,7 @@ impl Events {
     pub(super) fn new(context: &FleetContext, about: ObjectReference) -> Self {
         let reporter = Reporter { controller: "asm-agent".to_owned(), instance: Some(context.identity.clone()) };
         let name = about.name.clone().unwrap_or_default();
-        let notifier = Notifier::new(context.client.clone(), &context.namespace, &name, context.metrics.clone());
+        let notifier = Notifier::new(context, &name);
         let recorder = Recorder::new(context.client.clone(), reporter);
         Self { recorder, about, notifier, allowances: HashMap::new() }
     }

@@ -73,6 +73,11 @@ impl StatusWriter {
         remember(self.history.entry(target.to_owned()).or_default(), [past]);
     }
 
+    /// Drift of a target that is over, newest first.
+    pub(super) fn history(&self, target: &str) -> &[PastDrift] {
+        self.history.get(target).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Writes the drift report of a target if it differs from what was written last.
     pub(super) async fn write_drift(&mut self, report: &TargetReport) -> Result<(), ClusterError> {
         let target = report.target.name();

@@ -517,6 +517,8 @@ impl Supervisor {
                 failed = Some(error);
             }
         }
+        // What a former agent had in the reports is known only now.
+        self.show(&self.last_status);
         failed.map(|error| {
             tracing::warn!(fleetsync = self.sync.name_any(), "the status cannot be written: {error}");
             STATUS_RETRY
@@ -533,7 +535,7 @@ impl Supervisor {
             namespace: &self.context.namespace,
             spec: &self.sync.spec,
             status,
-            targets: super::view::targets(&self.known),
+            targets: super::view::targets(&self.known, &self.writer),
             commit: self.commit.clone(),
             at: Timestamp::now(),
         });

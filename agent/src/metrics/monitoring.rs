@@ -6,8 +6,11 @@ use super::{
 };
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, NotificationKind};
+use promql_parser::parser::{Expr, LabelModifier};
+use promql_parser::util::{ExprVisitor, walk_expr};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,48 +81,52 @@ fn known() -> BTreeMap<String, BTreeSet<&'static str>> {
     found
 }
 
-/// What an expression asks for, as far as names go: this is no parser of PromQL.
+/// What an expression asks for.
 #[derive(Debug, Default)]
 struct Asked {
     /// Series, with the labels of their matchers.
     series: Vec<(String, Vec<String>)>,
     /// Labels of `by`: no others are left.
     kept: BTreeSet<String>,
-    /// Labels of `on`.
+    /// Labels of `on` and `group_left`.
     joined: BTreeSet<String>,
 }
 
-fn asked(text: &str) -> Asked {
-    let mut open = Vec::new();
-    let mut is_quoted = false;
-    for letter in text.chars() {
-        match letter {
-            '"' => is_quoted = !is_quoted,
-            '(' | '{' | '[' if !is_quoted => open.push(letter),
-            ')' | '}' | ']' if !is_quoted => {
-                let wanted = open.pop().unwrap_or_else(|| panic!("{text}: {letter} closes nothing"));
-                assert!(matches!((wanted, letter), ('(', ')') | ('{', '}') | ('[', ']')), "{text}: {wanted}{letter}");
+impl ExprVisitor for Asked {
+    type Error = Infallible;
+
+    fn pre_visit(&mut self, expr: &Expr) -> Result<bool, Infallible> {
+        let selector = match expr {
+            Expr::VectorSelector(selector) => Some(selector),
+            Expr::MatrixSelector(range) => Some(&range.vs),
+            _ => None,
+        };
+        if let Some(selector) = selector {
+            let labels = selector.matchers.matchers.iter().map(|matcher| matcher.name.clone());
+            self.series.push((selector.name.clone().unwrap_or_default(), labels.collect()));
+        }
+        match expr {
+            Expr::Aggregate(aggregate) => {
+                let kept = aggregate.modifier.iter().filter(|modifier| modifier.is_include());
+                self.kept.extend(kept.flat_map(|modifier| modifier.labels().labels.iter().cloned()));
+            }
+            Expr::Binary(binary) => {
+                for modifier in &binary.modifier {
+                    let on = modifier.matching.iter().filter(|matching| matching.is_include());
+                    let labels = on.map(LabelModifier::labels).chain(modifier.card.labels());
+                    self.joined.extend(labels.flat_map(|labels| labels.labels.iter().cloned()));
+                }
             }
             _ => {}
         }
+        Ok(true)
     }
-    assert!(open.is_empty() && !is_quoted, "{text}: something is left open");
+}
+
+fn asked(text: &str) -> Asked {
+    let expr = promql_parser::parser::parse(text).unwrap_or_else(|why| panic!("{text}: {why}"));
     let mut asked = Asked::default();
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for (at, _) in text.match_indices("asm_agent_") {
-        let rest = &text[at..];
-        let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-        let matchers = rest[end..].strip_prefix('{').and_then(|rest| rest.split_once('}')).map(|(inside, _)| inside);
-        let labels = matchers.into_iter().flat_map(|inside| inside.split(','));
-        let labels = labels.map(|one| one.split(['=', '!']).next().unwrap_or_default().trim().to_owned());
-        asked.series.push((rest[..end].to_owned(), labels.collect()));
-    }
-    for (word, named) in [("by (", &mut asked.kept), ("on (", &mut asked.joined)] {
-        for (at, _) in text.match_indices(word) {
-            let labels = text[at + word.len()..].split_once(')').map(|(inside, _)| inside).unwrap_or_default();
-            named.extend(labels.split(',').map(|label| label.trim().to_owned()));
-        }
-    }
+    let Ok(_) = walk_expr(&mut asked, &expr);
     asked
 }
 

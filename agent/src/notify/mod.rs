@@ -5,11 +5,16 @@
 //!   other, so a receiver gets few of them whatever happens (DingTalk takes 20 a minute). Nobody waits for a receiver: what
 //!   does not fit into its queue is counted and told as a number.
 //! * The address comes out of the Secret only, never out of the repository; it must be https, redirects are not followed, and
-//!   it stands in no message, as the address is what lets one write there.
+//!   it stands in no message, as the address is what lets one write there. Private addresses are asked only where the agent was
+//!   started so, metadata services and link-local addresses never (`reach`).
 
 mod message;
+mod reach;
 mod send;
 
+pub(crate) use reach::Reach;
+
+use crate::context::FleetContext;
 use crate::credentials;
 use crate::metrics::{Metrics, NotificationOutcome};
 use asm_shared::api::{NotificationSeverity, NotificationSpec};
@@ -43,6 +48,7 @@ struct Setting {
     namespace: String,
     fleetsync: String,
     metrics: Arc<Metrics>,
+    reach: Reach,
 }
 
 /// One receiver's queue and task.
@@ -55,9 +61,15 @@ struct Receiver {
 }
 
 impl Notifier {
-    pub(crate) fn new(client: kube::Client, namespace: &str, fleetsync: &str, metrics: Arc<Metrics>) -> Self {
-        let (namespace, fleetsync) = (namespace.to_owned(), fleetsync.to_owned());
-        Self { setting: Arc::new(Setting { client, namespace, fleetsync, metrics }), receivers: Vec::new() }
+    pub(crate) fn new(context: &FleetContext, fleetsync: &str) -> Self {
+        let setting = Setting {
+            client: context.client.clone(),
+            namespace: context.namespace.clone(),
+            fleetsync: fleetsync.to_owned(),
+            metrics: context.metrics.clone(),
+            reach: context.reach,
+        };
+        Self { setting: Arc::new(setting), receivers: Vec::new() }
     }
 
     /// Takes up what the spec says; receivers that are as before go on.
@@ -142,7 +154,7 @@ async fn attempt(setting: &Setting, spec: &NotificationSpec, told: &Told) -> Res
     let secret = credentials::notification(&setting.client, &setting.namespace, &spec.secret_ref).await;
     let secret = secret.map_err(|error| send::Failure { may_pass: true, why: error.to_string() })?;
     let message = message::make(spec.kind, told, secret.secret.as_deref(), Timestamp::now());
-    send::post(&secret, spec.kind, message).await
+    send::post(&secret, spec.kind, message, setting.reach).await
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One message to one receiver: https only, no redirects, within bounds; errors say nothing of the address but its host.
 
 use super::message::{Message, taken};
+use super::reach::{Lookup, Reach};
 use crate::credentials::NotificationSecret;
 use asm_shared::api::NotificationKind;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -37,7 +38,7 @@ fn for_now(why: impl Into<String>) -> Failure {
 }
 
 /// The address with the parameters of a message. What is wrong with it is said without it.
-fn address(secret: &NotificationSecret, message: &Message) -> Result<(Uri, String), Failure> {
+fn address(secret: &NotificationSecret, message: &Message, reach: Reach) -> Result<(Uri, String), Failure> {
     let given = secret.url.trim();
     let parsed: Uri = given.parse().map_err(|_| for_good("the Secret's url is no URL"))?;
     if parsed.scheme_str() != Some("https") {
@@ -48,6 +49,10 @@ fn address(secret: &NotificationSecret, message: &Message) -> Result<(Uri, Strin
         return Err(for_good("the Secret's url must not hold a user or password"));
     }
     let host = authority.host().to_owned();
+    // A name is looked up and judged by the connector; an address is not looked up.
+    if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
+        reach.check(address).map_err(|why| for_good(format!("the Secret's url leads to {host}: {why}")))?;
+    }
     let mut full = given.to_owned();
     for (key, value) in &message.query {
         full.push(if full.contains('?') { '&' } else { '?' });
@@ -58,10 +63,15 @@ fn address(secret: &NotificationSecret, message: &Message) -> Result<(Uri, Strin
 }
 
 /// Sends it.
-pub(super) async fn post(secret: &NotificationSecret, kind: NotificationKind, message: Message) -> Result<(), Failure> {
-    let (address, host) = address(secret, &message)?;
+pub(super) async fn post(
+    secret: &NotificationSecret,
+    kind: NotificationKind,
+    message: Message,
+    reach: Reach,
+) -> Result<(), Failure> {
+    let (address, host) = address(secret, &message, reach)?;
     let config = crate::source::tls_config(secret.ca.clone()).map_err(for_good)?;
-    let mut connector = HttpConnector::new();
+    let mut connector = HttpConnector::new_with_resolver(Lookup(reach));
     connector.enforce_http(false);
     connector.set_connect_timeout(Some(TIME));
     let connector =

@@ -2,7 +2,7 @@
 
 use super::message::{Message, Notice, Told, make};
 use super::send::{Failure, post};
-use super::wants;
+use super::{Reach, wants};
 use crate::credentials::NotificationSecret;
 use crate::source::test_tls::{authority, in_front_of};
 use asm_shared::api::{NotificationKind, NotificationSpec};
@@ -54,7 +54,7 @@ fn message(kind: NotificationKind, key: Option<&str>) -> Message {
 }
 
 async fn sent(receiver: &Receiver, kind: NotificationKind) -> Result<(), Failure> {
-    post(&receiver.secret, kind, message(kind, receiver.secret.secret.as_deref())).await
+    post(&receiver.secret, kind, message(kind, receiver.secret.secret.as_deref()), Reach::Private).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +124,22 @@ async fn nothing_is_sent_where_it_might_be_read() {
         (of(&https, Some(authority().pem().into_bytes())), "localhost: "),
         (of(&https, Some(b"c4n4ry".to_vec())), "ca.crt holds"),
     ] {
-        let failure = post(&secret, NotificationKind::Slack, message(NotificationKind::Slack, None)).await.unwrap_err();
+        let failure = post(&secret, NotificationKind::Slack, message(NotificationKind::Slack, None), Reach::Private)
+            .await
+            .unwrap_err();
+        assert!(failure.why.contains(words) && !failure.why.contains("c4n4ry"), "{failure:?}");
+    }
+    // By name, by address, and where no flag helps.
+    let local = https.replace("localhost", "127.0.0.1");
+    for (url, reach, words) in [
+        (https.clone(), Reach::Public, "--private-receivers"),
+        (local, Reach::Public, "--private-receivers"),
+        ("https://169.254.169.254/latest?c4n4ry".to_owned(), Reach::Private, "metadata"),
+        ("https://[fe80::1]/c4n4ry".to_owned(), Reach::Private, "link-local"),
+    ] {
+        let secret = of(&url, known.secret.ca.clone());
+        let sent = post(&secret, NotificationKind::Slack, message(NotificationKind::Slack, None), reach).await;
+        let failure = sent.unwrap_err();
         assert!(failure.why.contains(words) && !failure.why.contains("c4n4ry"), "{failure:?}");
     }
     assert!(known.got.lock().unwrap().is_empty());

@@ -13,9 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ending, Failure, failure};
 use crate::context::{FleetContext, Sets};
+use crate::credentials::Limits;
 use crate::http::Seen;
 use crate::lease::{self, Claim, Election, KubeLeases, LeaseParams};
 use crate::metrics::Metrics;
+use crate::notify::Reach;
 use crate::readiness::Readiness;
 use crate::web::Views;
 
@@ -40,6 +42,8 @@ pub(super) struct Parts {
     pub(super) views: Views,
     pub(super) shutdown: CancellationToken,
     pub(super) lease: Option<(Duration, Duration)>,
+    pub(super) limits: Limits,
+    pub(super) reach: Reach,
     pub(super) grace_period: Duration,
     pub(super) seen: Seen,
 }
@@ -95,6 +99,8 @@ where
         readiness: parts.readiness,
         views: parts.views,
         shutdown: parts.shutdown,
+        limits: parts.limits,
+        reach: parts.reach,
         claim,
         seen: parts.seen,
         identity,

@@ -1,8 +1,8 @@
-//! What happened lately, read off two views that follow each other. In memory, bounded, and as old as this replica's lead;
-//! what has to outlive it stands in Git and in the API server's Events.
+//! What happened lately, read off two views that follow each other. In memory and bounded; of the time before this replica's
+//! lead it knows what the drift reports remember. The rest stands in Git and in the API server's Events.
 
 use super::views::FleetView;
-use asm_shared::api::{Change, DriftReportStatus, DriftedObject};
+use asm_shared::api::{Change, DriftReportStatus, DriftedObject, PastDrift};
 use asm_shared::object::redact_text;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -82,8 +82,33 @@ pub(super) fn follow(before: Option<&FleetView>, now: &FleetView) -> Vec<Entry> 
         add(Kind::Commit, text);
     }
     entries.extend(before.iter().flat_map(|before| &before.history).cloned());
+    entries.extend(earlier(before, now));
     entries.truncate(KEPT);
     entries
+}
+
+/// What the reports remember of the time before there was anything to follow, when they have just been read; newest first.
+fn earlier(before: Option<&FleetView>, now: &FleetView) -> Vec<Entry> {
+    let mut found = Vec::new();
+    for target in &now.targets {
+        let known = before.and_then(|before| before.target(&target.name));
+        if known.is_some_and(|known| !known.drift.history.is_empty()) {
+            continue;
+        }
+        let old = target.drift.history.iter().filter(|past| before.is_none_or(|before| past.ended.0 < before.at));
+        found.extend(old.map(|past| Entry { at: past.ended.0, kind: Kind::Restored, text: ended(&target.name, past) }));
+    }
+    found.sort_by_key(|entry| std::cmp::Reverse(entry.at));
+    found
+}
+
+fn ended(target: &str, past: &PastDrift) -> String {
+    let field = past.field.as_ref();
+    let by = past.user.as_deref().or_else(|| field.and_then(|field| field.manager.as_deref()));
+    let by = by.map(|by| format!(", changed by {by}")).unwrap_or_default();
+    let path = field.map(|field| format!(" {}", field.path)).unwrap_or_default();
+    let object = name(&past.kind, past.namespace.as_deref(), &past.name);
+    redact_text(&format!("{target}: {object}{path}{by}: {}", past.outcome.words()))
 }
 
 fn commit(before: Option<&FleetView>, now: &FleetView) -> Option<String> {
@@ -218,6 +243,30 @@ mod tests {
                 (Kind::Commit, "01234567 two gateways, by Ann <ann@example.com>".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn what_the_reports_remember_is_there_after_a_restart_and_told_once() {
+        let past = |name: &str, ended: &str| -> PastDrift {
+            serde_json::from_value(serde_json::json!({
+                "kind": "Service", "namespace": "shop", "name": name, "change": "Modified", "outcome": "Corrected",
+                "since": "2025-12-31T23:00:00.000000Z", "ended": ended,
+                "field": {"path": "spec.type", "manager": "kubectl-edit"},
+            }))
+            .unwrap()
+        };
+        let views = Views::on();
+        publish(&views, "2026-01-01T00:00:00Z", |_, _| {});
+        let old = || vec![past("b", "2025-12-31T23:30:00.000000Z"), past("a", "2025-12-31T23:10:00.000000Z")];
+        publish(&views, "2026-01-01T00:00:01Z", |_, targets| targets[0].drift.history = old());
+        // One that ends while the agent looks is told by what differs no more, not by the ledger.
+        publish(&views, "2026-01-01T00:00:09Z", |_, targets| {
+            targets[0].drift.history = [vec![past("c", "2026-01-01T00:00:08.000000Z")], old()].concat();
+        });
+        let told = |name: &str| {
+            format!("mesh: Service shop/{name} spec.type, changed by kubectl-edit: corrected by the agent")
+        };
+        assert_eq!(history(&views), [(Kind::Restored, told("b")), (Kind::Restored, told("a"))]);
     }
 
     #[test]

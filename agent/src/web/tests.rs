@@ -138,6 +138,11 @@ fn trouble(status: &mut FleetSyncStatus, targets: &mut [TargetView]) {
                 "manager": "kubectl-edit", "operation": "Update", "time": "2026-01-01T00:00:00Z",
             }],
         }],
+        "history": [{
+            "kind": "Service", "namespace": "shop", "name": "old<b>", "change": "Modified", "outcome": "Adopted",
+            "since": "2025-12-31T00:00:00.000000Z", "ended": "2025-12-31T01:00:00.000000Z",
+            "field": {"path": "spec.ports", "manager": "kubectl<i>"},
+        }],
     }))
     .unwrap();
     targets[0].held = vec![
@@ -164,7 +169,14 @@ async fn every_page_tells_its_part_and_escapes_what_it_is_given() {
         ("/fleets/shop/gateways/istio-system/g1", &["istio-g1", "mesh/g1.yaml:1:1", "backend.shop", "<svg"]),
         (
             "/fleets/shop/drift",
-            &["spec.type", "- &quot;ClusterIP&quot;", "&lt;/pre&gt;&lt;img", "kubectl asm adopt m1c1/service/web"],
+            &[
+                "adopted into Git",
+                "Service shop/old&lt;b&gt;",
+                "spec.type",
+                "- &quot;ClusterIP&quot;",
+                "&lt;/pre&gt;&lt;img",
+                "kubectl asm adopt m1c1/service/web",
+            ],
         ),
         ("/fleets/shop/drift?q=nobody", &["Nothing differs"]),
         (

@@ -142,8 +142,12 @@ impl From<kube::Error> for ClusterError {
             kube::Error::Service(inner) => connection(inner.as_ref()),
             kube::Error::HyperError(inner) => connection(inner),
             kube::Error::ReadEvents(inner) => connection(inner),
+            // An answer that was cut, or another one's in its place: the next one may be whole.
+            kube::Error::FromUtf8(_) => {
+                Self::new(ErrorKind::Server, "the answer of the API server is no text".to_owned())
+            }
             kube::Error::SerdeError(inner) => {
-                Self::new(ErrorKind::Other, format!("the answer of the API server is not what was asked for: {inner}"))
+                Self::new(ErrorKind::Server, format!("the answer of the API server is not what was asked for: {inner}"))
             }
             kube::Error::RustlsTls(inner) => {
                 Self::new(ErrorKind::Unreachable, format!("TLS could not be set up: {}", deepest(inner)))
@@ -282,5 +286,12 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::Unreachable);
         assert_eq!(error.to_string(), "no connection to the API server: Connection refused (os error 111)");
         assert!(error.is_about_connection());
+    }
+
+    #[test]
+    fn an_answer_that_was_cut_may_be_whole_the_next_time() {
+        let cut = serde_json::from_str::<serde_json::Value>("{\"kind\": \"Serv").unwrap_err();
+        let error: ClusterError = kube::Error::SerdeError(cut).into();
+        assert!(error.is_transient() && error.message.contains("not what was asked for"), "{error:?}");
     }
 }

@@ -138,34 +138,18 @@ impl Tree for CommitTree<'_> {
 }
 
 #[cfg(test)]
+#[path = "../../tests/raw/mod.rs"]
+mod raw;
+
+#[cfg(test)]
 mod tests {
+    use super::raw::{commit, tree};
     use super::*;
-    use git2::Signature;
 
     fn repository() -> (tempfile::TempDir, Repository) {
         let directory = tempfile::tempdir().unwrap();
         let repository = Repository::init_bare(directory.path()).unwrap();
         (directory, repository)
-    }
-
-    /// A tree object as written by hand, so that names may be what libgit2 would refuse to write.
-    fn tree(repository: &Repository, entries: &[(&str, &[u8], Oid)]) -> Oid {
-        let mut bytes = Vec::new();
-        for (mode, name, id) in entries {
-            bytes.extend_from_slice(mode.as_bytes());
-            bytes.push(b' ');
-            bytes.extend_from_slice(name);
-            bytes.push(0);
-            bytes.extend_from_slice(id.as_bytes());
-        }
-        repository.odb().unwrap().write(ObjectType::Tree, &bytes).unwrap()
-    }
-
-    fn commit(repository: &Repository, tree: Oid) -> Oid {
-        let author = Signature::new("a", "a@example.com", &git2::Time::new(0, 0)).unwrap();
-        let tree = repository.find_tree(tree).unwrap();
-        let parent = repository.head().ok().and_then(|head| head.peel_to_commit().ok());
-        repository.commit(Some("HEAD"), &author, &author, "x", &tree, &parent.iter().collect::<Vec<_>>()).unwrap()
     }
 
     #[test]

@@ -103,6 +103,21 @@ pub enum DriftOutcome {
     LeftGit,
 }
 
+impl DriftOutcome {
+    /// The same, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Corrected => "corrected by the agent",
+            Self::Reverted => "reverted on request",
+            Self::PutBack => "put back by hand",
+            Self::Adopted => "adopted into Git",
+            Self::Overwritten => "overwritten by a commit",
+            Self::Frozen => "frozen",
+            Self::LeftGit => "left Git",
+        }
+    }
+}
+
 /// Who is behind a field manager, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AuthorKind {

@@ -19,7 +19,7 @@ mod verdict;
 
 pub use fields_v1::{Author, author_of, owners, owns};
 pub use fights::{Contest, Fights};
-pub use fingerprint::{Fingerprint, desired_hash};
+pub use fingerprint::{Fingerprint, Mark, desired_hash};
 pub use frozen::{frozen, thawed};
 pub use kept::{Keep, Kept, is_same_field, place_of};
 pub use ledger::{HISTORY_BYTES, remember};

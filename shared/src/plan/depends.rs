@@ -84,6 +84,15 @@ fn destinations(route: &Value) -> impl Iterator<Item = &Value> {
     entries.flatten().flatten().filter_map(|entry| entry.pointer("/destination/host"))
 }
 
+/// Does a route send requests to the host that a DestinationRule is about?
+pub(super) fn leads_to((id, route): Named<'_>, (rule, value): Named<'_>) -> bool {
+    let of = |id: &ObjectId, host: &str| full_host(host, id.namespace.as_deref().unwrap_or("default"));
+    let Some(host) = value.pointer("/spec/host").and_then(Value::as_str).map(|host| of(rule, host)) else {
+        return false;
+    };
+    destinations(route).filter_map(Value::as_str).any(|to| of(id, to) == host)
+}
+
 /// Is it one of the hosts of a ServiceEntry? (Hosts of Kubernetes Services are in the member clusters.)
 fn is_host_of(host: Option<&Value>, id: &ObjectId, (entry, value): Named<'_>) -> bool {
     let of = |id: &ObjectId, host: &str| full_host(host, id.namespace.as_deref().unwrap_or("default"));

@@ -10,6 +10,7 @@ mod keep;
 mod order;
 mod prepare;
 mod reference;
+mod removal;
 mod target;
 mod union;
 
@@ -20,6 +21,7 @@ pub use depends::needs;
 pub use keep::{Keep, keep};
 pub use order::{Stage, removal_order, stage_of};
 pub use reference::{DestinationRefs, relies_on_more, subsets_of};
+pub use removal::{Stuck, waits_for};
 pub use target::{
     Applied, Desired, DesiredObject, FrozenField, Hold, Inventory, Observed, Prune, PruneLimits, Reason, TargetPlan,
     is_elsewhere,

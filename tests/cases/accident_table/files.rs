@@ -68,7 +68,7 @@ async fn doors(scene: &mut Scene<'_>) -> Result<()> {
     scene
         .files(
             "a door moves to a namespace that is not there",
-            says(["namespaces", "not found", "until everything else is applied"]),
+            says(["namespaces", "not found", "stay until Service shop/door"]),
             namespace,
         )
         .await?;

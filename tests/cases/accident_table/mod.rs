@@ -4,6 +4,7 @@
 //! Lint is off: the guard must hold by itself.
 
 mod files;
+mod lives;
 mod surroundings;
 
 use anyhow::{Context as _, Result, ensure};
@@ -177,6 +178,14 @@ impl<'lab> Scene<'lab> {
         self.come_to(what, end, Some(&revision)).await
     }
 
+    /// All is well again.
+    async fn well(&self) -> Result<()> {
+        self.story.fleet_sync(spec()).await?;
+        let back = self.commit("all is well", |_| Ok(()))?;
+        self.hint().await?;
+        self.story.wait_ready(&back).await.map(drop)
+    }
+
     /// Waits for the end of an accident, and looks whether anything is lost.
     async fn come_to(&mut self, what: &str, end: End, revision: Option<&str>) -> Result<()> {
         let began = Instant::now();
@@ -268,14 +277,16 @@ async fn whatever_happens_no_load_balancer_is_lost() -> Result<()> {
     let mut scene = Scene::set(&lab).await?;
     let outcome = async {
         files::all(&mut scene).await?;
-        surroundings::all(&mut scene).await
+        surroundings::all(&mut scene).await?;
+        lives::all(&mut scene).await
     }
     .await;
     outcome.with_context(|| scene.story.log())?;
     ensure!(scene.failures.is_empty(), "{}", scene.failures.join("\n\n"));
     let mut deletes = scene.deletes().await?;
     // What a scene adds by a commit leaves with the commit that takes it back.
-    deletes.retain(|delete| !delete.contains("/configmaps/new?"));
+    let taken_back = ["/configmaps/new?", "/configmaps/renamed?", "/widgets/w?"];
+    deletes.retain(|delete| !taken_back.iter().any(|name| delete.contains(name)));
     ensure!(deletes.is_empty(), "the agent has deleted {deletes:?}");
     let total: Duration = scene.told.iter().map(|(_, took)| *took).sum();
     let times: Vec<String> =

@@ -26,23 +26,15 @@ pub(super) async fn all(scene: &mut Scene<'_>) -> Result<()> {
     answers(scene).await
 }
 
-async fn well(scene: &Scene<'_>) -> Result<()> {
-    scene.story.fleet_sync(spec()).await?;
-    let back = scene.commit("all is well", |_| Ok(()))?;
-    scene.hint().await?;
-    scene.story.wait_ready(&back).await?;
-    Ok(())
-}
-
 async fn source(scene: &mut Scene<'_>) -> Result<()> {
     scene.story.fleet_sync(with(&[("source", json!({"path": "fleets/shop"}))])).await?;
     scene.come_to("the path of the fleet is wrong", says(["fleets/shop"]), None).await?;
-    well(scene).await?;
+    scene.well().await?;
     scene.lab().git().set_mode(GitMode::Status(503));
     scene.hint().await?;
     scene.come_to("the Git server fails", says(["SourceReady", "503"]), None).await?;
     scene.lab().git().set_mode(GitMode::Ok);
-    well(scene).await
+    scene.well().await
 }
 
 async fn kubeconfigs(scene: &mut Scene<'_>) -> Result<()> {
@@ -57,7 +49,7 @@ async fn kubeconfigs(scene: &mut Scene<'_>) -> Result<()> {
     let swapped = with(&[("targets", json!({"mesh": {"name": "of-another"}}))]);
     scene.story.fleet_sync(swapped).await?;
     scene.come_to("the mesh's kubeconfig leads to a member", another(), None).await?;
-    well(scene).await?;
+    scene.well().await?;
     scene.story.secret("m1c8-kubeconfig", &lab.kubeconfig_text("m1c1", users::AGENT)?).await?;
     let same = says(["m1c8-kubeconfig leads to the cluster of m1c1"]);
     scene
@@ -66,7 +58,7 @@ async fn kubeconfigs(scene: &mut Scene<'_>) -> Result<()> {
             s.write("clusters/m1c8/map.yaml", &map("map"))
         })
         .await?;
-    well(scene).await
+    scene.well().await
 }
 
 fn map(name: &str) -> String {
@@ -89,5 +81,5 @@ async fn answers(scene: &mut Scene<'_>) -> Result<()> {
         scene.files(&what, end, |s| s.git(&["rm", "-f", "--quiet", DOOR]).map(drop)).await?;
     }
     proxy.clear_hooks();
-    well(scene).await
+    scene.well().await
 }

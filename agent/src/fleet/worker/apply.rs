@@ -28,7 +28,8 @@ impl Refusal {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Owned(_) | Self::Taken(_) => false,
-            Self::Cluster(error) => error.is_transient(),
+            // Without fields of another manager a conflict is about somebody else's write at the same moment.
+            Self::Cluster(error) => error.is_transient() || error.kind == ErrorKind::Conflict(Vec::new()),
         }
     }
 

@@ -4,9 +4,7 @@ use super::state::Drift;
 use super::wanted::expected;
 use super::{News, Worker};
 use asm_shared::api::{Change, DriftMode, DriftOutcome, DriftedField};
-use asm_shared::drift::{
-    Fingerprint, Keep, Kept, ManagerClass, Verdict, class_of, is_same_field, judge, loses_address, place_of,
-};
+use asm_shared::drift::{Keep, Kept, ManagerClass, Verdict, class_of, is_same_field, judge, loses_address, place_of};
 use asm_shared::object::{FieldPath, ObjectId};
 use asm_shared::plan::{Desired, DesiredObject};
 use jiff::Timestamp;
@@ -68,10 +66,8 @@ impl Worker {
             }
             (DriftMode::Report, _) => {
                 let live = self.state.observed.get(id).filter(|live| live.uid == applied.uid);
-                // What was accepted only for its frozen fields has been looked at: nothing else of it is anybody's.
-                let frozen = |live: Fingerprint| !wanted.frozen.is_empty() && live.provisional() == applied.fingerprint;
-                let touched = |live: Fingerprint| live != applied.fingerprint && !frozen(live);
-                match live.is_some_and(|live| touched(live.fingerprint)) {
+                let left_alone = !wanted.frozen.is_empty();
+                match live.is_some_and(|live| live.fingerprint.is_touched_since(applied.fingerprint, left_alone)) {
                     true => Keep::Theirs(None),
                     false => Keep::Nothing,
                 }

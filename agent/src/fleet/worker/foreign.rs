@@ -6,7 +6,7 @@ use super::pass::PassEnd;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::labels::PART_OF;
 use asm_shared::object::{GroupKind, ObjectId};
-use asm_shared::plan::{Desired, TargetPlan};
+use asm_shared::plan::{Desired, Hold, TargetPlan};
 use kube::api::ListParams;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,6 +36,7 @@ impl Worker {
                     // Nothing is known of them, so nothing is written over them.
                     self.count_error(&error);
                     end.retry_soon = true;
+                    end.unknown = true;
                     self.problem(kind.to_string(), format!("it is not known whose they are: {}", error.message));
                     plan.apply.values_mut().for_each(|items| items.retain(|(id, _)| id.group_kind != kind));
                     continue;
@@ -52,6 +53,8 @@ impl Worker {
                 );
                 self.problem(wanted.position.to_string(), message);
                 end.failed = true;
+                end.waits_for_owner = true;
+                end.unknown = true;
             }
             let refused: BTreeSet<&ObjectId> = refused.keys().collect();
             plan.apply.values_mut().for_each(|items| items.retain(|(id, _)| !refused.contains(id)));
@@ -68,9 +71,9 @@ impl Worker {
             for object in page.items {
                 let metadata = object.metadata;
                 let set = metadata.labels.as_ref().and_then(|labels| labels.get(PART_OF));
-                if let Some(owner) = set.and_then(|set| self.context.sets.other(set, &self.owner)) {
-                    let name = metadata.name.as_deref().unwrap_or_default();
-                    let id = ObjectId::new(&kind.group, &kind.kind, metadata.namespace.as_deref(), name);
+                let name = metadata.name.as_deref().unwrap_or_default();
+                let id = ObjectId::new(&kind.group, &kind.kind, metadata.namespace.as_deref(), name);
+                if let Some(owner) = set.and_then(|set| self.context.sets.other_wants(set, &id, &self.owner)) {
                     found.insert(id, owner);
                 }
             }
@@ -80,6 +83,13 @@ impl Worker {
             }
         }
         Err(super::endless(kind))
+    }
+
+    /// Tells the other FleetSyncs what has left Git here and is still there. What may be missing by mistake has not left.
+    pub(super) fn give_up(&self, plan: &TargetPlan) {
+        let certain = plan.hold != Some(Hold::Incomplete);
+        let ids = plan.prune.iter().filter(|_| certain).map(|prune| prune.id.clone());
+        self.context.sets.leaving(&self.set, ids.collect());
     }
 
     /// Is a live object another FleetSync's by now?

@@ -9,7 +9,7 @@ use super::wanted::{apply_wanted, expected, is_provisional};
 use super::watch::observed;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, labels};
-use asm_shared::drift::{Keep, Verdict, judge};
+use asm_shared::drift::{Keep, Mark, Verdict, judge};
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, DesiredObject};
 use futures::StreamExt as _;
@@ -93,8 +93,8 @@ impl Worker {
         }
         match asked.desired.objects.get(&id) {
             Some(wanted) => self.judge_one(&asked.desired, &id, wanted, found.as_ref()).await,
-            // It has left Git: the next pass removes it, or forgets it when it is gone.
-            None => found.is_none(),
+            // It has left Git: the next pass removes it, or forgets it when it is gone, or another one's.
+            None => found.is_none() || self.is_others(found.as_ref()),
         }
     }
 
@@ -208,7 +208,7 @@ impl Worker {
                 }
                 self.state.observed.insert(id.clone(), now.clone());
                 let seen = now.fingerprint;
-                let seen = if provisional { seen.provisional() } else { seen };
+                let seen = if provisional { seen.marked(Mark::Frozen) } else { seen };
                 if let Some(applied) = self.state.inventory.get_mut(id)
                     && applied.fingerprint != seen
                 {

@@ -69,12 +69,14 @@ impl Worker {
                 }
                 Ok(_) => {
                     tracing::warn!(target = %desired.target, object = %id, "waits for what lint holds back");
+                    self.state.stuck.insert(id.clone());
                     self.state.waiting.insert(id);
                 }
                 Err(error) => {
                     self.count_error(&error);
                     end.retry_soon |= error.is_transient();
                     end.failed |= !error.is_transient();
+                    end.unknown = true;
                     self.problem(wanted.position.to_string(), format!("{id}: {}", error.message));
                 }
             }

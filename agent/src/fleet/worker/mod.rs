@@ -8,6 +8,7 @@ mod fronts;
 mod guard;
 mod identity;
 mod judge;
+mod leaving;
 mod lint;
 mod parting;
 mod pass;
@@ -60,6 +61,8 @@ const SOON: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(
 /// Back-off after something that only a change elsewhere can mend (a missing CRD, a refused object): first and last.
 const LATER: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(300));
 
+/// Said of an API server that answers 401.
+const UNKNOWN: &str = "the API server does not know the credentials (any more)";
 /// After a fault of the agent itself: it may be with the next event, too.
 const ANEW: Duration = Duration::from_secs(60);
 
@@ -291,7 +294,8 @@ impl Worker {
             .as_deref()
             .map(|name| Actor::new(namespace, name).map_err(|why| format!("spec.serviceAccountName {name:?}: {why}")));
         let actor = actor.transpose()?;
-        let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref());
+        let access =
+            crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref(), setting.context.limits);
         let access = access.await.map_err(|error| error.to_string())?;
         let (inventory, stored) = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);
@@ -358,6 +362,7 @@ impl Worker {
         let mut list_deadline = self.follow();
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
+        let (mut sets, mut waits_for_owner) = (self.context.sets.subscribe(), false);
         let mut thaw_at = self.thaw_at();
         let (host, namespace) = (self.context.client.clone(), self.context.namespace.clone());
         let secret = self.order.kubeconfig.name.clone();
@@ -454,8 +459,15 @@ impl Worker {
                             self.report.settled = false;
                             self.tell().await;
                         }
+                        // What changes from here on is news for the pass after this one.
+                        sets.mark_unchanged();
                         let end = self.pass().await;
-                        waits_for_mesh = end.waits_for_mesh;
+                        if end.unauthorized {
+                            // Open watches go on for a while after a token has ended.
+                            self.tell().await;
+                            return Ended::Credentials(UNKNOWN.to_owned());
+                        }
+                        (waits_for_mesh, waits_for_owner) = (end.waits_for_mesh, end.waits_for_owner);
                         let next = backoff.next(end).map(|delay| Instant::now() + delay);
                         pass_at = next.into_iter().chain(self.state.parting.end()).min();
                         self.follow();
@@ -466,6 +478,10 @@ impl Worker {
                     self.revert().await;
                     look_at.get_or_insert_with(Instant::now);
                     self.tell().await;
+                }
+                Ok(()) = sets.changed(), if waits_for_owner => {
+                    waits_for_owner = false;
+                    pass_at = Some(Instant::now());
                 }
                 changed = board.changed(), if waits_for_mesh => {
                     let revision = &self.order.desired.revision;

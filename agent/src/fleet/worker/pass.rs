@@ -6,7 +6,7 @@ use super::remove::{Removal, is_consented, look, remove};
 use super::stage::{Round, live};
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
-use asm_io::cluster::ClusterError;
+use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, Hold, Prune, Reason, Stage, TargetPlan, needs, stage_of};
@@ -27,11 +27,27 @@ pub(super) struct PassEnd {
     pub(super) retry_soon: bool,
     /// Something failed for good; only a new commit or a change elsewhere helps.
     pub(super) failed: bool,
+    /// Something went wrong of which it is not known which objects it concerns.
+    pub(super) unknown: bool,
     /// Removals wait for the mesh.
     pub(super) waits_for_mesh: bool,
+    /// Another FleetSync has what this one wants.
+    pub(super) waits_for_owner: bool,
+    /// The API server does not know who asks: the token has ended, or was taken back.
+    pub(super) unauthorized: bool,
 }
 
 impl PassEnd {
+    /// Takes in how an earlier part ended.
+    fn add(&mut self, before: Self) {
+        self.retry_soon |= before.retry_soon;
+        self.failed |= before.failed;
+        self.unknown |= before.unknown;
+        self.waits_for_mesh |= before.waits_for_mesh;
+        self.waits_for_owner |= before.waits_for_owner;
+        self.unauthorized |= before.unauthorized;
+    }
+
     fn is_clean(self) -> bool {
         !self.retry_soon && !self.failed
     }
@@ -50,14 +66,15 @@ impl Worker {
         self.state.problems.clear();
         self.state.held.clear();
         self.state.waiting.clear();
+        self.state.stuck.clear();
         self.state.hold = None;
         self.state.parting_note = None;
         self.state.parting.clear_end();
         if let Err(error) = self.identify().await {
             self.count_error(&error);
-            self.problem(desired.target.to_string(), error.message);
+            self.problem(desired.target.to_string(), error.message.clone());
             self.progress.reached(&desired.target, &desired.revision, Reached::Retrying);
-            return PassEnd { retry_soon: true, ..end };
+            return PassEnd { retry_soon: true, unauthorized: error.kind == ErrorKind::Unauthorized, ..end };
         }
         if self.identity.misled.is_some() {
             self.progress.reached(&desired.target, &desired.revision, Reached::Failed);
@@ -69,6 +86,7 @@ impl Worker {
             self.regain(&desired, &unlisted).await;
         }
         let mut plan = self.state.plan(&desired, &unlisted, self.order.limits);
+        self.give_up(&plan);
         self.leave_to_others(&desired, &mut plan, &mut end).await;
         for id in &plan.forget {
             self.state.forget(id);
@@ -83,6 +101,7 @@ impl Worker {
         self.state.suspects.extend(drifted);
 
         let broken = self.not_looked_at(&desired, &unlisted);
+        self.state.stuck.extend(broken.iter().cloned());
         let wrote_routes = self.stages(&desired, &plan, broken, &mut end).await;
         let whole = desired.complete && self.state.withheld.is_empty() && self.state.waiting.is_empty();
         // Routes that are wrong or stay as they run may need what a cluster is to lose: its removals wait for them.
@@ -240,6 +259,7 @@ impl Worker {
                     let message =
                         format!("{id}: waits for {needed} ({at}), which could not be applied and which it needs");
                     self.problem(object.position.to_string(), message);
+                    self.state.stuck.insert(id.clone());
                     causes.push((id.clone(), value));
                     broken.insert(id);
                 }
@@ -287,9 +307,8 @@ impl Worker {
         if due.is_empty() {
             return;
         }
-        if !applied {
-            self.state.hold =
-                Some(format!("{} objects have left Git and stay until everything else is applied", plan.prune.len()));
+        let due = if applied { due } else { self.free_to_go(desired, due, end).await };
+        if due.is_empty() {
             return;
         }
         if desired.target != Target::Mesh && self.progress.wrong(&desired.revision) {
@@ -308,17 +327,19 @@ impl Worker {
             tokio::time::sleep(PROPAGATION).await;
         }
         let (routes, rest): (Vec<&Prune>, Vec<&Prune>) = due.iter().partition(|prune| is_route(&prune.id));
-        let before = (end.retry_soon, end.failed);
+        let before = std::mem::take(end);
         self.remove_all(desired, &routes, end).await;
-        if (end.retry_soon, end.failed) != before {
+        let gone = end.is_clean();
+        end.add(before);
+        if !gone {
             // A route that could not be removed still sends requests to the rest.
             return;
         }
-        if !routes.is_empty() {
+        if !routes.is_empty() && applied {
             self.progress.reached(&desired.target, &desired.revision, Reached::Rerouted);
-            if !rest.is_empty() {
-                tokio::time::sleep(PROPAGATION).await;
-            }
+        }
+        if !routes.is_empty() && !rest.is_empty() {
+            tokio::time::sleep(PROPAGATION).await;
         }
         self.remove_all(desired, &rest, end).await;
     }
@@ -426,6 +447,7 @@ impl Worker {
                 self.count_error(&error);
                 end.retry_soon |= error.is_transient();
                 end.failed |= !error.is_transient();
+                end.unauthorized |= error.kind == ErrorKind::Unauthorized;
                 self.problem(id.to_string(), format!("{id} could not be removed: {}", error.message));
             }
         }

@@ -14,7 +14,7 @@ use crate::metrics::ApplyOutcome;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::HeldChange;
 use asm_shared::asm::addresses;
-use asm_shared::drift::{Keep, Kept};
+use asm_shared::drift::{Keep, Kept, Mark};
 use asm_shared::health;
 use asm_shared::object::{ObjectId, kinds};
 use asm_shared::plan::{Desired, Reason, Stage, union_subsets, wants_look};
@@ -92,6 +92,7 @@ impl Worker {
             self.problem("inventory".to_owned(), error.to_string());
             end.retry_soon = true;
             result.failed = items.iter().map(|(id, _)| id.clone()).collect();
+            self.state.stuck.extend(result.failed.iter().cloned());
             return result;
         }
         let width = if stage == Stage::Service { SERVICES_IN_FLIGHT } else { IN_FLIGHT };
@@ -120,6 +121,7 @@ impl Worker {
                 Done::Held(change) => {
                     tracing::warn!(target = %desired.target, object = %id, "{}", change.message);
                     self.state.held.push(change);
+                    self.state.stuck.insert(id.clone());
                 }
                 Done::Refused(refusal) => {
                     end.retry_soon |= refusal.is_passing();
@@ -127,9 +129,11 @@ impl Worker {
                     self.context.metrics.applied(self.target(), refusal.outcome());
                     if let Refusal::Cluster(error) = &refusal {
                         self.count_error(error);
+                        end.unauthorized |= error.kind == ErrorKind::Unauthorized;
                     }
                     let at = desired.objects.get(id).map_or(id.to_string(), |object| object.position.to_string());
                     self.problem(at, format!("{id}: {}", refusal.message()));
+                    self.state.stuck.insert(id.clone());
                     result.failed.push(id.clone());
                 }
             }
@@ -164,11 +168,11 @@ impl Worker {
         self.dirty = true;
         if let Some(drift) = drift {
             self.state.drift.insert(id.clone(), drift);
-            self.state.accept_provisionally(id);
+            self.state.accept(id, Mark::Kept);
         }
         if let Ok(live) = serde_json::to_value(live) {
-            if is_provisional(object, &live) {
-                self.state.accept_provisionally(id);
+            if !self.state.drift.contains_key(id) && is_provisional(object, &live) {
+                self.state.accept(id, Mark::Frozen);
             }
             self.judge_health(id, &live);
             if id.group_kind.is("", "Service") {

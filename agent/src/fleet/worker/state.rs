@@ -3,7 +3,7 @@
 use super::fronts::Fronts;
 use super::parting::Parting;
 use asm_shared::api::{Change, DriftOutcome, DriftedField, HeldChange, PastDrift, SyncProblem};
-use asm_shared::drift::{Fights, Fingerprint, is_same_field};
+use asm_shared::drift::{Fights, Fingerprint, Mark, is_same_field};
 use asm_shared::object::{FieldPath, GroupKind, ObjectId};
 use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan, is_elsewhere};
 use jiff::Timestamp;
@@ -33,6 +33,8 @@ pub(crate) enum Seen {
     Changed(ObjectId, Observed),
     /// Deleted, or it lost the set's label.
     Gone(ObjectId),
+    /// The watch stands again after it broke; nothing has changed since.
+    Answers,
     /// The watch broke and is tried again.
     Broken(WatchFailure),
 }
@@ -100,6 +102,8 @@ pub(crate) struct TargetState {
     pub(crate) withheld: BTreeSet<ObjectId>,
     /// Objects that would rely on what lint holds back, and wait.
     pub(crate) waiting: BTreeSet<ObjectId>,
+    /// Objects that the last pass did not bring to where Git wants them.
+    pub(crate) stuck: BTreeSet<ObjectId>,
     /// Objects that could not be applied, read or removed in the last pass.
     pub(crate) problems: Vec<SyncProblem>,
     /// Why removals wait.
@@ -177,6 +181,7 @@ impl TargetState {
                 state.failure = None;
                 self.object_gone(id);
             }
+            Seen::Answers => state.failure = None,
             Seen::Broken(failure) => state.failure = Some(failure),
         }
     }
@@ -289,10 +294,10 @@ impl TargetState {
         self.suspects.remove(id);
     }
 
-    /// Remembers that an object is as Git wants it only because fields of it are left alone.
-    pub(crate) fn accept_provisionally(&mut self, id: &ObjectId) {
+    /// Remembers why an object is accepted that is not altogether as Git wants it.
+    pub(crate) fn accept(&mut self, id: &ObjectId, why: Mark) {
         if let Some(applied) = self.inventory.get_mut(id) {
-            applied.fingerprint = applied.fingerprint.provisional();
+            applied.fingerprint = applied.fingerprint.marked(why);
         }
     }
 
@@ -436,15 +441,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_only_for_its_frozen_fields_stays_a_suspect() {
+    fn what_is_not_altogether_as_git_wants_it_stays_a_suspect() {
         let mut state = synced();
-        state.accept_provisionally(&id("a"));
+        state.accept(&id("a"), Mark::Frozen);
         state.see(&kind(), Seen::Changed(id("a"), live("a", 1)));
         assert_eq!(state.suspects.iter().collect::<Vec<_>>(), [&id("a")]);
         // Our own entry is still told from another one.
         assert_eq!(state.inventory[&id("a")].fingerprint.entry, 1);
-        let marked = state.inventory[&id("a")].fingerprint;
-        assert_eq!(marked.provisional(), marked);
     }
 
     fn drift(paths: &[&str]) -> Drift {

@@ -9,7 +9,7 @@ use asm_shared::drift::Fingerprint;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::Observed;
 use futures::{StreamExt as _, pin_mut};
-use kube::api::{Api, DynamicObject, ObjectMeta, PartialObjectMeta};
+use kube::api::{Api, DynamicObject, ListParams, ObjectMeta, PartialObjectMeta};
 use kube::runtime::watcher::{self, watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,6 +22,8 @@ const IN_FLIGHT: usize = 1024;
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// … up to this: a cluster that comes back is seen within it.
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// A watch that has not broken again after this is asked whether it stands: nothing tells, as long as nothing changes.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// The running watches of a target.
 pub(super) struct Watches {
@@ -103,11 +105,25 @@ async fn run(
     delay: &mut Duration,
 ) {
     let config = watcher::Config::default().labels(&format!("{}={set}", labels::PART_OF));
-    let stream = watcher(api, config);
+    let stream = watcher(api.clone(), config);
     pin_mut!(stream);
-    while let Some(event) = stream.next().await {
+    let mut in_doubt = false;
+    loop {
+        let next = match tokio::time::timeout(SETTLED, stream.next()).await {
+            Ok(next) => next,
+            Err(_) if !in_doubt => stream.next().await,
+            Err(_) => {
+                in_doubt = !answers(&api, set).await;
+                if !in_doubt && sender.send((kind.clone(), Seen::Answers)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        let Some(event) = next else { return };
         let seen = match event {
             Ok(event) => {
+                in_doubt = false;
                 // That a list is asked for says nothing: it may be refused, for ever.
                 if !matches!(event, watcher::Event::Init) {
                     *delay = FIRST_RETRY;
@@ -116,6 +132,7 @@ async fn run(
             }
             Err(error) => {
                 let error = cluster_error(error);
+                in_doubt = error.is_transient();
                 let send = sender.send((kind.clone(), Seen::Broken(failure(kind, &error)))).await;
                 if send.is_err() {
                     return;
@@ -131,6 +148,12 @@ async fn run(
             return;
         }
     }
+}
+
+/// Does the API server list this kind? The least that can be asked.
+async fn answers(api: &Api<PartialObjectMeta<DynamicObject>>, set: &str) -> bool {
+    let least = ListParams::default().labels(&format!("{}={set}", labels::PART_OF)).limit(1);
+    api.list_metadata(&least).await.is_ok()
 }
 
 fn reduce(kind: &WatchedKind, event: watcher::Event<PartialObjectMeta<DynamicObject>>) -> Option<Seen> {
@@ -267,6 +290,48 @@ mod tests {
             broken += usize::from(matches!(watches.next().await.1, Seen::Broken(_)));
         }
         assert!(started.elapsed() > Duration::from_secs(20), "{:?}", started.elapsed());
+    }
+
+    /// A connection that breaks and is there again, and nothing changes: nothing would ever tell that it is.
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_stands_again_is_no_failure_any_more() {
+        let watches = Arc::new(AtomicUsize::new(0));
+        let answer = move |request: Request| {
+            let watches = watches.clone();
+            async move {
+                let json = [("content-type", "application/json")];
+                if !request.uri().query().unwrap_or_default().contains("watch=") {
+                    let list = json!({
+                        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
+                        "metadata": {"resourceVersion": "7"}, "items": [],
+                    });
+                    return (json, list.to_string()).into_response();
+                }
+                if watches.fetch_add(1, Ordering::SeqCst) == 0 {
+                    let broken = futures::stream::iter([Err::<&str, _>(std::io::Error::other("reset"))]);
+                    return (json, axum::body::Body::from_stream(broken)).into_response();
+                }
+                let silent = futures::stream::pending::<Result<&str, std::io::Error>>();
+                (json, axum::body::Body::from_stream(silent)).into_response()
+            }
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+        let kind =
+            WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
+        let mut watches = Watches::new("a-set");
+        watches.follow(&Resources::new(client), &BTreeSet::from([kind]));
+        let mut told = Vec::new();
+        while told.last() != Some(&"answers") {
+            told.push(match watches.next().await.1 {
+                Seen::Broken(_) => "broken",
+                Seen::Answers => "answers",
+                _ => "listed",
+            });
+        }
+        assert_eq!(told.iter().filter(|word| **word == "broken").count(), 1, "{told:?}");
     }
 
     /// Pauses between tries cost nothing: time that stands still goes on by itself when everybody waits.

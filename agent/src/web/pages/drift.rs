@@ -3,6 +3,7 @@
 use super::Look;
 use super::overview::change;
 use super::parts::{State, has, link, link_with, number, pill, slice, text, time, unlisted};
+use super::past;
 use crate::web::history::name;
 use crate::web::views::{FleetView, TargetView};
 use asm_shared::api::{DriftedField, DriftedObject, FrozenReport};
@@ -67,6 +68,7 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
                 } } }
             }
         }
+        (past::of(view, &look.target, &look.q))
     })
 }
 

@@ -20,7 +20,7 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
                 link_with(&["fleets", &view.name, "history"], &[("page", &page.to_string())])
             }))
             p.hint {
-                "The last hundred things that this replica saw since it took over. What must last stands in Git, and in the Events: "
+                "The last hundred things that this replica saw since it took over, and what the drift reports remember from before. What must last stands in Git, and in the Events: "
                 code { "kubectl -n " (view.namespace) " events --for fleetsync/" (view.name) }
             }
         }

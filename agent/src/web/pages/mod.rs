@@ -8,6 +8,7 @@ mod history;
 mod layout;
 mod overview;
 mod parts;
+mod past;
 mod picture;
 
 use super::Shared;

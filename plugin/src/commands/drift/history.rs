@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::live::report::age;
 use crate::output::{self, Document, OutputFormat};
 use crate::ui::Table;
-use asm_shared::api::{DriftOutcome, DriftReport, PastDrift};
+use asm_shared::api::{DriftReport, PastDrift};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -110,22 +110,10 @@ fn table(items: &[Item<'_>], now: Timestamp) -> Table {
             row[2] = rows::change(past.change).to_owned();
         }
         let ago = |at: Timestamp| format!("{} ago", age(at, now));
-        row.extend([ago(past.since.0), ago(past.ended.0), how(past.outcome).to_owned()]);
+        row.extend([ago(past.since.0), ago(past.ended.0), past.outcome.words().to_owned()]);
         table.row(row);
     }
     table
-}
-
-fn how(outcome: DriftOutcome) -> &'static str {
-    match outcome {
-        DriftOutcome::Corrected => "corrected by the agent",
-        DriftOutcome::Reverted => "reverted on request",
-        DriftOutcome::PutBack => "put back by hand",
-        DriftOutcome::Adopted => "adopted into Git",
-        DriftOutcome::Overwritten => "overwritten by a commit",
-        DriftOutcome::Frozen => "frozen",
-        DriftOutcome::LeftGit => "left Git",
-    }
 }
 
 /// `target/namespace/kind.group/name`, one line per object.
