@@ -74,11 +74,11 @@ fn call(maker: &mut Maker, long: &str) -> Question {
     };
     let port = if maker.chance(5) { *maker.one(&[&80_u16, &9080, &81]) } else { u16::try_from(port).unwrap_or(80) };
     let host = dressed(maker, &host, port);
-    Question { sni: None, ..asked(maker, namespace, labels, (port, host, false), long) }.from_sidecar()
+    Question { sni: None, ..asked(maker, namespace, labels, (port, host, false), long) }.sent_by_a_workload()
 }
 
 impl Question {
-    fn from_sidecar(mut self) -> Self {
+    fn sent_by_a_workload(mut self) -> Self {
         (self.sidecar, self.mtls) = (true, false);
         self
     }

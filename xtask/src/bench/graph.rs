@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Gateways, each with a load balancer, a Gateway, a host and a route of its own.
-const GATEWAYS: usize = 1_000;
+const GATEWAYS: u32 = 1_000;
 
 const CASES: [Case; 3] = [
     Case { what: "`graph`, the whole tree", goal: "≤ 2 s", args: &["graph", "--no-pager"], code: 0 },
@@ -17,7 +17,7 @@ const CASES: [Case; 3] = [
 ];
 
 /// Fleets of which the whole tree is drawn: what one gateway costs must not grow with them.
-const GROWING: [usize; 4] = [250, 500, 1_000, 2_000];
+const GROWING: [u32; 4] = [250, 500, 1_000, 2_000];
 
 /// The tables.
 pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
@@ -41,14 +41,14 @@ fn growing(program: &Path, runs: u32) -> Result<String> {
         let times = measure(program, fleet.path(), &CASES[0], runs.min(5))?;
         let [_, median, _] = spread(&times);
         let middle = times.get(times.len() / 2).copied().unwrap_or_default();
-        let each = format!("{:.2} ms", middle.as_secs_f64() * 1e3 / gateways as f64);
+        let each = format!("{:.2} ms", (middle / gateways).as_secs_f64() * 1e3);
         writeln!(table, "| {gateways} | {median} | {each} |")?;
         anstream::println!("`graph`, {gateways} gateways: {median}, {each} each");
     }
     Ok(table)
 }
 
-fn fleet(program: &Path, gateways: usize) -> Result<tempfile::TempDir> {
+fn fleet(program: &Path, gateways: u32) -> Result<tempfile::TempDir> {
     let dir = tempfile::tempdir()?;
     quiet(Command::new(program).args(["init", "bench"]).current_dir(dir.path()))?;
     let id = format!("c{}", "1".repeat(32));
