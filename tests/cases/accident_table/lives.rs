@@ -53,7 +53,13 @@ async fn signatures(scene: &mut Scene<'_>) -> Result<()> {
     // What it says is in no tree that is read.
     scene.commit("nobody has signed this", |s| remove(s, DOOR))?;
     scene.hint().await?;
-    scene.come_to("a commit that removes a door is not signed", says(["SourceReady False NotSigned"]), None).await?;
+    scene
+        .come_to(
+            "a commit that removes a door is not signed",
+            says(["it is not signed; nothing of it was read or applied"]),
+            None,
+        )
+        .await?;
     scene.well().await
 }
 
