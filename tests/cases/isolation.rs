@@ -103,8 +103,11 @@ fn gizmos(webhook: bool) -> Value {
 
 /// A conversion webhook that does not answer: its kind stays behind and is told, the rest of its cluster goes on.
 async fn broken_conversion(story: &Story<'_>) -> Result<()> {
-    let gizmo =
-        |size: u32| format!("apiVersion: example.com/v2\nkind: Gizmo\nmetadata: {{name: g}}\nspec: {{size: {size}}}\n");
+    let gizmo = |size: u32| {
+        format!(
+            "apiVersion: example.com/v2\nkind: Gizmo\nmetadata: {{name: g, namespace: default}}\nspec: {{size: {size}}}\n"
+        )
+    };
     story.lab.apply_yaml("m1c1", &gizmos(false).to_string()).await?;
     story.write("clusters/m1c1/gizmo.yaml", &gizmo(1))?;
     let before = story.commit_and_push("a kind of one's own")?;

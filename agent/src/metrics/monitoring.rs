@@ -111,7 +111,7 @@ impl ExprVisitor for Asked {
                 self.kept.extend(kept.flat_map(|modifier| modifier.labels().labels.iter().cloned()));
             }
             Expr::Binary(binary) => {
-                for modifier in &binary.modifier {
+                if let Some(modifier) = &binary.modifier {
                     let on = modifier.matching.iter().filter(|matching| matching.is_include());
                     let labels = on.map(LabelModifier::labels).chain(modifier.card.labels());
                     self.joined.extend(labels.flat_map(|labels| labels.labels.iter().cloned()));

@@ -53,7 +53,13 @@ async fn signatures(scene: &mut Scene<'_>) -> Result<()> {
     // What it says is in no tree that is read.
     scene.commit("nobody has signed this", |s| remove(s, DOOR))?;
     scene.hint().await?;
-    scene.come_to("a commit that removes a door is not signed", says(["SourceReady False NotSigned"]), None).await?;
+    scene
+        .come_to(
+            "a commit that removes a door is not signed",
+            says(["it is not signed; nothing of it was read or applied"]),
+            None,
+        )
+        .await?;
     scene.well().await
 }
 
@@ -64,8 +70,10 @@ async fn name(scene: &mut Scene<'_>) -> Result<()> {
     let mut patient = spec();
     patient["prune"] = json!({"graceSeconds": 3600});
     scene.story.fleet_sync(patient).await?;
-    let renamed = says(["objects have left Git and are removed from", "put them back into Git"]);
-    scene.files("an object is renamed", renamed, |s| s.write("clusters/m1c1/maps/0.yaml", &map("renamed"))).await?;
+    let renamed = || says(["objects have left Git and are removed from", "put them back into Git"]);
+    scene.files("an object is renamed", renamed(), |s| s.write("clusters/m1c1/maps/0.yaml", &map("renamed"))).await?;
+    // Back before the grace period is shorter again.
+    scene.files("… and has its name again", renamed(), |_| Ok(())).await?;
     scene.well().await?;
     anyhow::ensure!(maps.get("map-0").await?.metadata.uid == before, "it was made anew");
     Ok(())
