@@ -43,7 +43,7 @@ pub struct Settings {
     pub observer_address: Option<SocketAddr>,
     /// Certificate, key and token for that.
     pub observer_files: Option<PathBuf>,
-    /// Duration and renewal of the Lease; none: without leader election.
+    /// Duration and renewal of the member Lease; none: without leader election.
     pub lease: Option<(Duration, Duration)>,
     /// Log filter.
     pub log_level: String,
@@ -163,9 +163,9 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         grace_period,
     } = settings;
     let in_cluster = kubeconfig.is_none();
-    let client = crate::credentials::host(kubeconfig.as_deref(), context.as_deref())
-        .await
-        .map_err(|error| failure(Ending::Usage, error.to_string()))?;
+    let unusable = |error: crate::credentials::CredentialsError| failure(Ending::Usage, error.to_string());
+    let host = crate::credentials::host(kubeconfig.as_deref(), context.as_deref()).await.map_err(unusable)?;
+    let client = crate::credentials::host_client(host.clone()).map_err(unusable)?;
     let namespace = namespace.unwrap_or_else(|| agent::own_namespace(in_cluster));
     let (data_dir, _temporary) = agent::data_dir(data_dir)?;
     let metrics = Arc::new(Metrics::default());
@@ -210,6 +210,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
     }
     let parts = agent::Parts {
         client,
+        host,
         namespace,
         all_namespaces,
         default_service_account: default_service_account.map(Into::into),
@@ -219,6 +220,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         views,
         shutdown,
         lease,
+        alone: once.is_some(),
         grace_period,
         seen,
     };

@@ -1,7 +1,6 @@
 //! What a supervisor shows on the page: a bounded part of what it knows, in the types that the API has too, so that what is
 //! redacted there is redacted here.
 
-use super::conditions::Known;
 use super::status::drift_status;
 use super::worker::TargetReport;
 use crate::web::TargetView;
@@ -9,15 +8,12 @@ use crate::web::TargetView;
 /// Entries of each kind that one target shows; the status counts them all.
 const MOST: usize = 200;
 
-/// The targets, in the order of the status.
-pub(super) fn targets(known: &Known) -> Vec<TargetView> {
-    let view = |(name, report): &(String, Option<TargetReport>)| {
-        report.as_ref().map_or_else(|| TargetView { name: name.clone(), ..TargetView::default() }, of)
-    };
-    known.targets.iter().map(view).collect()
+/// A target, and what is known of it: of another replica's no more than the status says.
+pub(super) fn of(name: &str, report: Option<&TargetReport>) -> TargetView {
+    report.map_or_else(|| TargetView { name: name.to_owned(), ..TargetView::default() }, full)
 }
 
-fn of(report: &TargetReport) -> TargetView {
+fn full(report: &TargetReport) -> TargetView {
     let unhealthy = report.unhealthy.iter().take(MOST).map(|(id, why)| (id.clone(), why.clone()));
     TargetView {
         name: report.target.name().to_owned(),
