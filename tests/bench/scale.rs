@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const REPLICAS: usize = 5;
 /// Clusters, and ConfigMaps in each: the second shows what an object costs, beside what a target costs.
 const SIZES: [(usize, usize); 2] = [(500, 4), (500, 40)];
-const LEASE: Duration = Duration::from_secs(12);
+/// As by default.
+const LEASE: Duration = Duration::from_secs(30);
 /// How long nothing happens.
 const IDLE: Duration = Duration::from_secs(300);
 

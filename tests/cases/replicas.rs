@@ -85,6 +85,7 @@ async fn replicas_share_targets_and_one_that_lost_its_lease_writes_nothing() -> 
     story.install(json!({"prune": {"maxCount": 1000, "maxPercent": 100}})).await?;
     story.agent = Some(replica(&story, "one")?);
     story.wait_ready(&revision).await?;
+    // Its kubeconfig is the same file, which the first one has read by now.
     let mut other = replica(&story, "two")?;
     shared_by(&lab, &story, 2).await?;
     each_writes_its_own(&lab, &story).await?;

@@ -61,21 +61,23 @@ impl<'lab> Replicas<'lab> {
         });
         futures::stream::iter(secrets).buffer_unordered(16).try_collect::<Vec<()>>().await?;
         replicas.story.fleet_sync(json!({"source": {"intervalSeconds": 3600}})).await?;
+        // Once: writing the kubeconfig anew takes it from an agent that is about to read it.
+        let args = replicas.args()?;
         for n in 0..replicas_wanted {
             let name = format!("replica-{n}");
-            let agent = replicas.spawn(&name)?;
+            let env = BTreeMap::from([("POD_NAME".to_owned(), name.clone())]);
+            let agent = AgentProcess::spawn_with(lab, args.clone(), &env)?;
             replicas.agents.insert(name, agent);
         }
         Ok(replicas)
     }
 
-    fn spawn(&self, name: &str) -> Result<AgentProcess> {
+    fn args(&self) -> Result<Vec<String>> {
         let mut args = self.story.agent_args()?;
-        let (duration, renew) = (self.duration.as_secs(), self.duration.as_secs() / 4);
+        let (duration, renew) = (self.duration.as_secs(), self.duration.as_secs() / 3);
         args.extend(["--lease-duration".to_owned(), format!("{duration}s")]);
         args.extend(["--lease-renew".to_owned(), format!("{}s", renew.max(1))]);
-        let env = BTreeMap::from([("POD_NAME".to_owned(), name.to_owned())]);
-        AgentProcess::spawn_with(self.story.lab, args, &env)
+        Ok(args)
     }
 
     fn write_fleet(&self) -> Result<()> {

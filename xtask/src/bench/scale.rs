@@ -55,7 +55,7 @@ fn tables(figures: &Value) -> Result<String> {
     writeln!(
         text,
         "\n- Idle, per replica and hour: {:.0} requests for Leases, {:.0} watches and {:.0} others at home, {:.0} at targets (new \
-         watches), {:.0} s of CPU; a Lease of {} s, renewed four times in it (by default 30 s and three times).",
+         watches), {:.0} s of CPU; Leases of {} s.",
         number(&idle["leases"]),
         number(&idle["watches"]),
         number(&idle["others"]),
