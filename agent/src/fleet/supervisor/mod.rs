@@ -32,8 +32,9 @@ use tokio::time::Instant;
 
 /// Reports are gathered this long before the status is written …
 const GATHER: Duration = Duration::from_millis(100);
-/// … and after a status that took long to write (hundreds of targets) this many times as long as it took.
+/// … and after a status that took long to write (hundreds of targets) this many times as long as it took, up to the second.
 const WRITE_SHARE: u32 = 4;
+const LONGEST_GATHER: Duration = Duration::from_secs(2);
 /// Steps of targets are gathered this long before other replicas are told.
 const TELL: Duration = Duration::from_millis(20);
 /// Reports on their way.
@@ -72,6 +73,8 @@ struct Supervisor {
     known: Known,
     last_status: FleetSyncStatus,
     writer: StatusWriter,
+    /// How long writing the status took.
+    status_took: Duration,
     /// Targets that left the fleet and whose drift reports are still there.
     stale_reports: BTreeSet<String>,
     events: Events,
@@ -146,9 +149,8 @@ pub(super) async fn run(
                 write_at.get_or_insert_with(|| Instant::now() + gather);
             }
             () = at(write_at) => {
-                let started = Instant::now();
                 write_at = supervisor.write(snapshots.as_ref()).await.map(|delay| Instant::now() + delay);
-                gather = GATHER.max(started.elapsed() * WRITE_SHARE);
+                gather = (supervisor.status_took * WRITE_SHARE).clamp(GATHER, LONGEST_GATHER);
             }
         }
     }
@@ -177,6 +179,7 @@ impl Supervisor {
             lint: LintMode::default(),
             known: Known::default(),
             writer: StatusWriter::new(context.client.clone(), &context.namespace, &name, owner),
+            status_took: Duration::ZERO,
             stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
             numbers: None,

@@ -70,7 +70,9 @@ impl Supervisor {
         let mut failed = None;
         if self.share.leads {
             self.events.turned(&self.last_status, &status, is_there).await;
+            let started = Instant::now();
             failed = self.writer.write(&status).await.err();
+            self.status_took = started.elapsed();
         }
         self.last_status = status;
         for report in self.posts.values().filter_map(|post| post.report.as_ref()) {
