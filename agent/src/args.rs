@@ -31,11 +31,11 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_CONTEXT", value_name = "NAME", requires = "kubeconfig")]
     context: Option<String>,
 
-    /// Namespace of the FleetSyncs, their Secrets and the Lease; the pod's own by default, or asm-system
+    /// Namespace of the FleetSyncs, their Secrets and the agent's Leases; the pod's own by default, or asm-system
     #[arg(long, short, env = "ASM_AGENT_NAMESPACE", value_name = "NAME", value_parser = namespace)]
     namespace: Option<String>,
 
-    /// FleetSyncs of all namespaces, each with the Secrets of its own; the Lease stays in --namespace
+    /// FleetSyncs of all namespaces, each with the Secrets of its own; the agent's Leases stay in --namespace
     #[arg(long, short = 'A', env = "ASM_AGENT_ALL_NAMESPACES", conflicts_with = "once")]
     all_namespaces: bool,
 
@@ -84,15 +84,15 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_OBSERVER_FILES", value_name = "FOLDER")]
     observer_files: Option<PathBuf>,
 
-    /// Write without asking whether another replica does; only when there is no other
+    /// Write everywhere without asking whether another replica does; only when there is no other
     #[arg(long, env = "ASM_AGENT_NO_LEADER_ELECTION")]
     no_leader_election: bool,
 
-    /// How long other replicas wait for one that has gone silent
+    /// How long other replicas wait for one that has gone silent before they take over its targets
     #[arg(long, env = "ASM_AGENT_LEASE_DURATION", value_name = "TIME", default_value = "30s", value_parser = duration)]
     lease_duration: Duration,
 
-    /// How often the writing replica renews its claim; at most a third of --lease-duration
+    /// How often each replica renews its Lease; at most a third of --lease-duration
     #[arg(long, env = "ASM_AGENT_LEASE_RENEW", value_name = "TIME", default_value = "10s", value_parser = duration)]
     lease_renew: Duration,
 

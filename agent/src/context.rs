@@ -8,9 +8,9 @@ use asm_shared::object::ObjectId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::credentials::Limits;
+use crate::credentials::{CredentialsError, Fence, Limits, fenced_host_client};
 use crate::http::Seen;
-use crate::lease::Claim;
+use crate::lease::{Claim, Shards, Tenure};
 use crate::metrics::Metrics;
 use crate::notify::Reach;
 use crate::readiness::Readiness;
@@ -19,10 +19,12 @@ use crate::web::Views;
 /// Everything that `fleet` needs from the outside. Cheap to clone: one per FleetSync is fine.
 #[derive(Clone)]
 pub struct FleetContext {
-    /// Client of the host cluster: where FleetSyncs, Secrets, inventories and the Lease live.
+    /// How the host cluster is reached.
+    pub host: kube::Config,
+    /// Client of the host cluster: where FleetSyncs, Secrets and inventories live. It writes nothing once the tenure is over.
     pub client: kube::Client,
     /// The namespace of the FleetSync at hand, and the only one in which anything is read or written for it. Before it is
-    /// known which: that of the Lease.
+    /// known which: that of the Leases.
     pub namespace: String,
     /// FleetSyncs of every namespace are followed.
     pub all_namespaces: bool,
@@ -44,11 +46,15 @@ pub struct FleetContext {
     pub limits: Limits,
     /// Where notifications may go.
     pub reach: Reach,
-    /// Whether this replica may write. Writers look again (`claim.borrow().is_current()`) before every write.
+    /// Whether this replica may write at all.
     pub claim: watch::Receiver<Claim>,
+    /// The claim under which everything with this context works. Writers look again before every write.
+    pub tenure: Tenure,
+    /// Which targets are its own.
+    pub shards: Shards,
     /// What the admission observer saw; empty without one.
     pub seen: Seen,
-    /// Name of this replica: holder of the Lease, reporting instance of Events.
+    /// Name of this replica: the beginning of its name in Leases, reporting instance of Events.
     pub identity: String,
 }
 
@@ -126,7 +132,26 @@ impl Sets {
 impl FleetContext {
     /// Whether this replica may write right now.
     pub fn may_write(&self) -> bool {
-        self.claim.borrow().is_current()
+        self.tenure.is_current()
+    }
+
+    /// A context for what begins now, under the present claim.
+    ///
+    /// # Errors
+    /// No client can be made for it.
+    pub fn begin(&self) -> Result<Self, CredentialsError> {
+        let tenure = Tenure::of(self.claim.clone());
+        let client = fenced_host_client(&self.host, Fence::new(tenure.clone()), self.limits)?;
+        Ok(Self { client, tenure, ..self.clone() })
+    }
+
+    /// Waits until this replica writes the status of FleetSyncs; `false` when the agent is told to end first.
+    pub async fn wait_for_lead(&self) -> bool {
+        let mut share = self.shards.subscribe();
+        tokio::select! {
+            () = self.shutdown.cancelled() => false,
+            leads = share.wait_for(|share| share.leads) => leads.is_ok(),
+        }
     }
 
     /// Waits until this replica may write; `false` when the agent is told to end first.

@@ -1,6 +1,7 @@
 //! Secrets of the host cluster turned into clients and Git credentials. Read when needed, never cached, never shown.
 
 mod error;
+mod fence;
 mod limits;
 mod renewal;
 mod token;
@@ -26,6 +27,7 @@ use rustls::pki_types::pem::PemObject as _;
 use limits::Bounds;
 
 pub use error::CredentialsError;
+pub use fence::Fence;
 pub use limits::Limits;
 pub use renewal::changed;
 
@@ -33,7 +35,7 @@ use crate::context::FleetContext;
 use crate::log;
 use crate::source::{GitCredentials, Keyring, Secrets};
 
-/// What API servers see in their audit log.
+/// What API servers see in their audit log; in a pod followed by its name, so that replicas can be told apart.
 const USER_AGENT: &str = concat!("asm-agent/", env!("CARGO_PKG_VERSION"));
 const CONNECT: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(60);
@@ -103,7 +105,7 @@ pub async fn target(
     namespace: &str,
     reference: &KeyReference,
     actor: Option<&Actor>,
-    limits: Limits,
+    guards: (Fence, Limits),
 ) -> Result<TargetAccess, CredentialsError> {
     let place = error::Place::new(namespace, &reference.name);
     let secret = read(host, &place).await?;
@@ -119,7 +121,7 @@ pub async fn target(
         return Err(CredentialsError::Expired { place, key: reference.key.clone(), at });
     }
     let unusable = |reason| CredentialsError::Unusable { place: place.clone(), key: reference.key.clone(), reason };
-    let client = client(&safe, actor, limits).map_err(unusable)?;
+    let client = client(&safe, actor, guards).map_err(unusable)?;
     Ok(TargetAccess { client, server: safe.server, expires, version })
 }
 
@@ -258,11 +260,16 @@ pub async fn source(host: &Client, namespace: &str, spec: &SourceSpec) -> Result
     Ok(secrets)
 }
 
-/// A client of exactly this server with exactly these credentials: no environment, no proxy, no file, no program.
+/// A client of exactly this server with exactly these credentials: no environment, no proxy, no file, no program. It writes
+/// nothing once the claim behind the fence has run out.
 ///
 /// # Errors
 /// What cannot be used, in words; never a value.
-pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>, limits: Limits) -> Result<Client, String> {
+pub fn client(
+    safe: &SafeKubeconfig,
+    actor: Option<&Actor>,
+    (fence, limits): (Fence, Limits),
+) -> Result<Client, String> {
     let server = safe.server.parse().map_err(|_| "the server's URL cannot be parsed".to_owned())?;
     // Not by way of `kube::Kubeconfig`: its loader would look at HTTPS_PROXY.
     let mut config = tuned(Config::new(server));
@@ -293,25 +300,16 @@ pub fn client(safe: &SafeKubeconfig, actor: Option<&Actor>, limits: Limits) -> R
         serde_json::from_value::<AuthInfo>(user.into()).map_err(|_| "the credentials cannot be used".to_owned())?;
     config.auth_info.impersonate = actor.map(|actor| actor.user().to_owned());
     // kube's TLS errors name what is wrong with a certificate or key, not its content.
-    bounded(config, limits, LARGEST_ANSWER)
+    fence::fenced(&config, fence, Bounds { limits, most: LARGEST_ANSWER })
         .map_err(|error| format!("no client can be made of it: {}", ClusterError::from(error).message))
 }
 
-/// A client whose server can neither fill more memory than this with one answer nor keep anybody waiting.
-fn bounded(config: Config, limits: Limits, most: usize) -> Result<Client, kube::Error> {
-    Ok(ClientBuilder::try_from(config)?.with_layer(&Bounds { limits, most }).build())
-}
-
-/// The client of the host cluster: in a pod the service account's, elsewhere that of a kubeconfig file, which is the
-/// user's own and may do what kubectl does with it.
+/// How to reach the host cluster: in a pod as the service account, elsewhere by a kubeconfig file, which is the user's own and
+/// may do what kubectl does with it.
 ///
 /// # Errors
 /// What could not be read, and what to do.
-pub async fn host(
-    kubeconfig: Option<&Path>,
-    context: Option<&str>,
-    limits: Limits,
-) -> Result<Client, CredentialsError> {
+pub async fn host(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, CredentialsError> {
     let config = match kubeconfig {
         Some(path) => {
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..Default::default() };
@@ -324,8 +322,29 @@ pub async fn host(
         None => Config::incluster()
             .map_err(|error| CredentialsError::Host { reason: format!("in-cluster access: {}", log::chain(&error)) })?,
     };
-    bounded(tuned(config), limits, LARGEST_ANSWER)
-        .map_err(|error| CredentialsError::Host { reason: ClusterError::from(error).message })
+    Ok(tuned(config))
+}
+
+/// A client of the host cluster for what is not the work itself: Leases, what others ask for.
+///
+/// # Errors
+/// No client can be made of it.
+pub fn host_client(config: Config, limits: Limits) -> Result<Client, CredentialsError> {
+    let builder = ClientBuilder::try_from(config).map_err(unusable_host)?;
+    Ok(builder.with_layer(&Bounds { limits, most: LARGEST_ANSWER }).build())
+}
+
+/// A client of the host cluster for the work: inventories and reports of a replica whose claim has run out would be written over
+/// those of its successor.
+///
+/// # Errors
+/// No client can be made of it.
+pub fn fenced_host_client(config: &Config, fence: Fence, limits: Limits) -> Result<Client, CredentialsError> {
+    fence::fenced(config, fence, Bounds { limits, most: LARGEST_ANSWER }).map_err(unusable_host)
+}
+
+fn unusable_host(error: kube::Error) -> CredentialsError {
+    CredentialsError::Host { reason: ClusterError::from(error).message }
 }
 
 fn tuned(mut config: Config) -> Config {
@@ -334,8 +353,14 @@ fn tuned(mut config: Config) -> Config {
     config.write_timeout = Some(WRITE);
     // The time counts from the request, not from when the connection was used before.
     config.reset_reader_on_write = true;
-    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+    config.headers.push((http::header::USER_AGENT, user_agent()));
     config
+}
+
+fn user_agent() -> http::HeaderValue {
+    let pod = std::env::var("POD_NAME").ok().map(|pod| format!("{USER_AGENT} ({pod})"));
+    // The name of a pod fits into a header; anything else is left out.
+    pod.and_then(|text| text.parse().ok()).unwrap_or_else(|| http::HeaderValue::from_static(USER_AGENT))
 }
 
 async fn read(host: &Client, place: &error::Place) -> Result<Secret, CredentialsError> {

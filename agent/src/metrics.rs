@@ -309,7 +309,7 @@ impl Default for Metrics {
         registry.register("lint_held_objects", "Objects that lint holds back", metrics.held_by_lint.clone());
         registry.register("api_errors", "Failed API requests, by kind of failure", metrics.api_errors.clone());
         registry.register("watch_restarts", "Watches that had to be opened anew", metrics.watch_restarts.clone());
-        registry.register("leader", "1 while this replica may write", metrics.leader.clone());
+        registry.register("leader", "1 while this replica writes the status of FleetSyncs", metrics.leader.clone());
         registry.register("webhooks", "Hints from Git servers, by outcome", metrics.hints.clone());
         registry.register_with_unit(
             "credentials_expire_timestamp",

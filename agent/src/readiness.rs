@@ -7,8 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 struct Checks {
     /// By name; the reason when a check is not fine.
     reasons: BTreeMap<String, Option<String>>,
-    /// Another replica does the work.
-    standby: bool,
 }
 
 /// The checks. Clones share them.
@@ -36,18 +34,9 @@ impl Readiness {
         self.checks().reasons.remove(check);
     }
 
-    /// Whether another replica leads. Then this one is ready for its task, to stand by, whatever the checks of the work
-    /// say; otherwise a rolling update would wait for ever for the new pod that waits for the old one's Lease.
-    pub fn standby(&self, stands_by: bool) {
-        self.checks().standby = stands_by;
-    }
-
     /// What is not ready: check and reason, in order of name. Empty: ready.
     pub fn missing(&self) -> Vec<(String, String)> {
         let checks = self.checks();
-        if checks.standby {
-            return Vec::new();
-        }
         let reason = |(check, reason): (&String, &Option<String>)| Some((check.clone(), reason.clone()?));
         checks.reasons.iter().filter_map(reason).collect()
     }
@@ -75,15 +64,5 @@ mod tests {
         clone.ready("watch");
         clone.forget("git");
         assert!(readiness.missing().is_empty());
-    }
-
-    #[test]
-    fn a_replica_that_stands_by_is_ready() {
-        let readiness = Readiness::default();
-        readiness.expect("watch");
-        readiness.standby(true);
-        assert!(readiness.missing().is_empty());
-        readiness.standby(false);
-        assert_eq!(readiness.missing().len(), 1);
     }
 }

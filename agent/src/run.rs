@@ -45,7 +45,7 @@ pub struct Settings {
     pub observer_address: Option<SocketAddr>,
     /// Certificate, key and token for that.
     pub observer_files: Option<PathBuf>,
-    /// Duration and renewal of the Lease; none: without leader election.
+    /// Duration and renewal of the member Lease; none: without leader election.
     pub lease: Option<(Duration, Duration)>,
     /// Log filter.
     pub log_level: String,
@@ -171,9 +171,9 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         grace_period,
     } = settings;
     let in_cluster = kubeconfig.is_none();
-    let client = crate::credentials::host(kubeconfig.as_deref(), context.as_deref(), limits)
-        .await
-        .map_err(|error| failure(Ending::Usage, error.to_string()))?;
+    let unusable = |error: crate::credentials::CredentialsError| failure(Ending::Usage, error.to_string());
+    let host = crate::credentials::host(kubeconfig.as_deref(), context.as_deref()).await.map_err(unusable)?;
+    let client = crate::credentials::host_client(host.clone(), limits).map_err(unusable)?;
     let namespace = namespace.unwrap_or_else(|| agent::own_namespace(in_cluster));
     let (data_dir, _temporary) = agent::data_dir(data_dir)?;
     let metrics = Arc::new(Metrics::default());
@@ -218,6 +218,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
     }
     let parts = agent::Parts {
         client,
+        host,
         namespace,
         all_namespaces,
         default_service_account: default_service_account.map(Into::into),
@@ -229,6 +230,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         lease,
         limits,
         reach,
+        alone: once.is_some(),
         grace_period,
         seen,
     };

@@ -26,6 +26,7 @@ pub mod route;
 pub mod route_test;
 #[cfg(feature = "schema")]
 pub mod schema;
+pub mod sharding;
 pub mod text;
 pub mod topology;
 pub mod verify;

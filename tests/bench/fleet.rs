@@ -120,13 +120,17 @@ impl<'lab> Fleet<'lab> {
 
     /// Seconds of CPU that the agent has used.
     pub(crate) fn cpu(&mut self) -> Result<f64> {
-        let pid = self.agent()?.pid();
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
-        // utime and stime, in hundredths of a second on every Linux that matters.
-        Ok((ticks(11) + ticks(12)) / 100.0)
+        cpu_of(self.agent()?.pid())
     }
+}
+
+/// Seconds of CPU that a process has used.
+pub(crate) fn cpu_of(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+    // utime and stime, in hundredths of a second on every Linux that matters.
+    Ok((ticks(11) + ticks(12)) / 100.0)
 }
 
 /// Requests of the agent, whichever of its names it used.

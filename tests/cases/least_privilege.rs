@@ -197,13 +197,16 @@ async fn used_at_home(lab: &Lab, story: &Story<'_>, mark: asm_lab::AuditMark) ->
     }
     let unused: Vec<&str> = granted.iter().filter(|one| !used.contains(*one)).map(String::as_str).collect();
     // An apply of what is not there is a patch for the log, and must be allowed to create; `--once` gets; a report goes with its
-    // target; Events are made when something happens, and a series of them is patched.
+    // target; Events are made when something happens, and a series of them is patched; a Lease is looked at when a write was not
+    // answered, and goes with its replica or target.
     let other_days = [
         "create configmaps",
         "create driftreports",
         "create events",
         "delete driftreports",
+        "delete leases",
         "get fleetsyncs",
+        "get leases",
         "patch events",
     ];
     let surprising: Vec<&&str> = unused.iter().filter(|one| !other_days.contains(one)).collect();

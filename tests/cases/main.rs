@@ -28,6 +28,7 @@ mod once;
 mod order;
 mod page;
 mod pull_request;
+mod replicas;
 mod several_clbs;
 mod shared_gateway;
 mod source;

@@ -57,6 +57,7 @@ struct Shared {
     root: PathBuf,
     mode: Mutex<Mode>,
     requests: AtomicU64,
+    packs: AtomicU64,
 }
 
 impl GitServer {
@@ -65,7 +66,12 @@ impl GitServer {
         std::fs::create_dir_all(root)?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("cannot listen for Git")?;
         let url = format!("http://{}", listener.local_addr()?);
-        let shared = Arc::new(Shared { root: root.to_owned(), mode: Mutex::default(), requests: AtomicU64::new(0) });
+        let shared = Arc::new(Shared {
+            root: root.to_owned(),
+            mode: Mutex::default(),
+            requests: AtomicU64::new(0),
+            packs: AtomicU64::new(0),
+        });
         let app = Router::new().fallback(serve).with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle();
         Ok(Self { url, shared, task })
@@ -110,6 +116,12 @@ impl GitServer {
         *self.shared.mode.lock().unwrap_or_else(PoisonError::into_inner) = mode;
     }
 
+    /// How many packs have been asked for: fetches of something new.
+    #[must_use]
+    pub fn packs(&self) -> u64 {
+        self.shared.packs.load(Ordering::Relaxed)
+    }
+
     /// How many requests have come.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -135,6 +147,9 @@ pub(crate) fn scrub(command: &mut std::process::Command) {
 
 async fn serve(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     shared.requests.fetch_add(1, Ordering::Relaxed);
+    if request.method() == http::Method::POST && request.uri().path().ends_with("/git-upload-pack") {
+        shared.packs.fetch_add(1, Ordering::Relaxed);
+    }
     let mode = shared.mode.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let mut user = None;
     match &mode {

@@ -26,6 +26,7 @@ mod crds;
 pub mod dataplane;
 mod envoy;
 mod etcd;
+mod fake_clusters;
 mod forge;
 mod git_server;
 mod judge;
@@ -37,6 +38,7 @@ mod ports;
 mod processes;
 pub mod product;
 mod proxy;
+mod replicas;
 mod start;
 pub mod story;
 pub mod users;
@@ -69,6 +71,7 @@ pub use crate::{
     crds::asm_crds,
     dataplane::{DataPlane, DataPlaneOptions},
     envoy::envoy,
+    fake_clusters::{FakeClusters, FakeWrite},
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
     judge::Judge,
@@ -78,6 +81,7 @@ pub use crate::{
     processes::{Signal, Supervised, detach_from_terminal, is_alive, signal, tail},
     product::{AgentProcess, PluginCommand, binaries, plugin},
     proxy::{ApiProxy, Call, ProxyRequest, Verdict},
+    replicas::Replicas,
     wait::wait_for,
 };
 use crate::{apiserver::ApiServer, etcd::Etcd};

@@ -105,6 +105,8 @@ pub fn signal(pid: u32, signal: Signal) -> Result<()> {
     let signal = match signal {
         Signal::Term => rustix::process::Signal::TERM,
         Signal::Kill => rustix::process::Signal::KILL,
+        Signal::Stop => rustix::process::Signal::STOP,
+        Signal::Continue => rustix::process::Signal::CONT,
     };
     let id = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
     let id = id.with_context(|| format!("{pid} is no process ID"))?;
@@ -121,6 +123,10 @@ pub enum Signal {
     Term,
     /// End now.
     Kill,
+    /// Run nothing until told.
+    Stop,
+    /// Go on as if no time had passed.
+    Continue,
 }
 
 /// Leaves the terminal's session, so that closing the terminal does not end this process.

@@ -242,6 +242,16 @@ impl AgentProcess {
         self.supervisor.wait().map(drop)
     }
 
+    /// SIGSTOP: nothing in it runs until [`Self::resume`].
+    pub fn pause(&self) -> Result<()> {
+        processes::signal(self.pid, Signal::Stop)
+    }
+
+    /// SIGCONT: it goes on in the middle of whatever it was at.
+    pub fn resume(&self) -> Result<()> {
+        processes::signal(self.pid, Signal::Continue)
+    }
+
     /// SIGTERM, and waits until it has ended. Blocks.
     pub fn terminate(&mut self) -> Result<ExitStatus> {
         processes::signal(self.pid, Signal::Term)?;

@@ -7,6 +7,7 @@ mod diff;
 mod graph;
 mod lint;
 mod route;
+mod scale;
 
 use crate::generate::root;
 use anyhow::{Context as _, Result, ensure};
@@ -46,6 +47,8 @@ enum Part {
     Graph,
     /// The agent on real API servers; a quarter of an hour
     Agent,
+    /// Five replicas of the agent over 500 light clusters; a quarter of an hour
+    Scale,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -90,6 +93,7 @@ impl Part {
             Self::Route => "Routes",
             Self::Graph => "Graph",
             Self::Agent => "The agent",
+            Self::Scale => "Replicas of the agent",
         }
     }
 }
@@ -102,6 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             // What needs no plugin is built by itself.
             Part::Route => route::run(args.runs)?,
             Part::Agent => agent::run()?,
+            Part::Scale => scale::run()?,
             _ => {
                 let program = match &program {
                     Some(program) => program,

@@ -1,15 +1,16 @@
 //! The status of a FleetSync as a function of what is known: no clock but the one passed in, no client.
 
+use super::brief::{Brief, First, SHOWN};
 use super::expiry::{self, Credentials};
-use super::worker::TargetReport;
 use asm_shared::api::{
     FleetSyncStatus, HeldChange, HeldObject, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
 
-/// Problems and held changes that a status shows in full; the rest is counted.
-const SHOWN: usize = 10;
+/// With more targets than this, a status shows of each no condition but `Ready` and those that are not as they should be: all five
+/// of a thousand targets are more than etcd takes.
+const MANY: usize = 100;
 /// Longest message of a condition; the API server takes 32 KiB, etcd and people less.
 const LONGEST: usize = 1024;
 
@@ -29,7 +30,7 @@ pub(super) struct Known {
     /// Is there a fleet to sync at all?
     pub(super) has_fleet: bool,
     /// Reports by position: mesh first, clusters as in the fleet file. `None`: nothing heard yet.
-    pub(super) targets: Vec<(String, Option<TargetReport>)>,
+    pub(super) targets: Vec<(String, Option<Brief>)>,
     /// Credentials of targets that say when they end.
     pub(super) expiring: Vec<Credentials>,
     /// Namespace of the FleetSync.
@@ -121,7 +122,12 @@ fn conditions(
     verdicts.into_iter().map(condition).collect()
 }
 
-fn cut(message: String) -> String {
+/// What follows the first of so many.
+fn more(count: usize) -> String {
+    if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() }
+}
+
+pub(super) fn cut(message: String) -> String {
     cut_to(message, LONGEST)
 }
 
@@ -135,7 +141,7 @@ fn cut_to(mut message: String, longest: usize) -> String {
 }
 
 /// The first problems, each within bounds.
-fn shown(problems: &[SyncProblem]) -> Vec<SyncProblem> {
+pub(super) fn shown(problems: &[SyncProblem]) -> Vec<SyncProblem> {
     let cut =
         |problem: &SyncProblem| SyncProblem { at: cut(problem.at.clone()), message: cut(problem.message.clone()) };
     problems.iter().take(SHOWN).map(cut).collect()
@@ -154,10 +160,8 @@ fn expiring(known: &Known, now: &Time) -> Option<Verdict> {
 fn contested(known: &Known) -> Option<Verdict> {
     let fights: Vec<(&str, String)> = reports(known)
         .filter_map(|(name, report)| {
-            let first = report.contested.first()?;
-            let more = report.contested.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            Some((name, format!("{first}{more}")))
+            let first = report.contest.as_ref()?;
+            Some((name, format!("{first}{}", more(report.contests))))
         })
         .collect();
     (!fights.is_empty()).then(|| verdict(labels::CONTESTED, true, "Fighting", join(fights.into_iter())))
@@ -183,8 +187,7 @@ fn source(known: &Known) -> Verdict {
 fn fleet_valid(known: &Known) -> Verdict {
     match known.problems.first() {
         Some(first) => {
-            let more = known.problems.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            let more = more(known.problems.len());
             let reason = if known.has_fleet { "SomeFilesWrong" } else { "NoFleet" };
             verdict(labels::FLEET_VALID, false, reason, format!("{}: {}{more}", first.at, first.message))
         }
@@ -196,7 +199,7 @@ fn fleet_valid(known: &Known) -> Verdict {
 }
 
 /// The reports that are there, with the name of their target.
-fn reports(known: &Known) -> impl Iterator<Item = (&str, &TargetReport)> {
+fn reports(known: &Known) -> impl Iterator<Item = (&str, &Brief)> {
     known.targets.iter().filter_map(|(name, report)| Some((name.as_str(), report.as_ref()?)))
 }
 
@@ -248,16 +251,14 @@ fn synced(known: &Known) -> Verdict {
 }
 
 /// Is something held back, by the guard of load balancers, by lint, or because removals wait?
-fn is_held(report: &TargetReport) -> bool {
+fn is_held(report: &Brief) -> bool {
     !report.held.is_empty() || !report.lint.is_empty() || report.hold.is_some()
 }
 
 /// What lint holds back on a target: where, what, and how many more.
-fn lint_note(report: &TargetReport) -> Option<String> {
+fn lint_note(report: &Brief) -> Option<String> {
     let first = report.lint.first()?;
-    let more = report.lint.len() - 1;
-    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-    Some(format!("{}: {} ({}){more}", first.at, first.message, first.rule))
+    Some(format!("{}: {} ({}){}", first.at, first.message, first.rule, more(report.held_by_lint)))
 }
 
 /// One object that lint holds back on a target, for an Event.
@@ -265,14 +266,12 @@ pub(super) fn told(target: &str, held: &HeldObject) -> String {
     format!("{target}: {}: {} ({}); kubectl asm explain {} tells more", held.at, held.message, held.rule, held.rule)
 }
 
-fn why_not_synced(report: &TargetReport, known: &Known) -> String {
+fn why_not_synced(report: &Brief, known: &Known) -> String {
     if let Some(blocked) = &report.blocked {
         return blocked.clone();
     }
     if let Some(first) = report.problems.first() {
-        let more = report.problems.len() - 1;
-        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-        return format!("{}: {}{more}", first.at, first.message);
+        return format!("{}: {}{}", first.at, first.message, more(report.problem_count));
     }
     if let Some(first) = report.held.first() {
         return first.message.clone();
@@ -298,10 +297,8 @@ fn why_not_synced(report: &TargetReport, known: &Known) -> String {
 fn healthy(known: &Known) -> Verdict {
     let sick: Vec<(&str, String)> = reports(known)
         .filter_map(|(name, report)| {
-            let (id, why) = report.unhealthy.first_key_value()?;
-            let more = report.unhealthy.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            Some((name, format!("{id} {why}{more}")))
+            let first = report.sick.as_ref()?;
+            Some((name, format!("{} {}{}", first.object, first.what, more(report.unhealthy))))
         })
         .collect();
     if !sick.is_empty() {
@@ -317,13 +314,8 @@ fn healthy(known: &Known) -> Verdict {
 fn drift(known: &Known) -> Verdict {
     let drifted: Vec<(&str, String)> = reports(known)
         .filter_map(|(name, report)| {
-            let (id, (drift, _)) = report.drift.first_key_value()?;
-            let more = report.drift.len() - 1;
-            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
-            let by = drift.fields.iter().find_map(|field| field.manager.as_deref());
-            let by = by.map_or(String::new(), |by| format!(" by {by}"));
-            let change = format!("{:?}", drift.change).to_lowercase();
-            Some((name, format!("{id} {change}{by}{more}")))
+            let first = report.drift.as_ref()?;
+            Some((name, format!("{} {}{}", first.object, first.what, more(report.drifted))))
         })
         .collect();
     if drifted.is_empty() {
@@ -338,21 +330,21 @@ fn held(known: &Known) -> Verdict {
     if held.is_empty() {
         return verdict(labels::HELD_BACK, false, "NothingHeld", NOTHING_HELD);
     }
-    let all: Vec<&TargetReport> = reports(known).map(|(_, report)| report).collect();
+    let all: Vec<&Brief> = reports(known).map(|(_, report)| report).collect();
     verdict(labels::HELD_BACK, true, held_reason(&all), join(held.into_iter()))
 }
 
 /// Said when nothing is held back.
 const NOTHING_HELD: &str = "nothing waits for an approval or for lint";
 
-fn held_note(report: &TargetReport) -> Option<String> {
+fn held_note(report: &Brief) -> Option<String> {
     let first = report.held.first().map(|held| held.message.clone());
     // What waits for another target's pass is on its way until that has ended.
     first.or_else(|| lint_note(report)).or_else(|| report.hold.clone().filter(|_| report.settled))
 }
 
 /// Approvals first: nothing else helps there.
-fn held_reason(reports: &[&TargetReport]) -> &'static str {
+fn held_reason(reports: &[&Brief]) -> &'static str {
     if reports.iter().any(|report| !report.held.is_empty()) {
         "ApprovalNeeded"
     } else if reports.iter().any(|report| !report.lint.is_empty()) {
@@ -381,11 +373,23 @@ fn ready(known: &Known, verdicts: &[Verdict]) -> Verdict {
 struct Share {
     entries: usize,
     letters: usize,
+    /// Conditions that are as they should be, too.
+    calm: bool,
 }
 
 impl Share {
     fn of(targets: usize) -> Self {
-        Self { entries: (SHOWN / targets.max(1)).max(1), letters: (LONGEST * 4 / targets.max(1)).clamp(160, LONGEST) }
+        Self {
+            entries: (SHOWN / targets.max(1)).max(1),
+            letters: (LONGEST * 4 / targets.max(1)).clamp(160, LONGEST),
+            calm: targets <= MANY,
+        }
+    }
+
+    /// Is there room for this condition of a target?
+    fn shows(self, verdict: &Verdict) -> bool {
+        let wanted = !matches!(verdict.kind, labels::DRIFTED | labels::HELD_BACK);
+        self.calm || verdict.kind == labels::READY || verdict.is_true != Some(wanted)
     }
 
     fn cut(self, message: &str) -> String {
@@ -395,7 +399,7 @@ impl Share {
 
 fn target_status(
     name: &str,
-    report: Option<&TargetReport>,
+    report: Option<&Brief>,
     previous: Option<&TargetStatus>,
     known: &Known,
     now: &Time,
@@ -407,53 +411,55 @@ fn target_status(
         let conditions = conditions([waiting], old, known.generation, now);
         return TargetStatus { name: name.to_owned(), conditions, ..TargetStatus::default() };
     };
-    let verdicts =
-        target_verdicts(report, known).map(|verdict| Verdict { message: share.cut(&verdict.message), ..verdict });
+    let verdicts = target_verdicts(report, known).into_iter().filter(|verdict| share.shows(verdict));
+    let verdicts = verdicts.map(|verdict| Verdict { message: share.cut(&verdict.message), ..verdict });
     let problem =
         |problem: &SyncProblem| SyncProblem { at: share.cut(&problem.at), message: share.cut(&problem.message) };
     let held = |held: &HeldChange| HeldChange { message: share.cut(&held.message), ..held.clone() };
     let lint = |held: &HeldObject| HeldObject { message: share.cut(&held.message), ..held.clone() };
     TargetStatus {
         name: name.to_owned(),
-        revision: report.revision.as_deref().map(str::to_owned),
+        revision: report.revision.clone(),
         conditions: conditions(verdicts, old, known.generation, now),
         objects: count(report.objects),
-        drifted: count(report.drift.len()),
-        frozen: count(report.frozen.len()),
-        unhealthy: count(report.unhealthy.len()),
+        drifted: count(report.drifted),
+        frozen: count(report.frozen),
+        unhealthy: count(report.unhealthy),
         held: report.held.iter().take(share.entries).map(held).collect(),
-        held_back: count(report.held.len()),
+        held_back: count(report.held_back),
         lint: report.lint.iter().take(share.entries).map(lint).collect(),
-        held_by_lint: count(report.lint.len()),
+        held_by_lint: count(report.held_by_lint),
         credentials_expire: report.expires.map(Time),
         problems: report.problems.iter().take(share.entries).map(problem).collect(),
-        problem_count: count(report.problems.len()),
+        problem_count: count(report.problem_count),
         serves_istio: report.serves_istio,
     }
 }
 
 /// `Ready`, `Synced`, `Healthy`, `Drifted`, `HeldBack` of one target.
-fn target_verdicts(report: &TargetReport, known: &Known) -> [Verdict; 5] {
+fn target_verdicts(report: &Brief, known: &Known) -> [Verdict; 5] {
     let at = format!("{} objects at {}", report.objects, short(&report.wanted));
     let synced = if report.is_synced() {
         verdict(labels::SYNCED, true, "Applied", at.clone())
     } else {
         let reason = match report {
             _ if known.suspended => "Suspended",
-            TargetReport { blocked: Some(_), .. } => "Unavailable",
+            Brief { blocked: Some(_), .. } => "Unavailable",
             report if !report.problems.is_empty() => "SomeObjectsFailed",
             report if is_held(report) => "HeldBack",
             _ => "Progressing",
         };
         verdict(labels::SYNCED, false, reason, why_not_synced(report, known))
     };
-    let healthy = match report.unhealthy.first_key_value() {
+    let healthy = match &report.sick {
         _ if report.blocked.is_some() => verdict(labels::HEALTHY, None, "NotSeen", "the target cannot be looked at"),
-        Some((id, why)) => verdict(labels::HEALTHY, false, "Unhealthy", format!("{id} {why}")),
+        Some(first) => verdict(labels::HEALTHY, false, "Unhealthy", format!("{} {}", first.object, first.what)),
         None => verdict(labels::HEALTHY, true, "AllHealthy", "everything that was synced works"),
     };
-    let drifted = match report.drift.first_key_value() {
-        Some((id, _)) => verdict(labels::DRIFTED, true, "DriftFound", format!("{id}; see kubectl asm drift")),
+    let drifted = match &report.drift {
+        Some(First { object, .. }) => {
+            verdict(labels::DRIFTED, true, "DriftFound", format!("{object}; see kubectl asm drift"))
+        }
         None => verdict(labels::DRIFTED, false, "NoDrift", "nothing differs from Git"),
     };
     let held = match held_note(report) {

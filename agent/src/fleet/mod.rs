@@ -2,6 +2,7 @@
 //!
 //! `Git → FleetState → Desired per target → plan → apply → watch → drift and health → status`, one direction only.
 
+mod brief;
 mod commit;
 mod conditions;
 mod events;
@@ -19,7 +20,6 @@ mod worker;
 pub use once::{Outcome, once};
 
 use crate::context::FleetContext;
-use crate::lease::Claim;
 use asm_shared::api::FleetSync;
 use futures::{StreamExt as _, pin_mut};
 use kube::ResourceExt as _;
@@ -34,23 +34,21 @@ use tokio_util::task::AbortOnDropHandle;
 /// Readiness check: the FleetSyncs have been listed.
 const READY_CHECK: &str = "fleetsyncs";
 
-/// Follows the FleetSyncs of the namespace for as long as this replica leads. Ends when the agent ends.
+/// Follows the FleetSyncs of the namespace for as long as this replica is one of those that share the work. Ends when the agent
+/// ends.
 pub async fn run(context: FleetContext) {
     context.readiness.expect(READY_CHECK);
     while context.wait_for_claim().await {
-        let mut claim = context.claim.clone();
+        let own = match context.begin() {
+            Ok(own) => own,
+            Err(error) => return tracing::error!("{error}"),
+        };
+        let tenure = own.tenure.clone();
         tokio::select! {
-            () = lead(&context) => return,
+            () = take_part(&own) => return,
             // Everything that was started is dropped with the future: a replica that lost its claim must not write.
-            () = lost(&mut claim) => tracing::warn!("another replica leads; standing by"),
+            () = tenure.over() => tracing::warn!("its claim is lost: this replica begins anew"),
         }
-    }
-}
-
-/// Waits until the claim is lost. A closed channel means that there is no election and the claim stays for ever.
-async fn lost(claim: &mut channel::Receiver<Claim>) {
-    if claim.wait_for(|claim| !claim.is_current()).await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
@@ -60,7 +58,7 @@ struct Running {
     _task: AbortOnDropHandle<()>,
 }
 
-async fn lead(context: &FleetContext) {
+async fn take_part(context: &FleetContext) {
     let api: Api<FleetSync> = if context.all_namespaces {
         Api::all(context.client.clone())
     } else {
@@ -126,15 +124,23 @@ fn label<'a>(context: &FleetContext, full_name: &'a str) -> &'a str {
     if context.all_namespaces { full_name } else { name }
 }
 
+/// The wishes that were fulfilled last.
+fn handled(sync: &FleetSync) -> (Option<&str>, Option<&str>) {
+    let Some(status) = &sync.status else { return (None, None) };
+    let reverted = status.last_handled_revert.as_ref().map(|reverted| reverted.id.as_str());
+    (status.last_handled_reconcile_at.as_deref(), reverted)
+}
+
 fn follow(context: &FleetContext, running: &mut BTreeMap<String, Running>, sync: FleetSync) {
     let name = full_name(&sync);
     let sync = Arc::new(sync);
     // Deleted and made again while the watch was away: another FleetSync, with nothing of the old one's.
     let known = running.get(&name).filter(|known| known.specs.borrow().uid() == sync.uid());
     if let Some(known) = known {
-        // The status is ours; only the wishes wake the supervisor.
+        // The status is ours; only the wishes wake the supervisor, and that they are fulfilled.
         known.specs.send_if_modified(|last| {
-            let same = last.spec == sync.spec && last.annotations() == sync.annotations();
+            let same =
+                last.spec == sync.spec && last.annotations() == sync.annotations() && handled(last) == handled(&sync);
             *last = sync;
             !same
         });

@@ -24,6 +24,7 @@ pub enum Outcome {
 
 /// Runs one FleetSync until it settles or the time is over.
 pub async fn once(context: FleetContext, name: &str, timeout: Duration) -> Result<Outcome, ClusterError> {
+    let context = context.begin().map_err(|error| ClusterError::new(ErrorKind::Other, error.to_string()))?;
     let api: Api<FleetSync> = Api::namespaced(context.client.clone(), &context.namespace);
     let sync = api.get(name).await?;
     if sync.spec.suspend {

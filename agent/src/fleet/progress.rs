@@ -3,6 +3,7 @@
 
 use asm_shared::fleet::Target;
 use asm_shared::plan::Stage;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,8 +31,74 @@ pub(super) enum Reached {
     Failed,
 }
 
+/// How far a target is, as it is told to other replicas: no more than they need, so that it changes seldom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Told {
+    revision: Arc<str>,
+    reached: Phase,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    wrote: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    starting: bool,
+    /// Which cluster it is (UID of its `kube-system`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
+}
+
+impl Told {
+    /// The commit that this is about.
+    pub(super) fn revision(&self) -> &str {
+        &self.revision
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    Begun,
+    Workloads,
+    Applied,
+    Rerouted,
+    Wrong,
+    Retrying,
+    Failed,
+}
+
+impl From<&Reached> for Phase {
+    fn from(reached: &Reached) -> Self {
+        match reached {
+            Reached::Stage(stage) if has_workloads(*stage) => Self::Workloads,
+            Reached::Stage(_) => Self::Begun,
+            Reached::Applied => Self::Applied,
+            Reached::Rerouted => Self::Rerouted,
+            Reached::Wrong => Self::Wrong,
+            Reached::Retrying => Self::Retrying,
+            Reached::Failed => Self::Failed,
+        }
+    }
+}
+
+impl From<Phase> for Reached {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Begun => Self::Stage(Stage::Foundation),
+            Phase::Workloads => Self::Stage(Stage::IstioGateway),
+            Phase::Applied => Self::Applied,
+            Phase::Rerouted => Self::Rerouted,
+            Phase::Wrong => Self::Wrong,
+            Phase::Retrying => Self::Retrying,
+            Phase::Failed => Self::Failed,
+        }
+    }
+}
+
+/// Are the workloads there when all stages before this one are applied?
+fn has_workloads(stage: Stage) -> bool {
+    stage > Stage::Workload
+}
+
 /// What is known of a target.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Place {
     /// The commit that this is about.
     revision: Arc<str>,
@@ -85,6 +152,28 @@ impl Progress {
         }
     }
 
+    /// Where a target of this replica is, for the others.
+    pub(super) fn tell(&self, target: &Target) -> Option<Told> {
+        let place = self.0.borrow().get(target).cloned()?;
+        let clusters = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = clusters.iter().find(|(_, claimed)| *claimed == target).map(|(cluster, _)| cluster.clone());
+        let Place { revision, reached, wrote, starting, .. } = place;
+        Some(Told { revision, reached: Phase::from(&reached), wrote, starting, cluster })
+    }
+
+    /// Where a target of another replica is.
+    pub(super) fn told(&self, target: &Target, told: Told) {
+        let Told { revision, reached, wrote, starting, cluster } = told;
+        let mut clusters = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.retain(|known, claimed| claimed != target || Some(known) == cluster.as_ref());
+        if let Some(cluster) = cluster {
+            clusters.entry(cluster).or_insert_with(|| target.clone());
+        }
+        drop(clusters);
+        let place = Place { revision, reached: reached.into(), wrote, starting, retried: false };
+        self.0.send_if_modified(|board| board.insert(target.clone(), place.clone()).as_ref() != Some(&place));
+    }
+
     /// Says where a target is.
     pub(super) fn reached(&self, target: &Target, revision: &Arc<str>, reached: Reached) {
         self.0.send_modify(|board| {
@@ -125,7 +214,7 @@ impl Progress {
         let mut board = self.0.subscribe();
         let has_them = |place: &Place| match place.reached {
             Reached::Applied | Reached::Rerouted | Reached::Wrong | Reached::Retrying | Reached::Failed => true,
-            Reached::Stage(stage) => stage > Stage::Workload,
+            Reached::Stage(stage) => has_workloads(stage),
         };
         // All outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
         let arrived = board.wait_for(|board| here(board, has_them).into_iter().all(|holds| holds));
@@ -193,6 +282,46 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(!progress.workloads(&others, &Arc::from("c")).await);
         assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    /// Two replicas, each with a board of its own: what one tells is what the other waits for.
+    #[tokio::test(start_paused = true)]
+    async fn steps_of_another_replica_are_waited_for_as_those_of_this_one() {
+        let (here, there) = (Progress::default(), Progress::default());
+        let (m1c1, revision) = mark(&there, "m1c1", "a", Reached::Stage(Stage::Workload));
+        there.wrote(&m1c1, &revision);
+        let pass_on = |target: &Target| {
+            let told = serde_json::to_string(&there.tell(target).unwrap()).unwrap();
+            here.told(target, serde_json::from_str(&told).unwrap());
+        };
+        pass_on(&m1c1);
+        let others = [m1c1.clone()];
+        let began = tokio::time::Instant::now();
+        assert!(here.workloads(&others, &revision).await);
+        assert_eq!(began.elapsed(), PATIENCE, "it has no workloads yet");
+        mark(&there, "m1c1", "a", Reached::Stage(Stage::Gateway));
+        pass_on(&m1c1);
+        let began = tokio::time::Instant::now();
+        assert!(here.workloads(&others, &revision).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+
+        there.reached(&Target::Mesh, &revision, Reached::Applied);
+        pass_on(&Target::Mesh);
+        assert!(!here.rerouted(&revision), "routes that have left Git are still there");
+        there.reached(&Target::Mesh, &revision, Reached::Rerouted);
+        pass_on(&Target::Mesh);
+        assert!(here.rerouted(&revision) && !here.rerouted(&Arc::from("b")));
+        there.reached(&Target::Mesh, &revision, Reached::Failed);
+        pass_on(&Target::Mesh);
+        assert!(here.mesh_failed(&revision));
+
+        let claim = there.claim(&m1c1, "uid");
+        pass_on(&m1c1);
+        let m1c2 = Target::Cluster("m1c2".into());
+        assert_eq!(here.claim(&m1c2, "uid").err(), Some(m1c1.clone()), "one cluster under two names");
+        drop(claim);
+        pass_on(&m1c1);
+        assert!(here.claim(&m1c2, "uid").is_ok());
     }
 
     #[test]

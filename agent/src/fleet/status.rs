@@ -42,6 +42,17 @@ impl StatusWriter {
         }
     }
 
+    /// Another replica has written the status meanwhile.
+    pub(super) fn read_anew(&mut self) {
+        self.written = None;
+    }
+
+    /// Another replica writes the drift report of a target from now on.
+    pub(super) fn leave(&mut self, target: &str) {
+        self.written_reports.remove(target);
+        self.history.remove(target);
+    }
+
     /// Writes the status if it differs from what was written last.
     pub(super) async fn write(&mut self, status: &FleetSyncStatus) -> Result<(), ClusterError> {
         if self.written.as_ref() == Some(status) {

@@ -1,11 +1,10 @@
-//! The agent as a service: election around the work, an orderly end.
+//! The agent as a service: a membership around the work, an orderly end.
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng as _;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -15,15 +14,13 @@ use super::{Ending, Failure, failure};
 use crate::context::{FleetContext, Sets};
 use crate::credentials::Limits;
 use crate::http::Seen;
-use crate::lease::{self, Claim, Election, KubeLeases, LeaseParams};
+use crate::lease::{Claim, KubeLeases, LeaseParams, Membership, Shards, Tenure};
 use crate::metrics::Metrics;
 use crate::notify::Reach;
 use crate::readiness::Readiness;
 use crate::web::Views;
 
-/// Name of the Lease.
-const LEASE: &str = "asm-agent";
-/// Readiness check: it is known who leads.
+/// Readiness check: this replica has joined the others.
 pub(super) const LEASE_CHECK: &str = "lease";
 /// Where Kubernetes tells a pod its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -33,6 +30,7 @@ const NAMESPACE: &str = "asm-system";
 /// What both ways of running the agent start from.
 pub(super) struct Parts {
     pub(super) client: kube::Client,
+    pub(super) host: kube::Config,
     pub(super) namespace: String,
     pub(super) all_namespaces: bool,
     pub(super) default_service_account: Option<Arc<str>>,
@@ -44,6 +42,7 @@ pub(super) struct Parts {
     pub(super) lease: Option<(Duration, Duration)>,
     pub(super) limits: Limits,
     pub(super) reach: Reach,
+    pub(super) alone: bool,
     pub(super) grace_period: Duration,
     pub(super) seen: Seen,
 }
@@ -67,8 +66,8 @@ pub(super) async fn run(parts: Parts) -> Result<Ending, Failure> {
     }
 }
 
-/// Does the work while the election runs beside it. The order of the end matters: first the writing ends (or its grace
-/// period does: none), then the Lease is given back.
+/// Does the work as one replica of several. The order of the end matters: first the writing ends (or its grace period does:
+/// none), then the member Lease is given back.
 pub(super) async fn with_claim<W, F>(parts: Parts, work: W) -> Result<Option<Ending>, Failure>
 where
     W: FnOnce(FleetContext) -> F,
@@ -76,19 +75,20 @@ where
 {
     let identity = identity();
     let release = CancellationToken::new();
-    let (claim, election) = match parts.lease {
+    let (claim, shards, membership) = match parts.lease {
         Some((duration, renew)) => {
-            let leases = KubeLeases::new(parts.client.clone(), &parts.namespace, LEASE);
-            let Election { claim, task } =
-                lease::start(leases, LeaseParams::new(&identity, duration, renew), release.clone());
-            (claim, Some(task))
+            let leases = KubeLeases::new(parts.client.clone(), &parts.namespace);
+            let params = LeaseParams { alone: parts.alone, ..LeaseParams::new(&identity, duration, renew) };
+            let membership = Membership::start(leases, params, release.clone());
+            (membership.claim.clone(), membership.shards.clone(), Some(membership))
         }
-        None => (Claim::unchallenged(&identity), None),
+        None => (Claim::unchallenged(&identity), Shards::unshared(), None),
     };
-    let shown =
-        tokio::spawn(show(claim.clone(), Arc::clone(&parts.metrics), parts.readiness.clone(), parts.views.clone()));
+    let (metrics, readiness) = (Arc::clone(&parts.metrics), parts.readiness.clone());
+    let shown = tokio::spawn(show(claim.clone(), shards.clone(), metrics, readiness, parts.views.clone()));
     let shutdown = parts.shutdown.clone();
     let context = FleetContext {
+        host: parts.host,
         client: parts.client,
         namespace: parts.namespace,
         all_namespaces: parts.all_namespaces,
@@ -101,7 +101,9 @@ where
         shutdown: parts.shutdown,
         limits: parts.limits,
         reach: parts.reach,
+        tenure: Tenure::of(claim.clone()),
         claim,
+        shards,
         seen: parts.seen,
         identity,
     };
@@ -115,40 +117,54 @@ where
         () = over => None,
     };
     release.cancel();
-    if let Some(task) = election {
+    if let Some(membership) = membership {
         // Its requests have a limit of their own; this one is for the case that they do not keep it.
-        let _ = timeout(Duration::from_secs(10), task).await;
+        let _ = timeout(Duration::from_secs(10), membership.ended()).await;
     }
     shown.abort();
     ended.transpose()
 }
 
-/// Shows in numbers, readiness and on the page who leads.
-async fn show(mut claim: watch::Receiver<Claim>, metrics: Arc<Metrics>, readiness: Readiness, views: Views) {
+/// Shows in numbers, readiness and on the page whether this replica has joined and leads.
+async fn show(
+    mut claim: watch::Receiver<Claim>,
+    shards: Shards,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    views: Views,
+) {
+    let mut share = shards.subscribe();
+    let mut had_joined = false;
     loop {
-        // The election publishes the end of a claim, too.
-        let now = claim.borrow_and_update().clone();
-        metrics.leader(now.is_current());
-        let known = !now.holder.is_empty();
-        readiness.standby(known && !now.holder_is_me);
-        views.led_by((known && !now.holder_is_me).then_some(&*now.holder));
-        if known {
+        // The end of a claim is published, too.
+        let joined = claim.borrow_and_update().is_current();
+        let (leads, leader) = {
+            let share = share.borrow_and_update();
+            (share.leads, share.leader.clone())
+        };
+        metrics.leader(joined && leads);
+        had_joined |= joined;
+        views.led_by((had_joined && !joined).then_some(&*leader));
+        if joined {
             readiness.ready(LEASE_CHECK);
         } else {
-            readiness.not_ready(LEASE_CHECK, "who leads is not known: the Lease could not be read or written yet");
+            readiness
+                .not_ready(LEASE_CHECK, "this replica has not joined the others: its Lease could not be written yet");
         }
-        if claim.changed().await.is_err() {
-            // Nobody publishes a claim that never changes.
-            std::future::pending::<()>().await;
+        tokio::select! {
+            changed = claim.changed() => if changed.is_err() {
+                // Nobody publishes a claim that never changes.
+                std::future::pending::<()>().await;
+            },
+            // Nor how the work is shared, when it is not.
+            Ok(()) = share.changed() => {}
         }
     }
 }
 
-/// A name that no other process has, nor this pod's earlier start: the pod's name (for people) and a random part.
+/// The pod's name, for people.
 fn identity() -> String {
-    let pod =
-        std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "asm-agent".to_owned());
-    format!("{pod}_{:08x}", rand::rng().random::<u32>())
+    std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME")).unwrap_or_else(|_| "asm-agent".to_owned())
 }
 
 /// The namespace the pod runs in.

@@ -20,12 +20,12 @@ pub(super) async fn run(parts: Parts, name: &str, timeout: Duration) -> Result<E
 
 async fn sync(context: FleetContext, name: &str, timeout: Duration) -> Result<Ending, Failure> {
     let started = Instant::now();
-    let claim = context.claim.clone();
-    match tokio::time::timeout(timeout, context.wait_for_claim()).await {
+    let share = context.shards.subscribe();
+    match tokio::time::timeout(timeout, context.wait_for_lead()).await {
         Ok(true) => {}
         Ok(false) => return Err(failure(Ending::NotSynced, format!("FleetSync {name}: ended by a signal"))),
         Err(_) => {
-            let holder = claim.borrow().holder.clone();
+            let holder = share.borrow().leader.clone();
             return Err(if holder.is_empty() {
                 failure(Ending::Unreachable, "the Lease asm-agent could not be had; see the log above".to_owned())
             } else {

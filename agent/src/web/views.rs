@@ -241,7 +241,7 @@ impl Views {
         self.change(|board| board.fleets.remove(name).is_some());
     }
 
-    /// Says who does the work when this replica does not; what it knew is old then.
+    /// Says who writes the status when this replica has lost its Lease (empty: nobody knows); what it knew is old then.
     pub fn led_by(&self, leader: Option<&str>) {
         self.change(|board| {
             let before = board.leader.as_deref() == leader;

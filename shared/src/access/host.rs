@@ -11,7 +11,7 @@ const OWN: &str = "kubectl-asm.io";
 /// What is known of an agent.
 #[derive(Clone, Copy, Debug)]
 pub struct HostUse<'a> {
-    /// Namespace of the agent, its Lease, and of FleetSyncs that do not say theirs.
+    /// Namespace of the agent, its Leases, and of FleetSyncs that do not say theirs.
     pub namespace: &'a str,
     /// It follows FleetSyncs of all namespaces (`--all-namespaces`).
     pub all_namespaces: bool,
@@ -25,9 +25,9 @@ pub struct HostUse<'a> {
 pub fn of_host(use_: &HostUse<'_>) -> Access {
     let mut access = Access::default();
     let here = Place { namespace: Some(use_.namespace), name: None };
-    // Creating cannot be limited to a name, here and below.
-    access.add(here, ("coordination.k8s.io", "leases"), &["create"]);
-    access.add(Place { name: Some("asm-agent"), ..here }, ("coordination.k8s.io", "leases"), &["get", "update"]);
+    // One per replica and one per target: their names are not known before, and roles know no patterns.
+    let leases = &["get", "list", "watch", "create", "update", "delete"];
+    access.add(here, ("coordination.k8s.io", "leases"), leases);
     if use_.all_namespaces {
         access.add(Place::default(), (OWN, "fleetsyncs"), &["list", "watch"]);
     }
@@ -68,7 +68,7 @@ fn common(access: &mut Access, here: Place<'_>, use_: &HostUse<'_>) {
     // What a former agent wrote of past drift is read back.
     access.add(here, (OWN, "driftreports"), &["get", "create", "patch", "delete"]);
     access.add(here, (OWN, "driftreports/status"), &["patch"]);
-    // Inventories.
+    // Inventories. Creating cannot be limited to a name.
     access.add(here, ("", "configmaps"), &["create"]);
     access.add(here, ("events.k8s.io", "events"), &["create", "patch"]);
 }

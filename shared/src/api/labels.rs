@@ -13,6 +13,20 @@ pub const RECONCILE_AT: &str = "kubectl-asm.io/reconcile-at";
 pub const HINT_AT: &str = "kubectl-asm.io/hint-at";
 /// Annotation on a FleetSync that asks to put Git's values back on objects now: a `RevertRequest` as JSON.
 pub const REVERT: &str = "kubectl-asm.io/revert";
+/// Label on every Lease of the agent: what it is about, [`LEASE_MEMBER`], [`LEASE_LEADER`] or [`LEASE_TARGET`].
+pub const LEASE: &str = "kubectl-asm.io/lease";
+/// A Lease that a replica renews: it lives.
+pub const LEASE_MEMBER: &str = "member";
+/// The Lease of who writes the status of FleetSyncs. Not renewed; it holds as long as its holder's member Lease.
+pub const LEASE_LEADER: &str = "leader";
+/// A Lease of who works on a target. Not renewed either.
+pub const LEASE_TARGET: &str = "target";
+/// Annotation on the Lease of a target: which, `namespace/FleetSync/target`.
+pub const LEASE_OF: &str = "kubectl-asm.io/target";
+/// Annotation on the Lease of a target: how it stands, for the other replicas (JSON).
+pub const LEASE_STATE: &str = "kubectl-asm.io/state";
+/// Annotation on a member Lease: which targets this replica knows, as a hash. Only those who know the same share them.
+pub const LEASE_TARGETS: &str = "kubectl-asm.io/targets";
 /// Field manager of everything the agent applies.
 pub const FIELD_MANAGER: &str = "asm-agent";
 

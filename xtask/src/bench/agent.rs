@@ -9,13 +9,18 @@ use std::process::{Command, Stdio};
 
 /// The tables. Takes a quarter of an hour; its progress goes to the terminal.
 pub(super) fn run() -> Result<String> {
+    tables(&figures(&[])?)
+}
+
+/// What these parts of the example measure; without any, what the tables are made of.
+pub(super) fn figures(parts: &[&str]) -> Result<Value> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["run", "--release", "--package", "asm-tests", "--example", "bench_agent"]).current_dir(root());
+    command.args(["run", "--release", "--package", "asm-tests", "--example", "bench_agent", "--"]).args(parts);
+    command.current_dir(root());
     let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     ensure!(output.status.success(), "the bench of the agent failed");
-    let figures: Value = serde_json::from_slice(&output.stdout).context("the bench of the agent printed no figures")?;
-    tables(&figures)
+    serde_json::from_slice(&output.stdout).context("the bench of the agent printed no figures")
 }
 
 fn tables(figures: &Value) -> Result<String> {
@@ -101,6 +106,6 @@ fn tables(figures: &Value) -> Result<String> {
     Ok(text)
 }
 
-fn number(value: &Value) -> f64 {
+pub(super) fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }

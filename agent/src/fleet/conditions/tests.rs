@@ -25,6 +25,7 @@ fn synced(target: &str) -> (String, Option<TargetReport>) {
 }
 
 fn known(targets: Vec<(String, Option<TargetReport>)>) -> Known {
+    let targets = targets.into_iter().map(|(name, report)| (name, report.as_ref().map(Brief::of))).collect();
     let source = SourceStatus { revision: Some("0123456789abcdef".to_owned()), ..SourceStatus::default() };
     Known { source: Some(source), has_fleet: true, targets, ..Known::default() }
 }
@@ -196,6 +197,21 @@ fn a_target_has_the_conditions_of_the_whole() {
     let status = status(&known(vec![synced("mesh")]), &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
     let kinds: Vec<&str> = status.targets[0].conditions.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(kinds, ["Ready", "Synced", "Healthy", "Drifted", "HeldBack"]);
+}
+
+/// etcd takes 1.5 MiB, and the field manager's entry names every field once more.
+#[test]
+fn a_thousand_targets_fit_into_one_status() {
+    let mut sick = report("m1c0007", Some("0123456789abcdef"));
+    sick.unhealthy
+        .insert(ObjectId::new("", "Service", Some("a"), "b"), "waits for its load balancer's address".to_owned());
+    let mut many: Vec<_> = (0..1000).map(|n| synced(&format!("m1c{n:04}"))).collect();
+    many[7].1 = Some(sick);
+    let status = status(&known(many), &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let kinds = |n: usize| status.targets[n].conditions.iter().map(|c| c.type_.as_str()).collect::<Vec<_>>();
+    assert_eq!((kinds(6), kinds(7)), (vec!["Ready"], vec!["Ready", "Healthy"]));
+    let size = serde_json::to_vec(&status).unwrap().len();
+    assert!(size < 400 << 10, "{size} bytes");
 }
 
 #[test]

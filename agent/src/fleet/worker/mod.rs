@@ -28,7 +28,7 @@ use super::at;
 use super::inventory::InventoryStore;
 use super::progress::{Claim, Progress, Reached};
 use crate::context::FleetContext;
-use crate::credentials::Actor;
+use crate::credentials::{Actor, Fence};
 use crate::metrics::TargetKind;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest, SyncProblem};
@@ -294,8 +294,8 @@ impl Worker {
             .as_deref()
             .map(|name| Actor::new(namespace, name).map_err(|why| format!("spec.serviceAccountName {name:?}: {why}")));
         let actor = actor.transpose()?;
-        let access =
-            crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref(), setting.context.limits);
+        let guards = (Fence::new(setting.context.tenure.clone()), setting.context.limits);
+        let access = crate::credentials::target(host, namespace, &order.kubeconfig, actor.as_ref(), guards);
         let access = access.await.map_err(|error| error.to_string())?;
         let (inventory, stored) = setting.store.load().await.map_err(|error| error.to_string())?;
         let mut report = TargetReport::new(&order.desired.target, &order.desired.revision);

@@ -159,7 +159,7 @@ fn head(view: &FleetView) -> Markup {
     }
 }
 
-/// Said by a replica that does not do the work.
+/// Said by a replica that has lost its Lease.
 pub(super) fn standby(board: &Board) -> Markup {
     // The pod's name and a random part.
     let leader = board.leader.as_deref().unwrap_or_default();
@@ -167,9 +167,13 @@ pub(super) fn standby(board: &Board) -> Markup {
     html! {
         section.card data-part #standby aria-label="Standing by" {
             h1 { "This replica stands by" }
-            p { "The work is done by " code { (pod) } ", which knows how things stand:" }
-            pre { "kubectl -n asm-system port-forward pod/" (pod) " 8082" }
-            p { "This page goes on by itself should this replica take over." }
+            p { "Its Lease has run out, so it writes nothing and knows nothing that is new. Who has which target by now:" }
+            pre { "kubectl -n asm-system get leases" }
+            @if !pod.is_empty() {
+                p { "The status is written by " code { (pod) } ":" }
+                pre { "kubectl -n asm-system port-forward pod/" (pod) " 8082" }
+            }
+            p { "This page goes on by itself when this replica is back." }
         }
     }
 }
