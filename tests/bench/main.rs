@@ -8,6 +8,7 @@ mod commits;
 mod fleet;
 mod scale;
 mod sizes;
+mod soak;
 mod watched;
 mod wide;
 mod workload;
@@ -21,6 +22,11 @@ const PARTS: &[&str] = &["apps", "maps", "wide", "commits", "scale"];
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> Result<()> {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
+    if let [part, minutes] = chosen.as_slice()
+        && part == "soak"
+    {
+        return soak::run(minutes.parse()?).await.map(drop);
+    }
     if let Some(wrong) = chosen.iter().find(|part| !PARTS.contains(&part.as_str())) {
         bail!("{wrong} is no part of this bench; there are {}", PARTS.join(", "));
     }

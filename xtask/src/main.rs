@@ -7,6 +7,7 @@ mod generate;
 mod lab;
 mod prerequisites;
 mod schemas;
+mod soak;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Command {
     Gen(generate::Args),
     /// Write the schemas that lint judges by, from their sources (downloads Istio's module)
     Schemas,
+    /// The agent under commits, drift and faults, for so many minutes: memory must not grow
+    Soak(soak::Args),
     /// Measure what users wait for and write docs/benchmarks.md
     Bench(bench::Args),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Gen(args) => generate::run(&args),
         Command::Schemas => schemas::run(),
+        Command::Soak(args) => soak::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match done {
