@@ -251,7 +251,7 @@ async fn nobody_waits_for_ever() {
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     let config = kube::Config::new(format!("http://{address}").parse().unwrap());
     let limits = Limits { request: Duration::from_millis(200), silence: Duration::from_millis(100) };
-    let host = super::bounded(config, limits, 1 << 20).unwrap();
+    let host = super::fence::fenced(&config, open(), super::Bounds { limits, most: 1 << 20 }).unwrap();
     let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> = kube::Api::namespaced(host, "n");
     for name in ["never", "half"] {
         let error = asm_io::cluster::ClusterError::from(secrets.get(name).await.unwrap_err());
