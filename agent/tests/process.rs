@@ -1,7 +1,8 @@
-//! The program as a process, against an API server that knows Leases and nothing else: options, exit codes, signals.
+//! The program as a process, against an API server that knows Leases and little else: options, exit codes, signals.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -11,16 +12,20 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 #[derive(Default)]
 struct Api {
-    lease: Option<Value>,
+    leases: BTreeMap<String, Value>,
     version: u64,
+    /// What became of Leases, with the version it made.
+    events: Vec<(u64, Value)>,
+    news: watch::Sender<()>,
     agents: Vec<String>,
     /// Leases are not answered any more.
     silent: bool,
@@ -52,7 +57,18 @@ impl Host {
 
     fn holder(&self) -> Option<String> {
         let api = self.api.lock().unwrap();
-        api.lease.as_ref()?["spec"]["holderIdentity"].as_str().map(str::to_owned)
+        let holder = api.leases.get("asm-agent")?["spec"]["holderIdentity"].as_str()?;
+        (!holder.is_empty()).then(|| holder.to_owned())
+    }
+}
+
+impl Host {
+    /// Holders of the Leases of replicas.
+    fn members(&self) -> Vec<String> {
+        let api = self.api.lock().unwrap();
+        let of_replicas = api.leases.iter().filter(|(name, _)| name.starts_with("pod-1"));
+        let holders = of_replicas.filter_map(|(_, lease)| lease["spec"]["holderIdentity"].as_str());
+        holders.filter(|holder| !holder.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -66,7 +82,7 @@ fn write_kubeconfig(path: &std::path::Path, address: SocketAddr) {
     std::fs::write(path, config.to_string()).unwrap();
 }
 
-async fn answer(State(api): State<Arc<Mutex<Api>>>, request: Request) -> Response {
+async fn answer(State(shared): State<Arc<Mutex<Api>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let leases = "/apis/coordination.k8s.io/v1/namespaces/fleets/leases";
@@ -82,32 +98,97 @@ async fn answer(State(api): State<Arc<Mutex<Api>>>, request: Request) -> Respons
         return failure(404, "NotFound", &format!("{path} not found"));
     }
     let body = to_bytes(body, 1 << 20).await.unwrap();
-    let silent = api.lock().unwrap().silent;
+    let silent = shared.lock().unwrap().silent;
     if silent {
         std::future::pending::<()>().await;
     }
-    let mut api = api.lock().unwrap();
+    let mut api = shared.lock().unwrap();
     let agent = parts.headers.get(header::USER_AGENT).and_then(|name| name.to_str().ok()).unwrap_or_default();
     api.agents.push(agent.to_owned());
+    let name = path[leases.len()..].trim_start_matches('/').to_owned();
+    let query = parts.uri.query().unwrap_or_default();
+    if parts.method == Method::GET && name.is_empty() {
+        if query.contains("watch=true") {
+            let from = query.split('&').find_map(|part| part.strip_prefix("resourceVersion="));
+            let from = from.and_then(|version| version.parse().ok()).unwrap_or(0);
+            return watched(from, api.news.subscribe(), shared.clone());
+        }
+        let items: Vec<&Value> = api.leases.values().collect();
+        let list = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "LeaseList", "items": items,
+                          "metadata": {"resourceVersion": api.version.to_string()}});
+        return axum_json(StatusCode::OK, &list);
+    }
+    let known = api.leases.get(&name).cloned();
     if parts.method == Method::GET {
-        return match &api.lease {
-            Some(lease) => axum_json(StatusCode::OK, lease),
-            None => failure(404, "NotFound", "leases \"asm-agent\" not found"),
+        return known.map_or_else(
+            || failure(404, "NotFound", &format!("leases {name:?} not found")),
+            |lease| axum_json(StatusCode::OK, &lease),
+        );
+    }
+    let sent: Value = serde_json::from_slice(&body).unwrap();
+    if parts.method == Method::DELETE {
+        let wanted = &sent["preconditions"]["resourceVersion"];
+        return match known {
+            Some(lease) if *wanted == lease["metadata"]["resourceVersion"] => {
+                api.leases.remove(&name);
+                let gone = api.stamp(lease);
+                api.tell("DELETED", &gone);
+                axum_json(StatusCode::OK, &gone)
+            }
+            Some(_) => failure(409, "Conflict", "changed"),
+            None => failure(404, "NotFound", "gone"),
         };
     }
-    let mut lease: Value = serde_json::from_slice(&body).unwrap();
-    let known = api.lease.as_ref().map(|lease| lease["metadata"]["resourceVersion"].clone());
+    let name = sent["metadata"]["name"].as_str().unwrap().to_owned();
+    let known = api.leases.get(&name).map(|lease| lease["metadata"]["resourceVersion"].clone());
     let fits = match parts.method {
         Method::POST => known.is_none(),
-        _ => known.as_ref() == Some(&lease["metadata"]["resourceVersion"]),
+        _ => known.as_ref() == Some(&sent["metadata"]["resourceVersion"]),
     };
     if !fits {
         return failure(409, "Conflict", "changed");
     }
-    api.version += 1;
-    lease["metadata"]["resourceVersion"] = json!(api.version.to_string());
-    api.lease = Some(lease.clone());
+    let lease = api.stamp(sent);
+    let kind = if known.is_none() { "ADDED" } else { "MODIFIED" };
+    api.leases.insert(name, lease.clone());
+    api.tell(kind, &lease);
     axum_json(StatusCode::OK, &lease)
+}
+
+impl Api {
+    fn stamp(&mut self, mut lease: Value) -> Value {
+        self.version += 1;
+        lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        lease
+    }
+
+    fn tell(&mut self, kind: &str, lease: &Value) {
+        self.events.push((self.version, json!({"type": kind, "object": lease})));
+        self.news.send_replace(());
+    }
+}
+
+/// A watch of Leases from a version on.
+fn watched(from: u64, news: watch::Receiver<()>, api: Arc<Mutex<Api>>) -> Response {
+    let next = move |(from, mut news): (u64, watch::Receiver<()>)| {
+        let api = api.clone();
+        async move {
+            loop {
+                news.borrow_and_update();
+                let (lines, last) = {
+                    let api = api.lock().unwrap();
+                    let later = api.events.iter().filter(|(version, _)| *version > from);
+                    (later.map(|(_, event)| format!("{event}\n")).collect::<String>(), api.version)
+                };
+                if !lines.is_empty() {
+                    return Some((Ok::<_, std::io::Error>(lines), (last, news)));
+                }
+                news.changed().await.ok()?;
+            }
+        }
+    };
+    let lines = futures::stream::unfold((from, news), next);
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(lines)).into_response()
 }
 
 fn failure(code: u16, reason: &str, message: &str) -> Response {
@@ -235,17 +316,18 @@ fn leads_answers_and_ends_in_order() {
     let agents = host.api.lock().unwrap().agents.clone();
     assert!(agents.iter().all(|name| name.starts_with("asm-agent/")), "{agents:?}");
 
-    // A second one stands by, and is ready for that.
+    // A second one shares the work, and does not write the status.
     let second = Running::start(&host, &[]);
-    eventually("the second stands by", || second.get("/readyz").starts_with("HTTP/1.1 200"));
+    eventually("the second has joined", || second.get("/readyz").starts_with("HTTP/1.1 200"));
     assert!(second.get("/metrics").contains("asm_agent_leader 0"));
-    assert_eq!(host.holder(), Some(holder));
+    assert_eq!(host.holder().as_ref(), Some(&holder));
 
     running.signal("-TERM");
     assert_eq!(running.wait(Duration::from_secs(5)), 0);
-    assert_eq!(host.holder(), None, "the Lease is given back");
     let said: Vec<_> = running.log.try_iter().map(|line| line["message"].clone()).collect();
-    assert!(said.contains(&json!("the Lease is released")), "{said:?}");
+    assert!(said.contains(&json!("the member Lease is given back")), "{said:?}");
+    eventually("the second leads", || second.get("/metrics").contains("asm_agent_leader 1"));
+    assert!(host.holder().is_some_and(|now| now != holder), "{:?}", host.holder());
 }
 
 #[test]
@@ -270,10 +352,10 @@ fn once_says_what_is_in_the_way() {
     let (code, text) = ended(&base);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("FleetSync fleet: ") && text.contains("not found"), "{text}");
-    assert_eq!(host.holder(), None, "the Lease is given back");
+    assert_eq!(host.members(), Vec::<String>::new(), "the Lease is given back");
 
     let running = Running::start(&host, &[]);
-    eventually("the other one leads", || host.holder().is_some());
+    eventually("the other one has joined", || !host.members().is_empty());
     let (code, text) = ended(&base);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("the agent pod-1_") && text.contains("writes already"), "{text}");

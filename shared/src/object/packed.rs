@@ -62,6 +62,6 @@ mod tests {
     #[test]
     fn debug_output_shows_no_value() {
         let secret = json!({"kind": "Secret", "data": {"password": "c2VjcmV0"}});
-        assert_eq!(format!("{:?}", Packed::of(&secret)), "47 bytes");
+        assert_eq!(format!("{:?}", Packed::of(&secret)), "48 bytes");
     }
 }
