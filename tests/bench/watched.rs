@@ -38,7 +38,8 @@ async fn changes(lab: &Lab, fleet: &mut Fleet<'_>) -> Result<Value> {
     let mark = lab.audit_mark(CLUSTER).await?;
     let mut times = Vec::new();
     for number in 0..TIMES {
-        let (place, version) = (number * 37, format!("change-{number}"));
+        // Each in a file of its own: writing a file puts the others of it back.
+        let (place, version) = (number * 137, format!("change-{number}"));
         let name = map_name(place);
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut seen = Box::pin(watcher(maps.clone(), config).default_backoff().applied_objects());

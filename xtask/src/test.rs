@@ -7,7 +7,7 @@ use std::process::Command;
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Also run what takes longer: every point of a crash, long idling, routes judged by a real Istio, live traffic
+    /// Also run what takes longer: every point of a crash, long idling, routes judged by a real Istio, live traffic, the demos
     #[arg(long)]
     full: bool,
     /// Only units: no lab
@@ -52,6 +52,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         lab.env("KUBECTL_ASM_FULL", "1");
     }
     step("lab", &mut lab)?;
+    if args.full {
+        step("demo", &mut cargo(&["run", "--quiet", "--package", "xtask", "--", "demo"]))?;
+        match asm_lab::dataplane::enclosure::unavailable() {
+            Some(why) => anstream::eprintln!("── demo --traffic skipped: {why}"),
+            None => {
+                let mut traffic = cargo(&["run", "--quiet", "--package", "xtask", "--", "demo", "--traffic"]);
+                step("demo of traffic", &mut traffic)?;
+            }
+        }
+    }
     Ok(())
 }
 
