@@ -146,4 +146,9 @@ impl Brief {
     pub(super) fn is_synced(&self) -> bool {
         self.blocked.is_none() && self.revision.as_ref() == Some(&self.wanted) && self.leaving == 0
     }
+
+    /// Is something held back, by the guard of load balancers, by lint, or because removals wait?
+    pub(super) fn is_held(&self) -> bool {
+        !self.held.is_empty() || !self.lint.is_empty() || self.hold.is_some()
+    }
 }

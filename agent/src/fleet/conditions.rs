@@ -239,7 +239,7 @@ fn synced(known: &Known) -> Verdict {
         "Progressing"
     } else if reports(known).any(|(_, report)| !report.problems.is_empty()) {
         "SomeObjectsFailed"
-    } else if reports(known).any(|(_, report)| is_held(report)) {
+    } else if reports(known).any(|(_, report)| report.is_held()) {
         "HeldBack"
     } else if !known.problems.is_empty() {
         "SomeFilesWrong"
@@ -248,11 +248,6 @@ fn synced(known: &Known) -> Verdict {
     };
     notes.insert(0, join(late.into_iter()));
     verdict(labels::SYNCED, false, reason, notes.join("; "))
-}
-
-/// Is something held back, by the guard of load balancers, by lint, or because removals wait?
-fn is_held(report: &Brief) -> bool {
-    !report.held.is_empty() || !report.lint.is_empty() || report.hold.is_some()
 }
 
 /// What lint holds back on a target: where, what, and how many more.
@@ -446,7 +441,7 @@ fn target_verdicts(report: &Brief, known: &Known) -> [Verdict; 5] {
             _ if known.suspended => "Suspended",
             Brief { blocked: Some(_), .. } => "Unavailable",
             report if !report.problems.is_empty() => "SomeObjectsFailed",
-            report if is_held(report) => "HeldBack",
+            report if report.is_held() => "HeldBack",
             _ => "Progressing",
         };
         verdict(labels::SYNCED, false, reason, why_not_synced(report, known))

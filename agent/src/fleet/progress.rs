@@ -227,20 +227,22 @@ impl Progress {
 
     /// Has the mesh this commit's routes and no others, so that nothing sends requests to what is about to be removed?
     pub(super) fn rerouted(&self, revision: &Arc<str>) -> bool {
-        let board = self.0.borrow();
-        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Rerouted)
+        self.mesh(revision, |reached| *reached == Reached::Rerouted)
     }
 
     /// Has the mesh this commit's routes and no others, with errors in them?
     pub(super) fn wrong(&self, revision: &Arc<str>) -> bool {
-        let board = self.0.borrow();
-        board.get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && mesh.reached == Reached::Wrong)
+        self.mesh(revision, |reached| *reached == Reached::Wrong)
     }
 
     /// Did the mesh fail to get to this commit, or is something held back there?
     pub(super) fn mesh_failed(&self, revision: &Arc<str>) -> bool {
-        let failed = |mesh: &Place| matches!(mesh.reached, Reached::Failed | Reached::Wrong);
-        self.0.borrow().get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && failed(mesh))
+        self.mesh(revision, |reached| matches!(reached, Reached::Failed | Reached::Wrong))
+    }
+
+    /// Is the mesh so far with this commit?
+    fn mesh(&self, revision: &Arc<str>, holds: fn(&Reached) -> bool) -> bool {
+        self.0.borrow().get(&Target::Mesh).is_some_and(|mesh| mesh.revision == *revision && holds(&mesh.reached))
     }
 
     /// Waits until the board changes.

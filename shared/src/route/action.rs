@@ -74,6 +74,11 @@ pub(super) fn connection<'s>(
         Some(resolver.resolve(written, route.namespace, place, share).destination)
     });
     let destinations: Vec<_> = destinations.collect();
+    unchanged(destinations)
+}
+
+/// Requests go to these destinations as they are.
+fn unchanged(destinations: Vec<Destination<'_>>) -> ForwardAction<'_> {
     ForwardAction {
         verdict: destination::verdict(&destinations),
         destinations,
@@ -93,18 +98,7 @@ pub(super) fn straight<'s>(resolver: &Resolver<'_, 's, '_>, host: &str, place: P
     let written = serde_json::json!({"host": host, "port": {"number": resolver.port}});
     let resolved = resolver.resolve(&written, resolver.namespace, place, 1.0);
     let destinations = vec![resolved.destination];
-    ForwardAction {
-        rivals: rivals_of(&destinations, vec![(0, resolved.rivals)]),
-        verdict: destination::verdict(&destinations),
-        destinations,
-        rewrite: Rewrite::None,
-        authority: None,
-        mirrors: Vec::new(),
-        fault: None,
-        timeout: None,
-        retries: None,
-        headers: HeaderChanges::default(),
-    }
+    ForwardAction { rivals: rivals_of(&destinations, vec![(0, resolved.rivals)]), ..unchanged(destinations) }
 }
 
 fn forward<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, source: &Source<'s>) -> ForwardAction<'s> {

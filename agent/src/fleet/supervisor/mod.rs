@@ -57,6 +57,8 @@ struct Supervisor {
     offer: Offer,
     posts: BTreeMap<Target, Post>,
     order_of_targets: Vec<Target>,
+    /// Those of them that are clusters; one list for the orders of all.
+    members: Arc<[Target]>,
     /// When targets that are this replica's, but whose last task has not ended yet, are tried again.
     man_at: Option<Instant>,
     /// Targets that are another replica's by now and come to the end of what they do.
@@ -174,6 +176,7 @@ impl Supervisor {
             man_at: None,
             posts: BTreeMap::new(),
             order_of_targets: Vec::new(),
+            members: Arc::default(),
             leaving: JoinSet::new(),
             commit: None,
             base: None,

@@ -58,12 +58,11 @@ pub(super) struct Work {
 
 impl Supervisor {
     pub(super) fn claim(&self, target: &str) {
-        let set = labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target);
-        self.context.sets.claim(set, &super::super::full_name(&self.sync));
+        self.context.sets.claim(self.set(target), &super::super::full_name(&self.sync));
     }
 
-    fn set(&self, target: &Target) -> String {
-        labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target.name())
+    fn set(&self, target: &str) -> String {
+        labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target)
     }
 
     /// Turns the commit into orders. Without a valid fleet file the last orders stand: nothing is applied or removed.
@@ -90,6 +89,7 @@ impl Supervisor {
                 Post { item, work: None, report: None, told: None }
             });
         }
+        self.members = targets.iter().filter(|target| **target != Target::Mesh).cloned().collect();
         self.order_of_targets = targets;
         self.offer.set(self.posts.values().map(|post| post.item.clone()).collect());
         let manned = self.posts.iter().filter(|(_, post)| post.work.is_some());
@@ -104,7 +104,7 @@ impl Supervisor {
 
     /// Makes what the last commit with a valid fleet file wants of these targets.
     async fn provide(&mut self, targets: Vec<Target>) {
-        let of_sets: Vec<_> = targets.into_iter().map(|target| (target.clone(), self.set(&target))).collect();
+        let of_sets: Vec<_> = targets.into_iter().map(|target| (target.clone(), self.set(target.name()))).collect();
         let Some(base) = &mut self.base else { return };
         if let Err(error) = base.provide(of_sets).await {
             tracing::warn!(fleetsync = self.sync.name_any(), "the commit cannot be read again: {error}");
@@ -205,8 +205,7 @@ impl Supervisor {
     /// What a target is to do by the last commit with a valid fleet file.
     fn order_of(&self, target: &Target) -> Option<Order> {
         let desired = self.base.as_ref()?.desired(target)?.clone();
-        let members = self.order_of_targets.iter().filter(|target| **target != Target::Mesh).cloned().collect();
-        Some(self.order(target, desired, &members))
+        Some(self.order(target, desired, &self.members))
     }
 
     fn order(&self, target: &Target, desired: Arc<Desired>, members: &Arc<[Target]>) -> Order {
@@ -234,7 +233,7 @@ impl Supervisor {
         let setting = Setting {
             store: InventoryStore::new(client, &self.context.namespace, &name, target.name(), owner),
             context: self.context.clone(),
-            set: self.set(target),
+            set: self.set(target.name()),
             owner: super::super::full_name(&self.sync),
             progress: self.progress.clone(),
             orders: receiver,

@@ -32,10 +32,7 @@ impl Supervisor {
         let synced = reports.iter().filter(|report| report.is_synced()).count();
         let outcome = if synced == reports.len() {
             SyncOutcome::Synced
-        } else if reports
-            .iter()
-            .any(|report| !report.held.is_empty() || !report.lint.is_empty() || report.hold.is_some())
-        {
+        } else if reports.iter().any(|report| report.is_held()) {
             SyncOutcome::Held
         } else if synced > 0 {
             SyncOutcome::Partial

@@ -243,6 +243,13 @@ mod tests {
         ]
     }
 
+    async fn serve(router: axum::Router) -> kube::Client {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+    }
+
     /// Lists one object, then tells a poisoned event in each watch, then a good one.
     async fn api_server() -> kube::Client {
         let watches = Arc::new(AtomicUsize::new(0));
@@ -263,10 +270,7 @@ mod tests {
                 (json, line + "\n").into_response()
             }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
-        kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap()
+        serve(axum::Router::new().fallback(answer)).await
     }
 
     /// Who may not list is not asked four times a second for ever.
@@ -276,10 +280,7 @@ mod tests {
             let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403, "message": "no"});
             (axum::http::StatusCode::FORBIDDEN, [("content-type", "application/json")], status.to_string())
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(refused)).await });
-        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+        let client = serve(axum::Router::new().fallback(refused)).await;
         let kind =
             WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
         let mut watches = Watches::new("a-set");
@@ -315,10 +316,7 @@ mod tests {
                 (json, axum::body::Body::from_stream(silent)).into_response()
             }
         };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
-        let client = kube::Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+        let client = serve(axum::Router::new().fallback(answer)).await;
         let kind =
             WatchedKind { group_kind: asm_shared::object::GroupKind::new("", "ConfigMap"), api_version: "v1".into() };
         let mut watches = Watches::new("a-set");
