@@ -1,11 +1,12 @@
 //! Installing and upgrading everything, by the agent and by the bare loop, one after the other on one API server.
 
-use crate::fleet::{Fleet, SPACE};
+use crate::fleet::{Fleet, SPACE, by_agent as is_agent};
 use crate::workload::{FIRST, SECOND, Workload};
 use crate::{bare, say};
 use anyhow::Result;
-use asm_lab::{Lab, LabOptions};
+use asm_lab::{AuditMark, Lab, LabOptions};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The cluster that everything goes to.
@@ -37,16 +38,29 @@ pub(crate) async fn install_and_upgrade(lab: &Lab, fleet: &mut Fleet<'_>, worklo
     let mut rows = Vec::new();
     for (step, version) in [("install", FIRST), ("upgrade", SECOND)] {
         let bare = bare::apply(lab, CLUSTER, LOOP, &workload.objects(LOOP, version)).await?;
-        let cpu = fleet.cpu()?;
+        let (cpu, mark) = (fleet.cpu()?, lab.audit_mark(CLUSTER).await?);
         let agent = by_agent(fleet, workload, version).await?;
         let cpu = fleet.cpu()? - cpu;
+        let requests = requests(lab, mark).await?;
         let ratio = agent.as_secs_f64() / bare.as_secs_f64();
-        say(&format!("{step}: loop {bare:.1?}, agent {agent:.1?}, ratio {ratio:.2}, CPU of the agent {cpu:.1} s"));
+        say(&format!(
+            "{step}: loop {bare:.1?}, agent {agent:.1?}, ratio {ratio:.2}, CPU of the agent {cpu:.1} s, requests {requests:?}"
+        ));
         rows.push(json!({
             "step": step, "bare": bare.as_secs_f64(), "agent": agent.as_secs_f64(), "cpu": cpu, "memory": fleet.memory()?,
+            "requests": requests,
         }));
     }
     Ok(json!({"steps": rows}))
+}
+
+/// What the agent has asked of the cluster, by verb.
+pub(crate) async fn requests(lab: &Lab, since: AuditMark) -> Result<BTreeMap<String, usize>> {
+    let mut verbs: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in lab.audit_since(CLUSTER, since).await?.iter().filter(|entry| is_agent(entry)) {
+        *verbs.entry(entry.verb.clone()).or_default() += 1;
+    }
+    Ok(verbs)
 }
 
 async fn by_agent(fleet: &mut Fleet<'_>, workload: Workload, version: &str) -> Result<Duration> {

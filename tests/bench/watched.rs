@@ -2,7 +2,7 @@
 
 use crate::fleet::{Fleet, SPACE, by_agent, is_lease};
 use crate::say;
-use crate::sizes::{CLUSTER, install_and_upgrade, options};
+use crate::sizes::{CLUSTER, install_and_upgrade, options, requests};
 use crate::workload::{Workload, map_name, one_changed};
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::story::{FLEET_SYNC, NAMESPACE};
@@ -12,7 +12,6 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Changes, and drifts, that are timed.
@@ -68,12 +67,9 @@ async fn restart(lab: &Lab, fleet: &mut Fleet<'_>) -> Result<Value> {
     for _ in 0..5 {
         times.push(fleet.restart().await?.as_secs_f64());
     }
-    let entries = lab.audit_since(CLUSTER, mark).await?;
-    let mut verbs: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in entries.iter().filter(|entry| by_agent(entry)) {
-        *verbs.entry(entry.verb.clone()).or_default() += 1;
-    }
-    let writes = entries.iter().filter(|entry| by_agent(entry) && entry.is_write()).count();
+    let verbs = requests(lab, mark).await?;
+    let writes: usize =
+        verbs.iter().filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch")).map(|(_, n)| n).sum();
     say(&format!("restart: slowest {:.2} s, {writes} writes, requests {verbs:?}", slowest(&times)));
     Ok(json!({"seconds": times, "writes": writes, "requests": verbs, "memory": fleet.memory()?}))
 }

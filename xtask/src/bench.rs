@@ -12,9 +12,11 @@ mod scale;
 use crate::generate::root;
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum as _;
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Options of `cargo xtask bench`.
@@ -112,7 +114,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                     Some(program) => program,
                     None => program.insert(match &args.program {
                         Some(program) => program.canonicalize().context("no such program")?,
-                        None => build()?,
+                        None => release()?.join("kubectl-asm"),
                     }),
                 };
                 match part {
@@ -122,7 +124,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 }
             }
         };
-        let machine = format!("Measured on {}; runs of the release build.\n\n", machine());
+        let runs = match part {
+            Part::Agent | Part::Scale => "The release build".to_owned(),
+            _ => format!("{} runs of the release build", args.runs),
+        };
+        let machine = format!("{runs} on {}.\n\n", machine());
         if args.print || args.program.is_some() {
             anstream::println!("{text}");
         } else {
@@ -239,12 +245,28 @@ fn machine() -> String {
     format!("{cores} cores, {} GiB, {}", kib >> 20, std::env::consts::ARCH)
 }
 
-fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status =
-        Command::new(cargo).args(["build", "--release", "--package", "kubectl-asm"]).current_dir(root()).status()?;
-    ensure!(status.success(), "the release build failed");
-    Ok(root().join("target/release/kubectl-asm"))
+/// The directory of the release build, of which all parts are built at once: crates built one by one would compile what
+/// they share anew, each with features of its own.
+fn release() -> Result<PathBuf> {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    if BUILT.get().is_none() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--release", "--workspace", "--bins", "--examples"]).current_dir(root());
+        ensure!(command.status().context("cannot run cargo")?.success(), "the release build failed");
+        BUILT.get_or_init(|| ());
+    }
+    Ok(root().join("target/release"))
+}
+
+/// Runs an example that measures in its own process and prints its figures as JSON; its progress goes to the terminal.
+fn figures(example: &str, args: &[&str]) -> Result<Value> {
+    let release = release()?;
+    let mut command = Command::new(release.join("examples").join(example));
+    command.args(args).env("KUBECTL_ASM_BIN_DIR", &release).current_dir(root()).stderr(Stdio::inherit());
+    let output = command.output().with_context(|| format!("cannot run {example}"))?;
+    ensure!(output.status.success(), "{example} failed");
+    serde_json::from_slice(&output.stdout).with_context(|| format!("{example} printed no figures"))
 }
 
 /// A fleet with a thousand files, every one of them changed since the last commit.

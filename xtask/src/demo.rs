@@ -83,6 +83,9 @@ async fn demo(args: &Args) -> Result<(u32, u32)> {
     let mut story = Story::begin(&lab)?;
     play(&mut steps, &mut story).await;
     if args.keep && steps.failed == 0 {
+        // So that a plain `git push` goes where the agent looks.
+        story.git(&["remote", "add", "origin", story.url()])?;
+        story.git(&["push", "--quiet", "--set-upstream", "origin", "main"])?;
         look_around(&story);
         tokio::signal::ctrl_c().await?;
     }
@@ -258,7 +261,7 @@ async fn approve(story: &Story<'_>, address: &str) -> Result<((), Vec<String>)> 
 fn look_around(story: &Story<'_>) {
     anstream::println!(
         "\nEverything is still running. In another terminal:\n\n  export KUBECONFIG={}\n  cd {}\n  kubectl asm status --context \
-         host\n  kubectl --context mesh get virtualservices,destinationrules\n  kubectl --context host -n {NAMESPACE} describe \
+         host\n  git push && kubectl asm sync --context host    # after a commit of yours\n  kubectl --context mesh get virtualservices,destinationrules\n  kubectl --context host -n {NAMESPACE} describe \
          fleetsync {FLEET_SYNC}\n\n(kubectl asm needs kubectl-asm on PATH: {}.)\nCtrl-C ends it all.",
         story.lab.kubeconfig().display(),
         story.dir().display(),

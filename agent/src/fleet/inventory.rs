@@ -5,7 +5,7 @@
 //! creation and its answer, the line says that an object of this name may be ours.
 
 use asm_shared::drift::Fingerprint;
-use asm_shared::object::ObjectId;
+use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Applied, Inventory};
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -14,8 +14,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
-use serde::{Deserialize, Serialize};
-use std::io::{Read as _, Write as _};
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer as _};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::{BufReader, BufWriter, Read as _};
+use std::sync::Arc;
 
 /// Key in the ConfigMap.
 const KEY: &str = "inventory.json.gz";
@@ -56,12 +60,13 @@ pub(super) enum InventoryError {
     },
 }
 
-/// One line as it is stored.
+/// One line as it is stored: group, place, `apiVersion`, UID, hash, fingerprint. Lines are read and written one by one: all of
+/// them at once, in every target of a fleet that starts, would be most of what the agent needs.
 #[derive(Serialize, Deserialize)]
-struct Line(String, ObjectIdLine, String, String, u64, Fingerprint);
+struct Line<Text>(Text, Place<Text>, Text, Text, u64, Fingerprint);
 
 /// Kind, namespace, name.
-type ObjectIdLine = (String, Option<String>, String);
+type Place<Text> = (Text, Option<Text>, Text);
 
 impl InventoryStore {
     pub(super) fn new(
@@ -119,37 +124,67 @@ impl InventoryStore {
 }
 
 fn encode(inventory: &Inventory) -> std::io::Result<Vec<u8>> {
-    let lines: Vec<Line> = inventory
-        .iter()
-        .map(|(id, applied)| {
-            let namespace = id.namespace.as_deref().map(str::to_owned);
-            let place = (id.group_kind.kind.to_string(), namespace, id.name.to_string());
-            let group = id.group_kind.group.to_string();
-            Line(
-                group,
-                place,
-                applied.api_version.to_string(),
-                applied.uid.to_string(),
-                applied.hash,
-                applied.fingerprint,
-            )
-        })
-        .collect();
-    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    packer.write_all(&serde_json::to_vec(&lines)?)?;
-    packer.finish()
+    let mut packer = BufWriter::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let lines = inventory.iter().map(|(id, applied)| {
+        let place: Place<&str> = (&id.group_kind.kind, id.namespace.as_deref(), &id.name);
+        Line::<&str>(&id.group_kind.group, place, &applied.api_version, &applied.uid, applied.hash, applied.fingerprint)
+    });
+    serde_json::Serializer::new(&mut packer).collect_seq(lines)?;
+    packer.into_inner().map_err(std::io::IntoInnerError::into_error)?.finish()
 }
 
 fn decode(packed: &[u8]) -> Result<Inventory, String> {
-    let mut text = Vec::new();
-    GzDecoder::new(packed).take(MAX_UNPACKED).read_to_end(&mut text).map_err(|error| error.to_string())?;
-    let lines: Vec<Line> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let inventory =
-        lines.into_iter().map(|Line(group, (kind, namespace, name), api_version, uid, hash, fingerprint)| {
-            let id = ObjectId::new(&group, &kind, namespace.as_deref(), &name);
-            (id, Applied { api_version: api_version.into(), uid: uid.into(), hash, fingerprint })
-        });
-    Ok(inventory.collect())
+    let text = BufReader::new(GzDecoder::new(packed).take(MAX_UNPACKED));
+    let Lines(inventory) = serde_json::from_reader(text).map_err(|error| error.to_string())?;
+    Ok(inventory)
+}
+
+/// All lines, as what they stand for.
+struct Lines(Inventory);
+
+impl<'de> Deserialize<'de> for Lines {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Reader)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Lines;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the lines of an inventory")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut lines: A) -> Result<Lines, A::Error> {
+        let mut inventory = Inventory::new();
+        let mut words = Words::default();
+        while let Some(line) = lines.next_element::<Line<String>>()? {
+            let Line(group, (kind, namespace, name), api_version, uid, hash, fingerprint) = line;
+            let group_kind = GroupKind { group: words.shared(&group), kind: words.shared(&kind) };
+            let namespace = namespace.map(|namespace| words.shared(&namespace));
+            let id = ObjectId { group_kind, namespace, name: name.into() };
+            let api_version = words.shared(&api_version);
+            inventory.insert(id, Applied { api_version, uid: uid.into(), hash, fingerprint });
+        }
+        Ok(Lines(inventory))
+    }
+}
+
+/// Words that nearly every line has, held once.
+#[derive(Default)]
+struct Words(BTreeSet<Arc<str>>);
+
+impl Words {
+    fn shared(&mut self, word: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(word) {
+            return known.clone();
+        }
+        let word: Arc<str> = word.into();
+        self.0.insert(word.clone());
+        word
+    }
 }
 
 #[cfg(test)]

@@ -1,26 +1,20 @@
 //! The agent on real API servers, beside a bare loop of server-side applies: the example `bench_agent` measures, this
 //! makes tables.
 
-use crate::generate::root;
-use anyhow::{Context as _, Result, ensure};
+use super::figures;
+use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::process::{Command, Stdio};
 
 /// The tables. Takes a quarter of an hour; its progress goes to the terminal.
 pub(super) fn run() -> Result<String> {
-    tables(&figures(&[])?)
+    tables(&figures("bench_agent", &[])?)
 }
 
-/// What these parts of the example measure; without any, what the tables are made of.
-pub(super) fn figures(parts: &[&str]) -> Result<Value> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["run", "--release", "--package", "asm-tests", "--example", "bench_agent", "--"]).args(parts);
-    command.current_dir(root());
-    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
-    ensure!(output.status.success(), "the bench of the agent failed");
-    serde_json::from_slice(&output.stdout).context("the bench of the agent printed no figures")
+/// `get 3, list 23`.
+fn by_verb(requests: &Value) -> String {
+    let verbs = requests.as_object().into_iter().flatten();
+    verbs.map(|(verb, count)| format!("{verb} {count}")).collect::<Vec<_>>().join(", ")
 }
 
 fn tables(figures: &Value) -> Result<String> {
@@ -28,19 +22,21 @@ fn tables(figures: &Value) -> Result<String> {
         "etcd, the API servers, the controller manager, the Git server and the agent share the machine. The *loop* applies \
          the same objects server-side with 32 in flight and does nothing else; a Deployment counts when its controller has \
          observed it.\n\n\
-         | commit visible → everything ready | loop | agent | ratio (goal ≤ 1.3) | CPU of the agent | peak memory (goal ≤ 64 MiB) |\n\
-         |---|---|---|---|---|---|\n",
+         | commit visible → everything ready | loop | agent | ratio (goal ≤ 1.3) | CPU of the agent | peak memory (goal ≤ 64 MiB) | \
+         requests |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for (part, what) in [("apps", "1,000 apps of 4 objects"), ("maps", "10,000 ConfigMaps")] {
         for step in figures[part]["steps"].as_array().into_iter().flatten() {
             let (bare, agent) = (number(&step["bare"]), number(&step["agent"]));
             writeln!(
                 text,
-                "| {what}, {} | {bare:.1} s | {agent:.1} s | {:.2} | {:.1} s | {:.0} MiB |",
+                "| {what}, {} | {bare:.1} s | {agent:.1} s | {:.2} | {:.1} s | {:.0} MiB | {} |",
                 step["step"].as_str().unwrap_or_default(),
                 agent / bare,
                 number(&step["cpu"]),
-                number(&step["memory"]["peak"])
+                number(&step["memory"]["peak"]),
+                by_verb(&step["requests"])
             )?;
         }
     }

@@ -1,7 +1,6 @@
 //! `lint` of large fleets: time and memory, and whether both grow with the number of objects.
 
-use super::{Case, measure, quiet, spread};
-use crate::generate::root;
+use super::{Case, figures, measure, quiet, spread};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -46,13 +45,8 @@ pub(super) fn run(program: &Path, runs: u32) -> Result<String> {
 
 /// As somebody sees it who edits with `lint --watch`, from the end of the save on; and as the agent judges each commit.
 fn in_one_process(fleet: &Path, runs: u32, table: &mut String) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["run", "--release", "--package", "kubectl-asm", "--example", "bench_lint", "--"]);
-    command.arg(fleet).args(["mesh/routes/app-7.yaml", &runs.to_string()]).current_dir(root());
-    let output = command.output().context("cannot run cargo")?;
-    ensure!(output.status.success(), "the bench of lint failed: {}", String::from_utf8_lossy(&output.stderr));
-    let figures: Value = serde_json::from_slice(&output.stdout).context("the bench of lint printed no figures")?;
+    let dir = fleet.to_str().context("the temporary directory's name is not UTF-8")?;
+    let figures = figures("bench_lint", &[dir, "mesh/routes/app-7.yaml", &runs.to_string()])?;
     let rows = [
         ("pages", "one changed file of this fleet, with `lint --watch`", "< 50 ms"),
         ("commits", "this fleet as the agent judges each commit: rules of error level, what is held back", ""),

@@ -1,20 +1,13 @@
 //! The simulator of routes: how long a table takes to compile, and how many requests one core looks up.
 
-use super::spread;
-use crate::generate::root;
+use super::{figures, spread};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use std::process::Command;
 use std::time::Duration;
 
 /// The table. Measured in one process: a program that is started for each request would measure its start.
 pub(super) fn run(runs: u32) -> Result<String> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["run", "--release", "--package", "asm-shared", "--example", "bench_route", "--"]);
-    let output = command.arg(runs.to_string()).current_dir(root()).output().context("cannot run cargo")?;
-    ensure!(output.status.success(), "the bench of routes failed: {}", String::from_utf8_lossy(&output.stderr));
-    let figures: Value = serde_json::from_slice(&output.stdout).context("the bench of routes printed no figures")?;
+    let figures = figures("bench_route", &[&runs.to_string()])?;
     let numbers = |name: &str| figures[name].as_array().map(|all| all.iter().filter_map(Value::as_f64).collect());
     let compiled: Vec<f64> = numbers("compiled").context("no times of compiling")?;
     let mut times: Vec<Duration> = compiled.into_iter().map(|it| Duration::from_secs_f64(it / 1e9)).collect();

@@ -1,13 +1,14 @@
 //! Replicas of the agent over many light clusters: the example `bench_agent scale` measures, this makes tables.
 
-use super::agent::{figures, number};
+use super::agent::number;
+use super::figures;
 use anyhow::Result;
 use serde_json::Value;
 use std::fmt::Write as _;
 
 /// The tables. Takes a quarter of an hour; its progress goes to the terminal.
 pub(super) fn run() -> Result<String> {
-    let figures = figures(&["scale"])?;
+    let figures = figures("bench_agent", &["scale"])?;
     tables(&figures["scale"])
 }
 

@@ -54,6 +54,10 @@ const GATHER: Duration = Duration::from_millis(50);
 /// After a look that took long (many objects had to be read) the next one waits this many times as long: a rollout of a
 /// thousand Deployments must not make the agent read them over and over.
 const LOOK_SHARE: u32 = 5;
+/// … unless nothing has happened for this part of its time: the rollout has ended, and people wait to hear it.
+const QUIET_SHARE: u32 = 4;
+/// No longer than this, however long the look took.
+const QUIET: Duration = Duration::from_millis(500);
 /// How long a pass waits for the first lists.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Back-off after something that may pass by itself: first and last.
@@ -357,7 +361,9 @@ impl Worker {
     async fn run(mut self, orders: &mut channel::Receiver<Order>) -> Ended {
         let mut pass_at = Some(Instant::now());
         let mut look_at: Option<Instant> = None;
-        let mut gather = GATHER;
+        // Touched objects are looked at when it has been quiet for a while, and at `look_at` at the latest.
+        let mut quiet_at: Option<Instant> = None;
+        let (mut gather, mut quiet) = (GATHER, GATHER);
         let mut backoff = Backoff::default();
         let mut list_deadline = self.follow();
         let mut board = self.progress.subscribe();
@@ -371,6 +377,7 @@ impl Worker {
         loop {
             let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
+            let due = look_at.into_iter().chain(quiet_at).min();
             tokio::select! {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
                 () = &mut renewed => {
@@ -414,7 +421,9 @@ impl Worker {
                         pass_at = Some(Instant::now());
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
-                        look_at.get_or_insert_with(|| Instant::now() + gather);
+                        let now = Instant::now();
+                        look_at.get_or_insert(now + gather);
+                        quiet_at = Some(now + quiet);
                     }
                     self.tell().await;
                 }
@@ -428,15 +437,17 @@ impl Worker {
                         look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
                     }
                 }
-                () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
-                    look_at = None;
+                () = at(due), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
+                    (look_at, quiet_at) = (None, None);
                     let started = Instant::now();
                     if self.look().await {
                         pass_at = Some(Instant::now());
                     }
                     self.tell_started();
                     thaw_at = self.thaw_at();
-                    gather = GATHER.max(started.elapsed() * LOOK_SHARE);
+                    let took = started.elapsed();
+                    gather = GATHER.max(took * LOOK_SHARE);
+                    quiet = (took / QUIET_SHARE).clamp(GATHER, QUIET);
                     if std::mem::take(&mut self.look_later) {
                         look_at = Some(Instant::now() + SOON.0);
                     } else if let Some(pause) = self.state.fronts.pause() {

@@ -186,8 +186,13 @@ impl TargetState {
         }
     }
 
-    fn object_seen(&mut self, id: ObjectId, live: Observed) {
-        if let Some(applied) = self.inventory.get(&id) {
+    fn object_seen(&mut self, mut id: ObjectId, mut live: Observed) {
+        if let Some((known, applied)) = self.inventory.get_key_value(&id) {
+            // Names and UIDs are held once.
+            id = known.clone();
+            if applied.uid == live.uid {
+                live.uid = applied.uid.clone();
+            }
             let touched = applied.fingerprint != live.fingerprint || applied.uid != live.uid;
             if touched || live.deleting || self.drift.contains_key(&id) {
                 self.suspects.insert(id.clone());

@@ -20,22 +20,25 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Says from where inside of a cluster the address of its load balancers is reached, why not from elsewhere, and what helps.
+/// Says from where in a cluster the address of its load balancers is reached, why not, and what helps.
 ///
-/// With externalTrafficPolicy: Local, pods on some nodes may reach the address of a gateway's load balancer while others do
-/// not: nodes take the address for their own and look for a gateway pod of theirs. Which clients that concerns depends on
-/// the mode and version of kube-proxy, the node and the network of the client.
+/// With externalTrafficPolicy: Local, pods on some nodes may reach the address of a gateway's load
+/// balancer while others do not: nodes take the address for their own and look for a gateway pod of
+/// theirs. Which clients that concerns depends on the mode and version of kube-proxy, the node and
+/// the network of the client.
 ///
-/// Reads Services, pods, nodes, events, and kube-proxy's and Terway's configuration through the members' kubeconfig
-/// contexts; changes nothing there. With --offline the files alone say what they can.
+/// Reads Services, pods, nodes, events, and kube-proxy's and Terway's configuration through the
+/// members' kubeconfig contexts; changes nothing there. With --offline the files alone say what they
+/// can.
 ///
 /// --fix writes one of the three remedies of ASM's documentation into the files of the fleet:
-///   service-dns      clients in Git that name the address call the Service instead; nothing is lost
-///   policy-cluster   externalTrafficPolicy: Cluster; gateways no longer see the addresses of clients
-///   eni              the same with pods as back ends (backend-type: eni); keeps them, needs Terway with ENIs
+///   service-dns      clients in Git that name the address call the Service; nothing is lost
+///   policy-cluster   externalTrafficPolicy: Cluster; gateways no longer see clients' addresses
+///   eni              the same with pods as back ends (backend-type: eni); needs Terway with ENIs
 ///
-/// Exit codes: 0 reached from everywhere (or fixed), 1 not reached from somewhere, not to be told, or the cloud controller
-/// complains, 2 usage or input error, 3 a cluster could not be reached (the others are told).
+/// Exit codes: 0 reached from everywhere (or fixed), 1 not reached from somewhere, not to be told, or
+/// the cloud controller complains, 2 usage or input error, 3 a cluster could not be reached (the
+/// others are told).
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

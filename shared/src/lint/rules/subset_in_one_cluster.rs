@@ -54,8 +54,10 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let has: BTreeSet<&Target> = behind.iter().filter_map(|pod| pod.target.as_ref()).collect();
             if let (Some(only), true) = (has.first().filter(|_| has.len() == 1), all.len() > 1) {
                 let share = to.weight.unwrap_or_default();
-                let message =
-                    format!("{share} % of all clusters goes to {only}: only there {} has pods of {subset}", to.host);
+                let message = format!(
+                    "{share} % of the requests, from every cluster, goes to {only}: only there {} has pods of {subset}",
+                    to.host
+                );
                 sink.push(Report::at(route.manifest, pointer, message));
             }
         }
