@@ -72,11 +72,8 @@ impl Supervisor {
             self.status_took = started.elapsed();
         }
         self.last_status = status;
-        for report in self.posts.values().filter_map(|post| post.report.as_ref()) {
-            if let Err(error) = self.writer.write_drift(report).await {
-                failed = Some(error);
-            }
-        }
+        let reports = self.posts.values().filter_map(|post| post.report.as_ref());
+        failed = self.writer.write_drifts(reports).await.err().or(failed);
         for target in std::mem::take(&mut self.stale_reports) {
             if let Err(error) = self.writer.forget(&target).await {
                 self.stale_reports.insert(target);
