@@ -26,7 +26,7 @@ pub(super) use report::TargetReport;
 
 use super::at;
 use super::inventory::InventoryStore;
-use super::progress::{Claim, Progress, Reached};
+use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
 use crate::credentials::{Actor, Fence};
 use crate::metrics::TargetKind;
@@ -35,7 +35,7 @@ use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest,
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
-use identity::Identity;
+use identity::{Held, Identity, lost};
 use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
@@ -211,7 +211,7 @@ pub(super) async fn run(setting: Setting) {
         let why = match Worker::start(&setting, order.clone()).await {
             Ok(worker) => match worker.run(&mut orders).await {
                 Ended::Over => return,
-                Ended::NewCredentials => {
+                Ended::Anew => {
                     delay = SOON.0;
                     continue;
                 }
@@ -246,8 +246,8 @@ pub(super) async fn run(setting: Setting) {
 enum Ended {
     /// The orders or the agent ended.
     Over,
-    /// Another Secret is to be used.
-    NewCredentials,
+    /// It is to begin anew at once: another Secret is to be used, say.
+    Anew,
     /// The credentials are refused: read them again.
     Credentials(String),
 }
@@ -283,7 +283,7 @@ struct Worker {
     /// Which cluster it is.
     identity: Identity,
     /// That no other target is the same cluster, as long as this one lives.
-    claim: Option<Claim>,
+    claim: Option<Held>,
 }
 
 impl Worker {
@@ -355,6 +355,13 @@ impl Worker {
     }
 
     async fn run(mut self, orders: &mut channel::Receiver<Order>) -> Ended {
+        let ended = self.work(orders).await;
+        // Not when it is cut off: then something may be on its way.
+        self.claim.iter().for_each(Held::ended);
+        ended
+    }
+
+    async fn work(&mut self, orders: &mut channel::Receiver<Order>) -> Ended {
         let mut pass_at = Some(Instant::now());
         let mut look_at: Option<Instant> = None;
         let mut gather = GATHER;
@@ -375,7 +382,11 @@ impl Worker {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
                 () = &mut renewed => {
                     tracing::info!(target = %self.target(), secret = self.order.kubeconfig.name, "the Secret has changed");
-                    return Ended::NewCredentials;
+                    return Ended::Anew;
+                }
+                () = lost(self.claim.as_ref()) => {
+                    tracing::warn!(target = %self.target(), "the cluster is another replica's by now: begun anew");
+                    return Ended::Anew;
                 }
                 changed = orders.changed() => {
                     if changed.is_err() {
@@ -383,7 +394,7 @@ impl Worker {
                     }
                     let order = orders.borrow_and_update().clone();
                     if order.kubeconfig != self.order.kubeconfig || order.service_account != self.order.service_account {
-                        return Ended::NewCredentials;
+                        return Ended::Anew;
                     }
                     self.order = order;
                     list_deadline = self.follow();
