@@ -185,8 +185,12 @@ impl Worker {
         // What routes may lead to: rules, ServiceEntries, Services and workloads.
         let (mut wrote_ends, mut wrote_routes) = (false, false);
         let mut unions = Vec::new();
+        let needed = |stage: &Stage| matches!(stage, Stage::Service | Stage::Workload);
+        // What no route can lead to is waited for by none: a cluster that is slow to take a ConfigMap.
+        let leads_nowhere = broken.is_empty() && !plan.apply.keys().any(needed);
         for stage in Stage::ALL {
-            self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
+            let told = if leads_nowhere { stage.max(Stage::IstioGateway) } else { stage };
+            self.progress.reached(&desired.target, &desired.revision, Reached::Stage(told));
             let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 wrote_ends |= self.progress.workloads(&self.order.members, &desired.revision).await;
