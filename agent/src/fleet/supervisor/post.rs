@@ -222,6 +222,7 @@ impl Supervisor {
                 Some(name) => Some(name.as_str().into()),
                 None => self.context.default_service_account.clone(),
             },
+            syncing: self.syncing.clone(),
         }
     }
 

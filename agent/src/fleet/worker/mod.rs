@@ -30,6 +30,7 @@ use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
 use crate::credentials::{Actor, Fence};
 use crate::metrics::TargetKind;
+use crate::trace;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use watch::Watches;
 
 /// Events are gathered this long before they are looked at: one write often makes several.
@@ -97,6 +99,8 @@ pub(super) struct Order {
     pub(super) kubeconfig: KeyReference,
     /// Service account to act as.
     pub(super) service_account: Option<Arc<str>>,
+    /// What a pass is a part of, for traces.
+    pub(super) syncing: trace::Syncing,
 }
 
 /// Something worth an Event.
@@ -472,7 +476,13 @@ impl Worker {
                         }
                         // What changes from here on is news for the pass after this one.
                         sets.mark_unchanged();
-                        let end = self.pass().await;
+                        let (order, name) = (&self.order, &self.owner);
+                        let desired = &order.desired;
+                        let span = order.syncing.pass(name, &desired.target, &desired.revision, desired.objects.len());
+                        let end = self.pass().instrument(span.clone()).await;
+                        span.record("problems", self.state.problems.len());
+                        span.record("outcome", end.word());
+                        drop(span);
                         if end.unauthorized {
                             // Open watches go on for a while after a token has ended.
                             self.tell().await;
