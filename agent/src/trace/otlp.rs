@@ -122,7 +122,8 @@ impl HttpClient for Collector {
             let body = Limited::new(body, LONGEST).collect().await.map_err(|error| error.to_string())?;
             Ok::<_, String>(Response::from_parts(head, body.to_bytes()))
         };
-        let asked = self.runtime.spawn(tokio::time::timeout(TIME, asked));
+        // Its clock and its sockets are the runtime's: nothing of it is made on this thread.
+        let asked = self.runtime.spawn(async move { tokio::time::timeout(TIME, asked).await });
         let answer = match asked.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(format!("no answer within {} s", TIME.as_secs())),
