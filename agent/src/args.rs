@@ -104,6 +104,11 @@ pub struct Args {
     #[arg(long, env = "ASM_AGENT_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
 
+    /// Collector that takes traces by OTLP over HTTP (http://HOST:4318), in builds with the feature otlp; OTEL_EXPORTER_OTLP_ENDPOINT
+    /// and its kin count, too
+    #[arg(long, env = "ASM_AGENT_OTLP_ENDPOINT", value_name = "URL", value_parser = collector)]
+    otlp_endpoint: Option<String>,
+
     /// Folder for Git objects; a temporary one by default, which is fetched anew at each start
     #[arg(long, env = "ASM_AGENT_DATA_DIR", value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -163,6 +168,7 @@ impl Args {
             lease_renew,
             log_level,
             log_format,
+            otlp_endpoint,
             data_dir,
             private_receivers,
             request_timeout,
@@ -189,6 +195,7 @@ impl Args {
             lease: (!no_leader_election).then_some((lease_duration, lease_renew)),
             log_level,
             log_format,
+            otlp_endpoint,
             data_dir,
             reach: if private_receivers { Reach::Private } else { Reach::Public },
             limits: Limits { request: request_timeout, silence: watch_silence },
@@ -205,6 +212,20 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("a time of more than nothing and at most 24h is needed".to_owned());
     }
     Ok(duration)
+}
+
+/// The address of a collector. It goes into messages, so it must hold no password.
+fn collector(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|_| "it is no URL".to_owned())?;
+    let is_web = matches!(url.scheme_str(), Some("http" | "https"));
+    match url.authority().filter(|_| is_web && url.query().is_none()) {
+        Some(host) if host.as_str().contains('@') => {
+            Err("it must hold no user or password; what a collector asks for goes into OTEL_EXPORTER_OTLP_HEADERS"
+                .to_owned())
+        }
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write http://HOST:4318 or https://HOST".to_owned()),
+    }
 }
 
 fn account(text: &str) -> Result<String, String> {
@@ -265,6 +286,9 @@ mod tests {
             &["--default-service-account", "system:masters"],
             &["--all-namespaces", "--once", "shop"],
             &["--http-address", "8080"],
+            &["--otlp-endpoint", "collector:4318"],
+            &["--otlp-endpoint", "grpc://collector:4317"],
+            &["--otlp-endpoint", "http://user:word@collector:4318"],
             &["--log-format", "xml"],
             &["left-over"],
         ] {

@@ -97,6 +97,12 @@ impl Sets {
         });
     }
 
+    /// The first of what has left its repository and is still there, for other replicas.
+    pub fn left(&self, set: &str, most: usize) -> Vec<ObjectId> {
+        let sets = self.0.borrow();
+        sets.get(set).map(|kept| kept.leaving.iter().take(most).cloned().collect()).unwrap_or_default()
+    }
+
     /// A FleetSync is gone: whoever wants its objects may have them.
     pub fn release(&self, owner: &str) {
         self.0.send_if_modified(|sets| {
@@ -187,6 +193,7 @@ mod tests {
         assert!(heard.has_changed().unwrap());
         heard.mark_unchanged();
         assert_eq!((wants(&id("x")), wants(&id("y")).as_deref()), (None, Some("ns/a")));
+        assert_eq!((sets.left("set-a", 9), sets.left("set-a", 0), sets.left("b", 9)), (vec![id("x")], vec![], vec![]));
         // Said again it is no news, and a claim forgets nothing.
         sets.leaving("set-a", [id("x")].into());
         sets.claim("set-a".to_owned(), "ns/a");

@@ -4,6 +4,9 @@
 //! must meet the version that was seen, and is good as long as its holder's member Lease is: what renews is the replica, so
 //! that a thousand targets cost no more requests than one.
 //!
+//! A target is a name. That two names lead to the same cluster is seen only where the cluster says which it is (`fleet`), and by
+//! then two replicas may be there. So there is a Lease of the cluster, too ([`ClusterClaim`]): nothing is written without it.
+//!
 //! Clocks of other machines are never read. A member is over when its Lease says so: it has given it back, or another replica
 //! has seen it unchanged for the whole duration **as measured there** and has written that it is over, against the very
 //! version that it saw. From then on no renewal can succeed. The member itself counts its time from before the request that
@@ -11,6 +14,7 @@
 //! another name, with nothing in its hands: nobody ever has to tell an old claim from a new one.
 
 mod api;
+mod clusters;
 mod keeper;
 mod member;
 mod names;
@@ -30,6 +34,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use api::{KubeLeases, LeaseError, Leases};
+pub use clusters::ClusterClaim;
 pub use shards::{Item, Offer, Shards, Share, Working};
 
 /// That this replica lives, and until when.

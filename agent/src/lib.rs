@@ -16,4 +16,5 @@ pub mod readiness;
 pub mod run;
 pub mod shutdown;
 pub mod source;
+mod trace;
 pub mod web;

@@ -3,7 +3,13 @@
 use std::error::Error;
 
 use clap::ValueEnum;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
+
+use crate::trace::{SPANS, Taker};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -23,18 +29,30 @@ const QUOTING: [&str; 2] = ["kube_client=error", "kube_runtime=error"];
 fn filter(level: &str) -> Result<EnvFilter, String> {
     let wrong = |error: String| format!("--log-level {level}: {error}; use error, warn, info, debug or trace");
     let filter = EnvFilter::try_new(level).map_err(|error| wrong(error.to_string()))?;
-    QUOTING.iter().try_fold(filter, |filter, directive| {
-        Ok(filter.add_directive(directive.parse().map_err(|_| wrong((*directive).to_owned()))?))
+    let spans = format!("{SPANS}=off");
+    QUOTING.iter().copied().chain([spans.as_str()]).try_fold(filter, |filter, directive| {
+        Ok(filter.add_directive(directive.parse().map_err(|_| wrong(directive.to_owned()))?))
     })
 }
 
-/// Starts logging; see [`filter`] for the level.
-pub fn start(level: &str, format: LogFormat) -> Result<(), String> {
+/// The lines of the log.
+fn lines<S>(format: LogFormat, filter: EnvFilter) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(false).with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+    }
+}
+
+/// Starts logging (see [`filter`] for the level), and tracing if there is somebody to take it.
+pub(crate) fn start(level: &str, format: LogFormat, traces: Option<Taker>) -> Result<(), String> {
     let filter = filter(level)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let started = match traces {
+        Some(traces) => registry().with(traces).with(lines(format, filter)).try_init(),
+        None => registry().with(lines(format, filter)).try_init(),
     };
     started.map_err(|error| format!("logging could not be started: {error}"))?;
     // What a panic says may quote what it panicked about, so only the place is told.

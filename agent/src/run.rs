@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::notify::Reach;
 use crate::readiness::Readiness;
 use crate::shutdown::Signals;
+use crate::trace;
 use crate::web::{Access, Page, Views};
 
 /// What the command line says, checked.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub log_level: String,
     /// Log format.
     pub log_format: LogFormat,
+    /// Who takes traces.
+    pub otlp_endpoint: Option<String>,
     /// Folder for Git objects.
     pub data_dir: Option<PathBuf>,
     /// How long an API server may take.
@@ -110,10 +113,6 @@ fn failure(ending: Ending, message: impl Into<String>) -> Failure {
 
 /// Runs the agent to its end on a runtime of its own.
 pub fn block_on(settings: Settings) -> ExitCode {
-    if let Err(message) = log::start(&settings.log_level, settings.log_format) {
-        log::last_words(&message);
-        return Ending::Usage.into();
-    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -121,7 +120,24 @@ pub fn block_on(settings: Settings) -> ExitCode {
             return Ending::Usage.into();
         }
     };
+    let unusable = |message: String| {
+        log::last_words(&message);
+        ExitCode::from(Ending::Usage)
+    };
+    let (exporter, taker) = match trace::start(settings.otlp_endpoint.as_deref(), runtime.handle()) {
+        Ok(traces) => traces.unzip(),
+        Err(message) => return unusable(message),
+    };
+    if let Err(message) = log::start(&settings.log_level, settings.log_format, taker) {
+        return unusable(message);
+    }
+    if exporter.is_none() && trace::is_named_by_environment() {
+        tracing::info!("the environment names a collector, and this build sends no traces (feature otlp)");
+    }
     let ending = runtime.block_on(until_ended(settings));
+    if let Some(exporter) = exporter {
+        exporter.end();
+    }
     // Not dropped: that would wait for a thread that hangs in the Git library.
     runtime.shutdown_background();
     ending.into()
@@ -165,6 +181,7 @@ async fn start(settings: Settings, shutdown: CancellationToken) -> Result<Ending
         lease,
         log_level: _,
         log_format: _,
+        otlp_endpoint: _,
         data_dir,
         limits,
         reach,

@@ -6,6 +6,7 @@
 mod bare;
 mod commits;
 mod fleet;
+mod isolation;
 mod scale;
 mod sizes;
 mod soak;
@@ -17,7 +18,7 @@ use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
 /// The parts, in the order in which they are measured.
-const PARTS: &[&str] = &["apps", "maps", "wide", "commits", "scale"];
+const PARTS: &[&str] = &["apps", "maps", "wide", "commits", "scale", "isolation"];
 
 #[tokio::main(flavor = "multi_thread")]
 async fn main() -> Result<()> {
@@ -32,8 +33,12 @@ async fn main() -> Result<()> {
     }
     let mut figures = Map::new();
     for part in PARTS {
-        // Scale-out is a bench of its own: the lab's API servers have no part in it.
-        let asked = if chosen.is_empty() { *part != "scale" } else { chosen.iter().any(|name| name == part) };
+        // Benches of their own: the lab's API servers have no part in them.
+        let asked = if chosen.is_empty() {
+            !matches!(*part, "scale" | "isolation")
+        } else {
+            chosen.iter().any(|name| name == part)
+        };
         if !asked {
             continue;
         }
@@ -43,6 +48,7 @@ async fn main() -> Result<()> {
             "maps" => watched::maps().await?,
             "wide" => wide::run().await?,
             "scale" => scale::run().await?,
+            "isolation" => isolation::run().await?,
             _ => commits::run().await?,
         };
         figures.insert((*part).to_owned(), measured);

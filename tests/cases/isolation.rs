@@ -1,9 +1,10 @@
 //! One broken file, one dead API server: only what is concerned stays behind.
 
 use anyhow::Result;
-use asm_lab::story::{EXPECTED, Story, condition, targets};
-use asm_lab::{Lab, LabOptions};
+use asm_lab::story::{EXPECTED, PATIENCE, Story, condition, targets};
+use asm_lab::{Ailment, Lab, LabOptions, Replicas, wait_for};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn at(sync: &Value, target: &str, revision: &str) -> bool {
     targets(sync).any(|status| status["name"] == target && status["revision"] == revision)
@@ -161,5 +162,63 @@ async fn dead_api_server(story: &Story<'_>) -> Result<()> {
     story.wait_ready(&late).await?;
     let maps = asm_lab::story::api(story.lab, "m1c1", "v1", "ConfigMap", "configmaps", Some("default"))?;
     assert!(maps.get_opt("late").await?.is_some());
+    Ok(())
+}
+
+/// What no request of a test is waited for so long.
+const EVER: Duration = Duration::from_secs(3600);
+/// Clusters that fall ill, and how.
+const SICK: [(&str, Ailment); 3] =
+    [("c0000", Ailment::BlackHole), ("c0001", Ailment::Slow(EVER)), ("c0002", Ailment::Conversion)];
+
+fn is_ready(sync: &Value, target: &str) -> bool {
+    let status = targets(sync).find(|status| status["name"] == target);
+    let conditions = status.and_then(|status| status["conditions"].as_array()).into_iter().flatten();
+    conditions.into_iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+/// Commit after commit, the clusters that are well get there though three others do not, which are where they were; and those
+/// follow once they are well. What it costs in time is `cargo xtask bench isolation`.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_sick_clusters_of_twenty_hold_up_none_of_the_others() -> Result<()> {
+    let options = LabOptions { members: vec!["m1c1".to_owned()], asm: false, cloud: false, ..LabOptions::default() };
+    let lab = Lab::start(options).await?;
+    let mut replicas = Replicas::start(&lab, (1, 20, 3), Duration::from_secs(30)).await?;
+    let gizmo = |replicas: &Replicas<'_>, round: &str| {
+        let text =
+            "apiVersion: example.com/v2\nkind: Gizmo\nmetadata: {name: g, namespace: default}\nspec: {round: ROUND}\n";
+        replicas.story.write("clusters/c0002/gizmo.yaml", &text.replace("ROUND", round))
+    };
+    gizmo(&replicas, "well")?;
+    let (before, _) = replicas.push("well").await?;
+    replicas.ready(&before).await?;
+
+    for (cluster, ailment) in SICK {
+        replicas.fakes.ail(cluster, ailment)?;
+    }
+    for round in ["ill-1", "ill-2", "ill-3"] {
+        gizmo(&replicas, round)?;
+        let (revision, _) = replicas.push(round).await?;
+        let sync = wait_for("the others are ready", PATIENCE, || async {
+            let sync = replicas.story.status().await?;
+            let well = (SICK.len()..20).map(|n| format!("c{n:04}")).chain(["mesh".to_owned()]);
+            let there = well.into_iter().all(|target| at(&sync, &target, &revision) && is_ready(&sync, &target));
+            Ok(there.then_some(sync))
+        })
+        .await?;
+        for (cluster, _) in SICK {
+            assert!(at(&sync, cluster, &before), "{cluster} is ill, and at another commit: {sync:#}");
+        }
+    }
+    // What of the third cluster nobody has to convert has gone on.
+    let writes = replicas.fakes.writes();
+    let of_third = writes.iter().filter(|write| write.cluster == "c0002" && write.round == "ill-3");
+    assert_eq!(of_third.map(|write| write.name.as_str()).collect::<std::collections::BTreeSet<_>>().len(), 3);
+
+    for (cluster, _) in SICK {
+        replicas.fakes.ail(cluster, Ailment::None)?;
+    }
+    let last = replicas.story.git(&["rev-parse", "HEAD"])?;
+    replicas.ready(&last).await?;
     Ok(())
 }

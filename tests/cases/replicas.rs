@@ -1,7 +1,7 @@
 //! Two replicas share the targets; one that is stopped or killed is followed, and writes nothing afterwards.
 
 use anyhow::{Context as _, Result, ensure};
-use asm_lab::story::{EXPECTED, NAMESPACE, PATIENCE, Story, api};
+use asm_lab::story::{EXPECTED, NAMESPACE, PATIENCE, Story, api, targets};
 use asm_lab::{AgentProcess, AuditEntry, AuditMark, HOST, Lab, LabOptions, MESH, Replicas, wait_for};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -193,5 +193,64 @@ async fn several_replicas_share_many_targets_evenly() -> Result<()> {
     let (revision, _) = replicas.push("third").await?;
     replicas.ready(&revision).await?;
     ensure!(replicas.written_once("third")? == 90);
+    Ok(())
+}
+
+/// Every second name leads to the cluster of the one before it.
+fn first_of_two(cluster: &str) -> &str {
+    match cluster {
+        "c0001" => "c0000",
+        "c0003" => "c0002",
+        "c0005" => "c0004",
+        "c0007" => "c0006",
+        other => other,
+    }
+}
+
+/// Eight names for four clusters: whichever replicas they fall to, each cluster has one writer, and the other name says why not.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_names_of_one_cluster_have_one_writer() -> Result<()> {
+    let lab =
+        Lab::start(LabOptions { members: vec!["m1c1".to_owned()], asm: false, cloud: false, ..LabOptions::default() })
+            .await?;
+    let mut replicas = Replicas::start_with(&lab, (2, 8, 3), LEASE, first_of_two).await?;
+    for round in ["first", "second", "third"] {
+        let revision = match round {
+            "first" => replicas.story.git(&["rev-parse", "HEAD"])?,
+            _ => replicas.push(round).await?.0,
+        };
+        let settled = wait_for("of each two names one is synced and the other refused", PATIENCE, || async {
+            let sync = replicas.story.status().await?;
+            let states: BTreeMap<&str, (bool, String)> = targets(&sync)
+                .map(|target| {
+                    let synced = target["revision"] == revision.as_str();
+                    (target["name"].as_str().unwrap_or_default(), (synced, target["conditions"].to_string()))
+                })
+                .collect();
+            let pair = |one: &str, two: &str| {
+                let refused = |name: &str, other: &str| {
+                    states.get(name).is_some_and(|(synced, why)| {
+                        !synced && why.contains(&format!("leads to the cluster of {other};"))
+                    })
+                };
+                let synced = |name: &str| states.get(name).is_some_and(|(synced, _)| *synced);
+                (synced(one) && refused(two, one)) || (synced(two) && refused(one, two))
+            };
+            let all = (0..4).all(|n| pair(&format!("c000{}", 2 * n), &format!("c000{}", 2 * n + 1)));
+            Ok(all.then_some(()))
+        })
+        .await;
+        settled.with_context(|| {
+            replicas.agents.values().map(|agent| asm_lab::tail(agent.log_file(), 20)).collect::<String>()
+        })?;
+        // Each object of each cluster once.
+        let writes = replicas.fakes.writes();
+        let mut of_round: Vec<_> =
+            writes.iter().filter(|write| write.round == round).map(|write| (&write.cluster, &write.name)).collect();
+        of_round.sort();
+        let all = of_round.len();
+        of_round.dedup();
+        ensure!((all, of_round.len()) == (12, 12), "{round}: {all} writes of {} objects: {writes:#?}", of_round.len());
+    }
     Ok(())
 }

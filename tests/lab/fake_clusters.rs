@@ -1,12 +1,13 @@
-//! Light API servers for many member clusters, all in this process, for tests of how the agent scales. They hold ConfigMaps,
-//! and know no more of Kubernetes than what the agent asks a cluster with nothing else: lists and watches of metadata,
-//! server-side applies with one manager, which cluster it is. What a real API server does is tested on the real ones.
+//! Light API servers for many member clusters, all in this process, for tests of how the agent scales. They hold ConfigMaps and
+//! Gizmos (`example.com/v2`), and know no more of Kubernetes than what the agent asks a cluster with nothing else: lists and
+//! watches of metadata, server-side applies with one manager, which cluster it is. What a real API server does is tested on the
+//! real ones. Each can fall ill, for tests of what that is to the others.
 
 use std::{
     collections::{BTreeMap, HashMap},
     convert::Infallible,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
@@ -29,17 +30,32 @@ const WATCH: Duration = Duration::from_secs(290);
 
 type AnyBody = UnsyncBoxBody<Bytes, Infallible>;
 
+/// How one of them is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ailment {
+    /// It answers at once.
+    None,
+    /// Requests vanish on their way to it, and open watches say nothing; what was asked is answered when it is well again.
+    BlackHole,
+    /// Every answer comes so much later.
+    Slow(Duration),
+    /// The conversion webhook of Gizmos is broken: nothing of that kind can be read or written.
+    Conversion,
+}
+
 /// A write to one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FakeWrite {
     /// The cluster.
     pub cluster: String,
-    /// The ConfigMap.
+    /// The object.
     pub name: String,
-    /// What its data says under `round`.
+    /// What its data (of a Gizmo: its spec) says under `round`.
     pub round: String,
     /// The client, as it calls itself.
     pub user_agent: String,
+    /// When it was stored.
+    pub at: Instant,
 }
 
 /// The servers. They end with this value.
@@ -61,14 +77,39 @@ struct Shared {
 struct Cluster {
     store: Mutex<Store>,
     version: watch::Sender<u64>,
+    ailment: watch::Sender<Ailment>,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Self { store: Mutex::default(), version: watch::Sender::new(0), ailment: watch::Sender::new(Ailment::None) }
+    }
+
+    /// Waits as long as its ailment makes everybody wait. One that is well again lets nobody wait any longer.
+    async fn suffer(&self) {
+        let mut ailment = self.ailment.subscribe();
+        loop {
+            let now = *ailment.borrow_and_update();
+            let well = tokio::time::sleep(match now {
+                Ailment::None | Ailment::Conversion => return,
+                Ailment::Slow(late) => late,
+                Ailment::BlackHole => Duration::MAX,
+            });
+            tokio::select! {
+                () = well => return,
+                changed = ailment.changed() => if changed.is_err() { return },
+            }
+        }
+    }
 }
 
 #[derive(Default)]
 struct Store {
     version: u64,
-    objects: BTreeMap<String, Value>,
-    /// Events of the watch, by version.
-    events: Vec<(u64, Bytes)>,
+    /// By plural and name.
+    objects: BTreeMap<(String, String), Value>,
+    /// Events of the watches: version, plural, line.
+    events: Vec<(u64, String, Bytes)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -82,9 +123,8 @@ impl FakeClusters {
         let tls = TlsAcceptor::from(Arc::new(pki.server_cert()?.rustls_config()?));
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port for fake clusters")?;
         let url = format!("https://{}", listener.local_addr()?);
-        let cluster =
-            |name: &String| (name.clone(), Cluster { store: Mutex::default(), version: watch::Sender::new(0) });
-        let shared = Arc::new(Shared { clusters: names.iter().map(cluster).collect(), ..Shared::default() });
+        let clusters = names.iter().map(|name| (name.clone(), Cluster::new())).collect();
+        let shared = Arc::new(Shared { clusters, ..Shared::default() });
         let served = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -114,6 +154,14 @@ impl FakeClusters {
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         })
         .to_string()
+    }
+
+    /// How one of them is from now on.
+    pub fn ail(&self, cluster: &str, ailment: Ailment) -> Result<()> {
+        let cluster =
+            self.shared.clusters.get(cluster).with_context(|| format!("there is no fake cluster {cluster}"))?;
+        cluster.ailment.send_replace(ailment);
+        Ok(())
     }
 
     /// All writes so far, in their order.
@@ -150,27 +198,40 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let mut rest = path.trim_start_matches("/c/").splitn(2, '/');
     let (name, path) = (rest.next().unwrap_or_default(), rest.next().unwrap_or_default());
     let Some(cluster) = shared.clusters.get(name) else { return Ok(error(404)) };
+    cluster.suffer().await;
     let words: Vec<&str> = path.split('/').collect();
+    let kind = words.iter().find_map(|word| matches!(*word, "configmaps" | "gizmos").then_some(*word));
+    if kind == Some("gizmos") && *cluster.ailment.borrow() == Ailment::Conversion {
+        return Ok(broken_conversion());
+    }
     Ok(match (&parts.method, words.as_slice()) {
         (&Method::GET, ["api", "v1", "namespaces", space]) => {
             one(json!({"name": space, "uid": format!("{name}-{space}"), "resourceVersion": "1"}))
         }
-        (&Method::GET, ["api", "v1", .., "configmaps"]) if is_watch => watch_maps(shared.clone(), name, &query),
-        (&Method::GET, ["api", "v1", .., "configmaps"]) => list(cluster),
+        (&Method::GET, ["apis", "example.com", "v2"]) => json_answer(&json!({
+            "apiVersion": "v1", "kind": "APIResourceList", "groupVersion": "example.com/v2",
+            "resources": [{"name": "gizmos", "singularName": "gizmo", "kind": "Gizmo", "namespaced": true, "verbs": ["list"]}],
+        })),
+        (&Method::GET, [.., "configmaps" | "gizmos"]) if is_watch => {
+            watch_objects(shared.clone(), name, kind.unwrap_or_default(), &query)
+        }
+        (&Method::GET, [.., plural @ ("configmaps" | "gizmos")]) => list(cluster, plural),
         (&Method::GET, ["api", "v1", .., "events" | "services"]) if is_watch => silence(),
         (&Method::GET, ["api", "v1", .., "events" | "services"]) => {
             json_answer(&json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"}, "items": []}))
         }
-        (&Method::GET, ["api", "v1", "namespaces", _, "configmaps", map]) => {
-            lock(&cluster.store).objects.get(*map).map_or_else(|| error(404), json_answer)
+        (&Method::GET, [.., "namespaces", _, plural @ ("configmaps" | "gizmos"), object]) => {
+            let key = ((*plural).to_owned(), (*object).to_owned());
+            lock(&cluster.store).objects.get(&key).map_or_else(|| error(404), json_answer)
         }
-        (&Method::PATCH, ["api", "v1", "namespaces", space, "configmaps", map]) => {
+        (&Method::PATCH, [.., "namespaces", space, plural @ ("configmaps" | "gizmos"), object]) => {
             let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
             let Ok(wanted) = serde_json::from_slice(&body) else { return Ok(error(400)) };
-            let stored = apply(cluster, (space, map), wanted);
-            let round = stored["data"]["round"].as_str().unwrap_or_default().to_owned();
-            let (cluster, name) = (name.to_owned(), (*map).to_owned());
-            lock(&shared.writes).push(FakeWrite { cluster, name, round, user_agent: agent.to_owned() });
+            let stored = apply(cluster, (space, plural, object), wanted);
+            let round = stored.pointer("/data/round").or_else(|| stored.pointer("/spec/round"));
+            let round = round.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (cluster, name, at) = (name.to_owned(), (*object).to_owned(), Instant::now());
+            lock(&shared.writes).push(FakeWrite { cluster, name, round, user_agent: agent.to_owned(), at });
             json_answer(&stored)
         }
         _ => error(404),
@@ -178,34 +239,38 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
 }
 
 /// Server-side apply of an object that nobody else writes.
-fn apply(cluster: &Cluster, (space, name): (&str, &str), mut wanted: Value) -> Value {
+fn apply(cluster: &Cluster, (space, plural, name): (&str, &str, &str), mut wanted: Value) -> Value {
     let mut store = lock(&cluster.store);
-    let before = store.objects.get(name);
+    let key = (plural.to_owned(), name.to_owned());
+    let before = store.objects.get(&key);
     let fields = |value: &Value| {
         let fields = value.as_object().into_iter().flatten();
         Value::Object(fields.map(|(key, _)| (format!("f:{key}"), json!({}))).collect())
     };
-    let content = |value: &Value| (value["data"].clone(), value["metadata"]["labels"].clone());
-    if let Some(same) = before.filter(|before| content(before) == content(&wanted)) {
+    let content = if plural == "gizmos" { "spec" } else { "data" };
+    let whole = |value: &Value| (value[content].clone(), value["metadata"]["labels"].clone());
+    if let Some(same) = before.filter(|before| whole(before) == whole(&wanted)) {
         return same.clone();
     }
     let created = before.is_none();
     let version = store.version + 1;
+    let mut owned = json!({"f:metadata": {"f:labels": fields(&wanted["metadata"]["labels"])}});
+    owned[format!("f:{content}")] = fields(&wanted[content]);
     wanted["metadata"] = json!({
         "name": name, "namespace": space, "labels": wanted["metadata"]["labels"],
         "uid": format!("{name}-uid"), "resourceVersion": version.to_string(),
         "creationTimestamp": "2026-01-01T00:00:00Z",
         "managedFields": [{
-            "manager": "asm-agent", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "manager": "asm-agent", "operation": "Apply", "apiVersion": wanted["apiVersion"], "fieldsType": "FieldsV1",
             "time": jiff::Timestamp::from_second(1_767_225_600 + i64::try_from(version).unwrap_or_default())
                 .map(|time| time.to_string()).unwrap_or_default(),
-            "fieldsV1": {"f:data": fields(&wanted["data"]), "f:metadata": {"f:labels": fields(&wanted["metadata"]["labels"])}},
+            "fieldsV1": owned,
         }],
     });
     let event = json!({"type": if created { "ADDED" } else { "MODIFIED" }, "object": metadata(&wanted)});
     store.version = version;
-    store.events.push((version, Bytes::from(format!("{event}\n"))));
-    store.objects.insert(name.to_owned(), wanted.clone());
+    store.events.push((version, plural.to_owned(), Bytes::from(format!("{event}\n"))));
+    store.objects.insert(key, wanted.clone());
     cluster.version.send_replace(version);
     wanted
 }
@@ -218,30 +283,33 @@ fn one(about: Value) -> Response<AnyBody> {
     json_answer(&json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": about}))
 }
 
-fn list(cluster: &Cluster) -> Response<AnyBody> {
+fn list(cluster: &Cluster, plural: &str) -> Response<AnyBody> {
     let store = lock(&cluster.store);
-    let items: Vec<Value> = store.objects.values().map(metadata).collect();
+    let of_kind = store.objects.iter().filter(|((of, _), _)| of == plural);
+    let items: Vec<Value> = of_kind.map(|(_, object)| metadata(object)).collect();
     json_answer(&json!({
         "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList",
         "metadata": {"resourceVersion": store.version.to_string()}, "items": items,
     }))
 }
 
-/// Everything after the version that is asked for, as it comes.
-fn watch_maps(shared: Arc<Shared>, name: &str, query: &str) -> Response<AnyBody> {
+/// Everything of a kind after the version that is asked for, as it comes.
+fn watch_objects(shared: Arc<Shared>, name: &str, plural: &str, query: &str) -> Response<AnyBody> {
     let from = query.split('&').find_map(|pair| pair.strip_prefix("resourceVersion="));
     let from: u64 = from.and_then(|version| version.parse().ok()).unwrap_or_default();
-    let name = name.to_owned();
+    let (name, plural) = (name.to_owned(), plural.to_owned());
     let events = futures::stream::unfold(from, move |from| {
-        let (shared, name) = (shared.clone(), name.clone());
+        let (shared, name, plural) = (shared.clone(), name.clone(), plural.clone());
         async move {
             let cluster = shared.clusters.get(&name)?;
             let mut version = cluster.version.subscribe();
             let news = tokio::time::timeout(WATCH, version.wait_for(|version| *version > from)).await;
             let to = *news.ok()?.ok()?;
+            cluster.suffer().await;
             let store = lock(&cluster.store);
-            let lines = store.events.iter().filter(|(version, _)| *version > from && *version <= to);
-            let text: Vec<u8> = lines.flat_map(|(_, line)| line.to_vec()).collect();
+            let lines =
+                store.events.iter().filter(|(version, of, _)| *of == plural && *version > from && *version <= to);
+            let text: Vec<u8> = lines.flat_map(|(_, _, line)| line.to_vec()).collect();
             Some((Ok::<_, Infallible>(Frame::data(Bytes::from(text))), to))
         }
     });
@@ -268,9 +336,20 @@ fn json_answer(value: &Value) -> Response<AnyBody> {
 }
 
 fn error(code: u16) -> Response<AnyBody> {
+    failure(code, "NotFound", "this fake cluster has no such thing")
+}
+
+/// What a real API server says when it cannot ask the webhook.
+fn broken_conversion() -> Response<AnyBody> {
+    let message = "conversion webhook for example.com/v1, Kind=Gizmo failed: Post \"https://127.0.0.1:1/convert?timeout=30s\": \
+                   dial tcp 127.0.0.1:1: connect: connection refused";
+    failure(500, "InternalError", message)
+}
+
+fn failure(code: u16, reason: &str, message: &str) -> Response<AnyBody> {
     let mut response = json_answer(&json!({
-        "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "code": code, "reason": "NotFound",
-        "message": "this fake cluster has no such thing",
+        "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure", "code": code, "reason": reason,
+        "message": message,
     }));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response

@@ -71,7 +71,7 @@ pub use crate::{
     crds::asm_crds,
     dataplane::{DataPlane, DataPlaneOptions},
     envoy::envoy,
-    fake_clusters::{FakeClusters, FakeWrite},
+    fake_clusters::{Ailment, FakeClusters, FakeWrite},
     forge::Forge,
     git_server::{GitServer, Mode as GitMode},
     judge::Judge,

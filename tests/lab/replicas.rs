@@ -38,10 +38,16 @@ const PATIENCE: Duration = Duration::from_secs(600);
 impl<'lab> Replicas<'lab> {
     /// A fleet of so many fake clusters with so many ConfigMaps each, and so many replicas of the agent, whose Leases are
     /// good for `duration`. The agents look at the branch only when they are told to.
-    pub async fn start(
+    pub async fn start(lab: &'lab Lab, sizes: (usize, usize, usize), duration: Duration) -> Result<Self> {
+        Self::start_with(lab, sizes, duration, |cluster| cluster).await
+    }
+
+    /// The same, where the kubeconfig of a cluster may lead to another one.
+    pub async fn start_with(
         lab: &'lab Lab,
         (agents, clusters, objects): (usize, usize, usize),
         duration: Duration,
+        leads_to: fn(&str) -> &str,
     ) -> Result<Self> {
         let clusters: Vec<String> = (0..clusters).map(|n| format!("c{n:04}")).collect();
         let (story, fakes) = (Story::begin(lab)?, FakeClusters::start(&clusters).await?);
@@ -55,7 +61,7 @@ impl<'lab> Replicas<'lab> {
         lab.apply_file(HOST, &crate::story::manifests().join("install/rbac.yaml")).await?;
         replicas.story.secret(&format!("{MESH}-kubeconfig"), &lab.kubeconfig_text(MESH, users::AGENT)?).await?;
         let secrets = replicas.clusters.iter().map(|cluster| {
-            let (name, kubeconfig) = (format!("{cluster}-kubeconfig"), replicas.fakes.kubeconfig(cluster));
+            let (name, kubeconfig) = (format!("{cluster}-kubeconfig"), replicas.fakes.kubeconfig(leads_to(cluster)));
             let story = &replicas.story;
             async move { story.secret(&name, &kubeconfig).await }
         });

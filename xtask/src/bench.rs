@@ -5,6 +5,7 @@
 mod agent;
 mod diff;
 mod graph;
+mod isolation;
 mod lint;
 mod route;
 mod scale;
@@ -51,6 +52,8 @@ enum Part {
     Agent,
     /// Five replicas of the agent over 500 light clusters; a quarter of an hour
     Scale,
+    /// One agent over 20 light clusters, three of them ill; a quarter of an hour
+    Isolation,
 }
 
 /// Files in the fleet that the commands are run in.
@@ -96,6 +99,7 @@ impl Part {
             Self::Graph => "Graph",
             Self::Agent => "The agent",
             Self::Scale => "Replicas of the agent",
+            Self::Isolation => "Isolation of targets",
         }
     }
 }
@@ -109,6 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Part::Route => route::run(args.runs)?,
             Part::Agent => agent::run()?,
             Part::Scale => scale::run()?,
+            Part::Isolation => isolation::run()?,
             _ => {
                 let program = match &program {
                     Some(program) => program,

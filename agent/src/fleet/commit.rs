@@ -30,7 +30,9 @@ impl Reader {
         let tree = asm_io::tree::CommitTree::open(&repository, &self.revision, &self.path)
             .map_err(|error| error.to_string())?;
         let mut state = FleetState::read(&tree);
-        let took = lint::judge(&tree, &mut state, self.lint);
+        let span = crate::trace::lint();
+        let took = span.in_scope(|| lint::judge(&tree, &mut state, self.lint));
+        span.record("held", state.held.len());
         Ok((state, took))
     }
 }

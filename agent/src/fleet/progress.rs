@@ -3,13 +3,15 @@
 
 use asm_shared::fleet::Target;
 use asm_shared::plan::Stage;
+use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-/// How long routes wait for slow clusters to take their workloads.
+/// How long the routes of a commit wait for slow clusters to take their workloads, all their stages and tries together.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long they wait for new workloads to work. Most pods are ready by then; one that never is must not hold up the mesh.
 const START: Duration = Duration::from_secs(45);
@@ -116,7 +118,16 @@ type Board = BTreeMap<Target, Place>;
 
 /// The board that the targets of one FleetSync share.
 #[derive(Clone)]
-pub(super) struct Progress(watch::Sender<Board>, Clusters);
+pub(super) struct Progress(watch::Sender<Board>, Clusters, Arc<Mutex<Waits>>);
+
+/// What routes have waited for.
+#[derive(Default)]
+struct Waits {
+    /// The commit that is waited for, and until when.
+    commit: Option<(Arc<str>, Instant)>,
+    /// Targets that were waited for in vain, and have got nowhere since: nobody waits for them again before they have.
+    in_vain: BTreeSet<Target>,
+}
 
 /// Which target is which cluster (UID of its `kube-system`).
 type Clusters = Arc<Mutex<BTreeMap<String, Target>>>;
@@ -132,7 +143,7 @@ impl Drop for Claim {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self(watch::Sender::new(Board::new()), Clusters::default())
+        Self(watch::Sender::new(Board::new()), Clusters::default(), Arc::default())
     }
 }
 
@@ -171,11 +182,29 @@ impl Progress {
         }
         drop(clusters);
         let place = Place { revision, reached: reached.into(), wrote, starting, retried: false };
+        self.noted(target, &place.reached);
         self.0.send_if_modified(|board| board.insert(target.clone(), place.clone()).as_ref() != Some(&place));
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.2.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A target that gets somewhere is waited for again.
+    fn noted(&self, target: &Target, reached: &Reached) {
+        let is_somewhere = match reached {
+            Reached::Applied | Reached::Rerouted | Reached::Wrong => true,
+            Reached::Stage(stage) => has_workloads(*stage),
+            Reached::Retrying | Reached::Failed => false,
+        };
+        if is_somewhere {
+            self.waits().in_vain.remove(target);
+        }
     }
 
     /// Says where a target is.
     pub(super) fn reached(&self, target: &Target, revision: &Arc<str>, reached: Reached) {
+        self.noted(target, &reached);
         self.0.send_modify(|board| {
             let same = board.remove(target).filter(|place| place.revision == *revision);
             let (wrote, starting, retried) =
@@ -204,12 +233,20 @@ impl Progress {
         });
     }
 
-    /// Waits until every other target of the commit has its workloads, and new ones work, or has failed, or patience ends.
-    /// Says whether any of them wrote something that routes may lead to.
+    /// Waits until every other target of the commit has its workloads, and new ones work, or has failed, or patience ends:
+    /// that of one commit, and with a cluster that has answered nothing since the last one was over, none. Says whether any of
+    /// them wrote something that routes may lead to.
     pub(super) async fn workloads(&self, others: &[Target], revision: &Arc<str>) -> bool {
-        let here = |board: &Board, holds: fn(&Place) -> bool| {
+        let (end, waited_for) = {
+            let mut waits = self.waits();
+            let known = waits.commit.take().filter(|(commit, _)| commit == revision);
+            let (commit, end) = known.unwrap_or_else(|| (revision.clone(), Instant::now() + PATIENCE));
+            waits.commit = Some((commit, end));
+            (end, others.iter().filter(|target| !waits.in_vain.contains(*target)).cloned().collect::<Vec<_>>())
+        };
+        let here = |board: &Board, targets: &[Target], holds: fn(&Place) -> bool| {
             let place = |target| board.get(target).filter(|place| place.revision == *revision);
-            others.iter().map(place).map(|place| place.is_some_and(holds)).collect::<Vec<_>>()
+            targets.iter().map(place).map(|place| place.is_some_and(holds)).collect::<Vec<_>>()
         };
         let mut board = self.0.subscribe();
         let has_them = |place: &Place| match place.reached {
@@ -217,12 +254,16 @@ impl Progress {
             Reached::Stage(stage) => has_workloads(stage),
         };
         // All outcomes lead on: what is late is late, and the routes of the other clusters must not wait for ever.
-        let arrived = board.wait_for(|board| here(board, has_them).into_iter().all(|holds| holds));
-        let _ = tokio::time::timeout(PATIENCE, arrived).await;
+        let arrived = board.wait_for(|board| here(board, &waited_for, has_them).into_iter().all(|holds| holds));
+        if tokio::time::timeout_at(end, arrived.map(drop)).await.is_err() {
+            let there = here(&self.0.borrow(), &waited_for, has_them);
+            let late = waited_for.iter().zip(there).filter(|(_, there)| !there).map(|(target, _)| target.clone());
+            self.waits().in_vain.extend(late);
+        }
         let starts = |place: &Place| place.starting && !matches!(place.reached, Reached::Retrying | Reached::Failed);
-        let started = board.wait_for(|board| !here(board, starts).into_iter().any(|holds| holds));
+        let started = board.wait_for(|board| !here(board, &waited_for, starts).into_iter().any(|holds| holds));
         let _ = tokio::time::timeout(START, started).await;
-        here(&board.borrow(), |place| place.wrote).into_iter().any(|holds| holds)
+        here(&board.borrow(), others, |place| place.wrote).into_iter().any(|holds| holds)
     }
 
     /// Has the mesh this commit's routes and no others, so that nothing sends requests to what is about to be removed?
@@ -284,6 +325,33 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(!progress.workloads(&others, &Arc::from("c")).await);
         assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    /// A cluster that answers nothing costs the routes of one commit their patience, once, and the next ones nothing.
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_cluster_is_waited_for_once() {
+        let progress = Progress::default();
+        let (m1c1, a) = mark(&progress, "m1c1", "a", Reached::Applied);
+        let dead = Target::Cluster("m1c2".into());
+        let others = [m1c1, dead.clone()];
+        let waited = async |revision: &Arc<str>| {
+            let began = Instant::now();
+            progress.workloads(&others, revision).await;
+            began.elapsed()
+        };
+        assert_eq!(waited(&a).await, PATIENCE);
+        // DestinationRules have waited; VirtualServices of the same commit, or its next try, do not once more.
+        assert_eq!(waited(&a).await, Duration::ZERO);
+        let (_, b) = mark(&progress, "m1c1", "b", Reached::Applied);
+        progress.reached(&dead, &b, Reached::Stage(Stage::Service));
+        progress.reached(&dead, &b, Reached::Retrying);
+        assert_eq!(waited(&b).await, Duration::ZERO);
+        // The living are waited for all the same.
+        assert_eq!(waited(&Arc::from("c")).await, PATIENCE);
+        // It is back: the routes of the next commit wait for its workloads again.
+        progress.reached(&dead, &b, Reached::Applied);
+        let (_, d) = mark(&progress, "m1c1", "d", Reached::Applied);
+        assert_eq!(waited(&d).await, PATIENCE);
     }
 
     /// Two replicas, each with a board of its own: what one tells is what the other waits for.

@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Writes in flight.
 const WIDTH: usize = 16;
 
+/// What is to stand in a Lease: its name, the annotation, the text.
+type Annotation = (Arc<str>, &'static str, Arc<str>);
+
 /// A write that has ended: of which Lease, and what is stored now; nothing when the Lease is deleted.
 type Done = (Arc<str>, Result<Option<Lease>, LeaseError>);
 
@@ -40,6 +43,8 @@ pub(super) struct Keeper<L> {
     writes: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Leases that are being written.
     busy: BTreeSet<Arc<str>>,
+    /// Leases that this replica has begun to give back: nothing of them is its own any more, until it has taken them anew.
+    given: BTreeSet<Arc<str>>,
     /// Leases that are not written again before this.
     later: BTreeMap<Arc<str>, Instant>,
 }
@@ -48,7 +53,7 @@ impl<L: Leases> Keeper<L> {
     pub(super) fn new(leases: L, params: LeaseParams, claim: watch::Receiver<Claim>, shards: Shards) -> Self {
         let roster = Roster::new(params.duration);
         let (writes, busy, later) = (FuturesUnordered::new(), BTreeSet::new(), BTreeMap::new());
-        Self { leases, params, claim, shards, roster, writes, busy, later }
+        Self { leases, params, claim, shards, roster, writes, busy, given: BTreeSet::new(), later }
     }
 
     pub(super) async fn run(mut self) {
@@ -90,6 +95,8 @@ impl<L: Leases> Keeper<L> {
         let now = Instant::now();
         match result {
             Ok(Some(lease)) => {
+                // As the API server has it now there is no doubt about it.
+                self.given.remove(&name);
                 self.later.insert(name, now + TELL);
                 self.roster.stored(lease, now);
             }
@@ -114,8 +121,10 @@ impl<L: Leases> Keeper<L> {
         let shards = self.shards.clone();
         // Held while it is decided and published: a supervisor that begins meanwhile begins with the new share.
         let mut said = shards.said();
-        let items = said.items();
+        let (items, clusters) = (said.items(), said.clusters.clone());
         let targets: BTreeSet<Arc<str>> = items.keys().cloned().collect();
+        // Somebody else's by now, or nobody's: no doubt is left.
+        self.given.retain(|name| me.is_some() && self.roster.holder(name) == me.as_deref());
         said.cut.retain(|_, at| now < *at + self.params.margin());
         let decision = match &me {
             None => Decision::default(),
@@ -123,6 +132,8 @@ impl<L: Leases> Keeper<L> {
                 Wish {
                     me,
                     targets: &targets,
+                    clusters: &clusters,
+                    doubt: &self.given,
                     known: said.known.as_deref(),
                     known_since: said.known_since.unwrap_or(now),
                     alone: self.params.alone,
@@ -130,7 +141,7 @@ impl<L: Leases> Keeper<L> {
                 now,
             ),
         };
-        let share = self.share(me.as_deref(), &targets, &decision);
+        let share = self.share(me.as_deref(), (&targets, &clusters), &decision);
         let mut give = Vec::new();
         for name in decision.give.iter().chain(&decision.drop) {
             let rests = !said.working.contains(name) && !said.cut.contains_key(name);
@@ -138,24 +149,38 @@ impl<L: Leases> Keeper<L> {
                 give.push(name.clone());
             }
         }
-        let tell: Vec<(Arc<str>, Arc<str>)> = match decision.others {
-            true => share.mine.iter().filter_map(|name| Some((name.clone(), said.states.get(name)?.clone()))).collect(),
-            false => Vec::new(),
-        };
+        let mut tell: Vec<Annotation> = Vec::new();
+        if decision.others {
+            let told = |name: &Arc<str>| Some((name.clone(), labels::LEASE_STATE, said.states.get(name)?.clone()));
+            tell.extend(share.mine.iter().filter_map(told));
+        }
+        // A cluster that is another target's now, which is this replica's, too.
+        let of = |name: &Arc<str>| Some((name.clone(), labels::LEASE_CLUSTER_OF, clusters.get(name)?.clone()));
+        tell.extend(share.clusters.iter().filter_map(of));
         let mut wake = decision.wake.unwrap_or(now + self.params.duration);
         wake = said.cut.values().map(|at| *at + self.params.margin()).fold(wake, Instant::min);
         shards.publish(share);
         drop(said);
         if let Some(me) = me {
-            self.carry_out(&me, &decision, &items, &give, &tell);
+            self.carry_out(&me, &decision, (&items, &clusters), &give, &tell);
         }
         self.later.values().copied().fold(wake, Instant::min).max(now + GATHER)
     }
 
     /// What supervisors are to know.
-    fn share(&self, me: Option<&str>, targets: &BTreeSet<Arc<str>>, decision: &Decision) -> Share {
-        let is_mine =
-            |name: &&Arc<str>| me.is_some() && self.roster.holder(name) == me && !decision.give.contains(*name);
+    fn share(
+        &self,
+        me: Option<&str>,
+        (targets, clusters): (&BTreeSet<Arc<str>>, &BTreeMap<Arc<str>, Arc<str>>),
+        decision: &Decision,
+    ) -> Share {
+        let is_held = |name: &Arc<str>| me.is_some() && self.roster.holder(name) == me && !self.given.contains(name);
+        let is_mine = |name: &&Arc<str>| is_held(name) && !decision.give.contains(*name);
+        let claimed = |name: &Arc<str>| {
+            let lease = self.roster.lease(name).filter(|lease| holder(lease).is_some_and(|it| Some(it) != me))?;
+            let of = annotation(lease, labels::LEASE_CLUSTER_OF).unwrap_or("another target");
+            Some((name.clone(), Arc::from(of)))
+        };
         let told = self.roster.states().filter(|(_, lease)| holder(lease) != me);
         let told = told.filter_map(|(name, lease)| Some((name.clone(), annotation(lease, labels::LEASE_STATE)?)));
         let before = self.shards.shared();
@@ -169,6 +194,8 @@ impl<L: Leases> Keeper<L> {
             others: decision.others,
             mine: targets.iter().filter(is_mine).cloned().collect(),
             leaving: decision.give.union(&decision.drop).cloned().collect(),
+            clusters: clusters.keys().filter(|name| is_held(name)).cloned().collect(),
+            claimed: clusters.keys().filter_map(claimed).collect(),
             told: told.map(|(name, state)| (name.clone(), text(&name, state))).collect(),
             ..Share::default()
         }
@@ -178,9 +205,9 @@ impl<L: Leases> Keeper<L> {
         &mut self,
         me: &str,
         decision: &Decision,
-        items: &BTreeMap<Arc<str>, Arc<str>>,
+        (items, clusters): (&BTreeMap<Arc<str>, Arc<str>>, &BTreeMap<Arc<str>, Arc<str>>),
         give: &[Arc<str>],
-        tell: &[(Arc<str>, Arc<str>)],
+        tell: &[Annotation],
     ) {
         for name in &decision.over {
             if let Some(lease) = self.roster.lease(name).cloned() {
@@ -190,12 +217,16 @@ impl<L: Leases> Keeper<L> {
         }
         for name in &decision.take {
             let known = self.roster.lease(name).cloned();
-            let new = || match items.get(name) {
-                Some(of) => annotated(names::new(name, labels::LEASE_TARGET), labels::LEASE_OF, Some(of)),
-                None => names::new(name, labels::LEASE_LEADER),
+            let new = || match (items.get(name), clusters.get(name)) {
+                (Some(of), _) => annotated(names::new(name, labels::LEASE_TARGET), labels::LEASE_OF, Some(of)),
+                (None, Some(_)) => names::new(name, labels::LEASE_CLUSTER),
+                (None, None) => names::new(name, labels::LEASE_LEADER),
             };
             let exists = known.is_some();
-            let lease = names::taken(known.unwrap_or_else(new), me);
+            let mut lease = names::taken(known.unwrap_or_else(new), me);
+            if let Some(of) = clusters.get(name) {
+                lease = annotated(lease, labels::LEASE_CLUSTER_OF, Some(of));
+            }
             self.write(name, move |leases| async move {
                 if exists { leases.replace(lease).await.map(Some) } else { leases.create(lease).await.map(Some) }
             });
@@ -203,36 +234,39 @@ impl<L: Leases> Keeper<L> {
         for name in give {
             let Some(lease) = self.roster.lease(name).cloned() else { continue };
             let for_good = decision.drop.contains(name);
-            self.write(name, move |leases| async move {
+            let begun = self.write(name, move |leases| async move {
                 let free = leases.replace(names::vacant(lease)).await?;
                 if for_good {
                     return leases.delete(free).await.map(|()| None);
                 }
                 Ok(Some(free))
             });
+            if begun {
+                self.given.insert(name.clone());
+            }
         }
         for name in &decision.collect {
             if let Some(lease) = self.roster.lease(name).cloned() {
                 self.write(name, move |leases| async move { leases.delete(lease).await.map(|()| None) });
             }
         }
-        for (name, state) in tell {
+        for (name, key, text) in tell {
             let Some(lease) = self.roster.lease(name) else { continue };
-            if annotation(lease, labels::LEASE_STATE) != Some(state) {
-                let lease = annotated(lease.clone(), labels::LEASE_STATE, Some(state));
+            if annotation(lease, key) != Some(text) {
+                let lease = annotated(lease.clone(), key, Some(text));
                 self.write(name, move |leases| async move { leases.replace(lease).await.map(Some) });
             }
         }
     }
 
-    /// Starts a write, unless there is one of the same Lease, or there are many. What is not started now is decided anew
-    /// when one has ended.
-    fn write<F>(&mut self, name: &Arc<str>, write: impl FnOnce(L) -> F)
+    /// Starts a write, unless there is one of the same Lease, or there are many (then `false`). What is not started now is
+    /// decided anew when one has ended.
+    fn write<F>(&mut self, name: &Arc<str>, write: impl FnOnce(L) -> F) -> bool
     where
         F: Future<Output = Result<Option<Lease>, LeaseError>> + Send + 'static,
     {
         if self.writes.len() >= WIDTH || self.busy.contains(name) || self.later.contains_key(name) {
-            return;
+            return false;
         }
         self.busy.insert(name.clone());
         let (name, limit, work) = (name.clone(), self.params.request_timeout, write(self.leases.clone()));
@@ -242,5 +276,6 @@ impl<L: Leases> Keeper<L> {
             (name, result.unwrap_or_else(|_| Err(silent())))
         };
         self.writes.push(bounded.boxed());
+        true
     }
 }

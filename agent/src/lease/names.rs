@@ -25,9 +25,16 @@ pub(super) fn of_member(identity: &str) -> String {
 
 /// Name of a target's Lease: its own, and a hash of the whole, because names end somewhere and FleetSyncs have namespaces.
 pub(super) fn of_target(full_name: &str, target: &str) -> String {
-    let hash = Sha256::digest(format!("{full_name}/{target}").as_bytes());
-    let hash: String = hash.iter().take(5).map(|byte| format!("{byte:02x}")).collect();
-    format!("{LEADER}-{}-{hash}", plain(target))
+    format!("{LEADER}-{}-{}", plain(target), hash(&format!("{full_name}/{target}"), 5))
+}
+
+/// Name of the Lease of a cluster that a FleetSync has as some target. Longer than that of a target of this name.
+pub(super) fn of_cluster(full_name: &str, uid: &str) -> String {
+    format!("{LEADER}-cluster-{}", hash(&format!("{full_name}/{uid}"), 8))
+}
+
+fn hash(text: &str, bytes: usize) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What may stand in the name of an object, of any text.
@@ -102,7 +109,7 @@ pub(super) fn now() -> MicroTime {
 
 #[cfg(test)]
 mod tests {
-    use super::{of_member, of_target};
+    use super::{of_cluster, of_member, of_target};
 
     #[test]
     fn names_are_names_of_objects_and_differ() {
@@ -113,6 +120,9 @@ mod tests {
         let one = of_target("asm-system/shop", "m1c1");
         assert!(one.starts_with("asm-agent-m1c1-") && one.len() == "asm-agent-m1c1-".len() + 10, "{one}");
         assert_ne!(one, of_target("other/shop", "m1c1"));
+        // One cluster may be in two FleetSyncs; its Lease is no target's.
+        assert_ne!(of_cluster("asm-system/shop", "uid"), of_cluster("other/shop", "uid"));
+        assert_ne!(of_cluster("asm-system/shop", "x"), of_target("asm-system/shop", "cluster"));
         // The leader's Lease is no target's.
         assert_ne!(of_target("", ""), super::LEADER);
     }

@@ -46,6 +46,10 @@ pub(super) struct Wish<'a> {
     pub(super) me: &'a str,
     /// Leases of the targets that it knows.
     pub(super) targets: &'a BTreeSet<Arc<str>>,
+    /// Leases of the clusters that its targets lead to, and of which target each.
+    pub(super) clusters: &'a BTreeMap<Arc<str>, Arc<str>>,
+    /// Leases that it has begun to give back, and of which it is not known whether it has.
+    pub(super) doubt: &'a BTreeSet<Arc<str>>,
     /// The same as a hash, and since when.
     pub(super) known: Option<&'a str>,
     pub(super) known_since: Instant,
@@ -58,13 +62,13 @@ pub(super) struct Wish<'a> {
 pub(super) struct Decision {
     /// Members whose end has to be written.
     pub(super) over: Vec<Arc<str>>,
-    /// Leases to take: of targets, or the leader's.
+    /// Leases to take: of targets, clusters, or the leader's.
     pub(super) take: Vec<Arc<str>>,
-    /// Targets of this replica that another one is to have.
+    /// Targets of this replica that another one is to have, and clusters that none of its targets leads to any more.
     pub(super) give: BTreeSet<Arc<str>>,
     /// Targets of this replica that nobody wants any more.
     pub(super) drop: BTreeSet<Arc<str>>,
-    /// Leases of members that are over and hold nothing, for the leader to delete.
+    /// Leases of members that are over and hold nothing, and of clusters that nobody works on, for the leader to delete.
     pub(super) collect: Vec<Arc<str>>,
     /// There are other members.
     pub(super) others: bool,
@@ -131,7 +135,7 @@ impl Roster {
     /// A Lease is not there any more. One that somebody held was deleted by hand: its holder notices in its own time.
     fn left(&mut self, name: &Arc<str>, now: Instant) {
         match self.leases.get_mut(name) {
-            Some(known) if is_target(&known.lease) && holder(&known.lease).is_some() => {
+            Some(known) if (is_target(&known.lease) || is_cluster(&known.lease)) && holder(&known.lease).is_some() => {
                 known.gone = true;
                 known.since = now;
             }
@@ -191,12 +195,13 @@ impl Roster {
         }
         let sharing = self.members(wish, now, &mut decision);
         self.share(wish, &sharing, now, &mut decision);
+        self.clusters(wish, now, &mut decision);
         let leads = self.holder(LEADER) == Some(wish.me);
-        if !leads && self.is_free(LEADER, wish.me, now, &mut decision) {
+        if !leads && self.is_free(LEADER, wish, now, &mut decision) {
             decision.take.push(LEADER.into());
         }
         if leads {
-            decision.collect = self.done_with();
+            decision.collect = self.done_with(now);
         }
         decision
     }
@@ -238,7 +243,7 @@ impl Roster {
         let mut held: Vec<(&str, Option<&str>)> = Vec::new();
         for name in wish.targets {
             let holder = self.holder(name);
-            if self.is_free(name, wish.me, now, decision) {
+            if self.is_free(name, wish, now, decision) {
                 free.insert(name);
                 held.push((name, None));
             } else if let Some(holder) = holder.filter(|holder| sharing.contains(holder)) {
@@ -257,13 +262,26 @@ impl Roster {
         }
     }
 
+    /// Clusters are nobody's share: whose target leads to one first has it, as long as the target does.
+    fn clusters(&self, wish: Wish<'_>, now: Instant, decision: &mut Decision) {
+        for name in wish.clusters.keys() {
+            if self.is_free(name, wish, now, decision) {
+                decision.take.push(name.clone());
+            }
+        }
+        let held = self.leases.iter().filter(|(_, known)| is_cluster(&known.lease) && !known.gone);
+        let held = held.filter(|(_, known)| holder(&known.lease) == Some(wish.me)).map(|(name, _)| name);
+        // The Lease stays for a while: a target that another replica takes over, or whose credentials are new, asks for it next.
+        decision.give.extend(held.filter(|name| !wish.clusters.contains_key(*name)).cloned());
+    }
+
     /// May this replica take it?
-    fn is_free(&self, name: &str, me: &str, now: Instant, decision: &mut Decision) -> bool {
+    fn is_free(&self, name: &str, wish: Wish<'_>, now: Instant, decision: &mut Decision) -> bool {
         let Some(known) = self.leases.get(name) else { return true };
         let Some(identity) = holder(&known.lease) else { return true };
-        if identity == me {
-            // Deleted by hand: made again, which fails if somebody else has.
-            return known.gone;
+        if identity == wish.me {
+            // Deleted by hand, or perhaps given back: taken again, which fails if somebody else has.
+            return known.gone || wish.doubt.contains(name);
         }
         let life = self.life(identity, now);
         let end = match life {
@@ -279,8 +297,8 @@ impl Roster {
         false
     }
 
-    /// Members that are over and hold nothing.
-    fn done_with(&self) -> Vec<Arc<str>> {
+    /// Members that are over and hold nothing; clusters that nobody has worked on for a while.
+    fn done_with(&self, now: Instant) -> Vec<Arc<str>> {
         let over = self.leases.iter().filter(|(_, known)| is_member(&known.lease) && holder(&known.lease).is_none());
         let mut over: BTreeSet<Arc<str>> = over.map(|(name, _)| name.clone()).collect();
         for known in self.leases.values().filter(|known| !is_member(&known.lease)) {
@@ -288,7 +306,9 @@ impl Roster {
                 over.remove(names::of_member(holder).as_str());
             }
         }
-        over.into_iter().collect()
+        let left = |known: &Known| is_cluster(&known.lease) && !known.gone && holder(&known.lease).is_none();
+        let left = self.leases.iter().filter(|(_, known)| left(known) && now >= known.since + self.duration);
+        over.into_iter().chain(left.map(|(name, _)| name.clone())).collect()
     }
 }
 
@@ -308,6 +328,10 @@ fn is_member(lease: &Lease) -> bool {
 
 fn is_target(lease: &Lease) -> bool {
     kind(lease) == Some(labels::LEASE_TARGET)
+}
+
+fn is_cluster(lease: &Lease) -> bool {
+    kind(lease) == Some(labels::LEASE_CLUSTER)
 }
 
 /// How long the holder of this Lease may go without renewing it.

@@ -41,6 +41,10 @@ pub struct Share {
     pub(super) mine: BTreeSet<Arc<str>>,
     /// Targets that it has to end with, because another replica is to have them.
     pub(super) leaving: BTreeSet<Arc<str>>,
+    /// Leases of the clusters that targets of this replica may write to.
+    pub(super) clusters: BTreeSet<Arc<str>>,
+    /// Clusters that targets of this replica lead to, though they are another target's of another replica: which.
+    pub(super) claimed: BTreeMap<Arc<str>, Arc<str>>,
     /// What other replicas tell of theirs, by Lease.
     pub(super) told: BTreeMap<Arc<str>, Arc<str>>,
 }
@@ -72,7 +76,9 @@ pub(super) struct Said {
     pub(super) states: BTreeMap<Arc<str>, Arc<str>>,
     /// Targets that are being worked on, by Lease.
     pub(super) working: BTreeSet<Arc<str>>,
-    /// Targets whose work was cut off, and when: something of it may still be on its way.
+    /// Clusters that targets lead to, by Lease, and of which target each.
+    pub(super) clusters: BTreeMap<Arc<str>, Arc<str>>,
+    /// Targets and clusters where work was cut off, and when: something of it may still be on its way.
     pub(super) cut: BTreeMap<Arc<str>, Instant>,
     /// The hash of what is offered, and since when.
     pub(super) known: Option<Arc<str>>,
@@ -138,6 +144,11 @@ impl Shards {
     // A panic while the lock was held cannot leave it half changed: every change is one call.
     pub(super) fn said(&self) -> MutexGuard<'_, Said> {
         self.0.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something was said.
+    pub(super) fn tell_news(&self) {
+        self.0.news.notify_one();
     }
 
     /// Waits until a supervisor says something.

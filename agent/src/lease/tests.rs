@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::names::{LEADER, annotation};
 use super::test_server::{Fake, Line};
-use super::{Claim, Item, LeaseParams, Membership, Working};
+use super::{Claim, ClusterClaim, Item, LeaseParams, Membership, Shards, Tenure, Working};
 
 const DURATION: Duration = Duration::from_secs(30);
 
@@ -357,4 +357,140 @@ async fn never_two_writers_whatever_happens() {
             replica.supervisor.abort();
         }
     }
+}
+
+const SYNC: &str = "asm-system/shop";
+/// The cluster that several targets lead to.
+const UID: &str = "uid";
+
+/// Asks for the cluster until it is there, as workers do.
+async fn claimed(shards: &Shards, target: &str) -> ClusterClaim {
+    loop {
+        let claim = shards.claim_cluster(SYNC, target, UID);
+        if let Ok(Ok(())) = tokio::time::timeout(Duration::from_secs(10), claim.held()).await {
+            return claim;
+        }
+        claim.ended();
+        drop(claim);
+        seconds(1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_names_of_one_cluster_are_not_worked_on_by_two_replicas_at_once() {
+    let server = Fake::new();
+    let mut replicas = vec![Replica::start(&server, "a", 4), Replica::start(&server, "b", 4)];
+    seconds(5).await;
+    // Both find out at the same moment.
+    let claims = [(0, "m1c1"), (1, "m1c2")].map(|(n, target)| replicas[n].shards.claim_cluster(SYNC, target, UID));
+    let outcomes = futures::future::join_all(claims.iter().map(ClusterClaim::held)).await;
+    let has = outcomes.iter().position(Result::is_ok).expect("one has it");
+    let (other, name) = (1 - has, format!("{SYNC}/m1c{}", has + 1));
+    assert_eq!(outcomes[other].as_ref().unwrap_err().as_ref(), name, "the other one is told whose it is");
+    // Another FleetSync may well sync something into the same cluster.
+    let elsewhere = replicas[other].shards.claim_cluster("asm-system/other", "m1c1", UID);
+    elsewhere.held().await.unwrap();
+    elsewhere.ended();
+    drop(elsewhere);
+
+    // Given back in order it is the other one's at once; cut off only when what was on its way has landed.
+    let [one, two] = claims;
+    let (first, second) = if has == 0 { (one, two) } else { (two, one) };
+    drop(second);
+    first.ended();
+    drop(first);
+    let since = Instant::now();
+    let second = claimed(&replicas[other].shards, "x").await;
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    drop(second);
+    let since = Instant::now();
+    let first = claimed(&replicas[has].shards, "y").await;
+    assert!(since.elapsed() >= DURATION / 5, "{:?}", since.elapsed());
+
+    // The one that has it is killed.
+    replicas[has].kill();
+    let since = Instant::now();
+    let second = claimed(&replicas[other].shards, "z").await;
+    assert!(since.elapsed() > DURATION - Duration::from_secs(11), "before its time: {:?}", since.elapsed());
+    assert!(since.elapsed() < DURATION + Duration::from_secs(15), "{:?}", since.elapsed());
+    drop(first);
+
+    // A target that begins anew (its Secret has changed) has it at once again, however quickly; nobody wants it: no Lease is left.
+    second.ended();
+    drop(second);
+    for _ in 0..20 {
+        let again = claimed(&replicas[other].shards, "z").await;
+        again.ended();
+        drop(again);
+        sleep(Duration::from_millis(7)).await;
+    }
+    seconds(3 * DURATION.as_secs()).await;
+    let left = server.with(|store| store.leases.keys().filter(|name| name.contains("-cluster-")).count());
+    assert_eq!(left, 0);
+}
+
+/// Three replicas want one cluster all the time, over lines with random trouble: never two have it.
+#[tokio::test(start_paused = true)]
+async fn never_two_replicas_have_one_cluster() {
+    use rand::{Rng as _, SeedableRng as _};
+    let server = Fake::new();
+    let replicas: Vec<Replica> = ["a", "b", "c"].iter().map(|name| Replica::start(&server, name, 2)).collect();
+    let held: Vec<Arc<Mutex<(Option<Tenure>, usize)>>> = (0..3).map(|_| Arc::default()).collect();
+    let workers: Vec<JoinHandle<()>> = replicas
+        .iter()
+        .zip(&held)
+        .enumerate()
+        .map(|(n, (replica, held))| {
+            let (claim, shards, held) = (replica.claim.clone(), replica.shards.clone(), held.clone());
+            tokio::spawn(async move {
+                let (mut rng, target) = (rand::rngs::StdRng::seed_from_u64(n as u64), format!("m1c{n}"));
+                loop {
+                    let tenure = Tenure::of(claim.clone());
+                    if !tenure.is_current() {
+                        sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                    let cluster = tokio::select! {
+                        cluster = claimed(&shards, &target) => cluster,
+                        () = tenure.over() => continue,
+                    };
+                    {
+                        let mut held = held.lock().unwrap();
+                        *held = (Some(tenure.clone()), held.1 + 1);
+                    }
+                    let in_order = tokio::select! {
+                        () = sleep(Duration::from_millis(rng.random_range(1..20_000))) => rng.random_bool(0.7),
+                        () = tenure.over() => false,
+                        () = cluster.lost() => false,
+                    };
+                    held.lock().unwrap().0 = None;
+                    if in_order {
+                        cluster.ended();
+                    }
+                    drop(cluster);
+                    sleep(Duration::from_millis(rng.random_range(0..300))).await;
+                }
+            })
+        })
+        .collect();
+    let mut rng = rand::rngs::StdRng::seed_from_u64(7);
+    for step in 0..14_400 {
+        sleep(Duration::from_millis(50)).await;
+        let having = held.iter().filter(|held| held.lock().unwrap().0.as_ref().is_some_and(Tenure::is_current)).count();
+        assert!(having <= 1, "step {step}: {having} have it");
+        if step % 200 == 0 {
+            let line = match rng.random_range(0..9) {
+                0 => Line::Broken,
+                1 => Line::Silent,
+                2 => Line::AnswersLost,
+                3 => Line::Late(Duration::from_secs(rng.random_range(1..40))),
+                _ => Line::Good,
+            };
+            replicas[rng.random_range(0..3)].line.set(line);
+        }
+    }
+    workers.iter().for_each(JoinHandle::abort);
+    // Who of them has it is a matter of luck; that somebody has is not.
+    let times: usize = held.iter().map(|held| held.lock().unwrap().1).sum();
+    assert!(times >= 10, "they had it {times} times only");
 }

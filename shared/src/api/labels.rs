@@ -13,7 +13,8 @@ pub const RECONCILE_AT: &str = "kubectl-asm.io/reconcile-at";
 pub const HINT_AT: &str = "kubectl-asm.io/hint-at";
 /// Annotation on a FleetSync that asks to put Git's values back on objects now: a `RevertRequest` as JSON.
 pub const REVERT: &str = "kubectl-asm.io/revert";
-/// Label on every Lease of the agent: what it is about, [`LEASE_MEMBER`], [`LEASE_LEADER`] or [`LEASE_TARGET`].
+/// Label on every Lease of the agent: what it is about, [`LEASE_MEMBER`], [`LEASE_LEADER`], [`LEASE_TARGET`] or
+/// [`LEASE_CLUSTER`].
 pub const LEASE: &str = "kubectl-asm.io/lease";
 /// A Lease that a replica renews: it lives.
 pub const LEASE_MEMBER: &str = "member";
@@ -21,6 +22,10 @@ pub const LEASE_MEMBER: &str = "member";
 pub const LEASE_LEADER: &str = "leader";
 /// A Lease of who works on a target. Not renewed either.
 pub const LEASE_TARGET: &str = "target";
+/// A Lease of who works on a cluster, whatever targets lead to it. Not renewed either.
+pub const LEASE_CLUSTER: &str = "cluster";
+/// Annotation on the Lease of a cluster: as which target it is worked on, `namespace/FleetSync/target`.
+pub const LEASE_CLUSTER_OF: &str = "kubectl-asm.io/cluster-of";
 /// Annotation on the Lease of a target: which, `namespace/FleetSync/target`.
 pub const LEASE_OF: &str = "kubectl-asm.io/target";
 /// Annotation on the Lease of a target: how it stands, for the other replicas (JSON).

@@ -5,6 +5,7 @@ use crate::fleet::commit::Reader;
 use crate::fleet::conditions::short;
 use crate::fleet::expiry::Credentials;
 use crate::source::{self, Fetched};
+use crate::trace;
 use crate::web::Commit;
 use asm_shared::api::{SourceStatus, SyncProblem};
 use asm_shared::fleet::{Problem, Target};
@@ -100,13 +101,19 @@ impl Supervisor {
             lint: self.sync.spec.lint,
         };
         let (reading, again) = (reader.clone(), reader.clone());
-        let (state, took) = match tokio::task::spawn_blocking(move || reading.read()).await {
+        let syncing = trace::Syncing::begin(&crate::fleet::full_name(&self.sync), &reader.revision);
+        let span = syncing.read();
+        let inside = span.clone();
+        let (state, took) = match tokio::task::spawn_blocking(move || inside.in_scope(|| reading.read())).await {
             Ok(Ok(read)) => read,
             Ok(Err(error)) => return self.source_failed("TreeUnreadable", error).await,
             Err(error) => {
                 return self.source_failed("TreeUnreadable", format!("the reader ended unexpectedly: {error}")).await;
             }
         };
+        span.record("objects", state.manifests.len());
+        span.record("problems", state.problems.len());
+        drop(span);
         let revision = short(&reader.revision).to_owned();
         self.context.metrics.commit_seen();
         tracing::info!(
@@ -136,6 +143,8 @@ impl Supervisor {
         self.path.clone_from(&reader.path);
         self.lint = reader.lint;
         self.syncing_since = Some(Instant::now());
+        self.syncing.end(self.posts.len(), "Superseded");
+        self.syncing = syncing;
         // Other replicas may be behind for a moment: no reason to look at the branch again.
         self.looked_for = self.commit.take().map(|before| before.revision.to_string());
         let clusters = state.targets().into_iter().filter(|target| *target != Target::Mesh);

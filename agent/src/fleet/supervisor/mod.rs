@@ -20,6 +20,7 @@ use super::worker::Word;
 use crate::context::FleetContext;
 use crate::lease::{Offer, Share};
 use crate::source::{self, Source};
+use crate::trace;
 use crate::web::Commit;
 use asm_shared::api::{FleetSync, FleetSyncStatus, LintMode, RevertRequest};
 use asm_shared::fleet::Target;
@@ -91,6 +92,8 @@ struct Supervisor {
     revert: Option<Arc<RevertRequest>>,
     /// Since when the present commit is being synced; none once that was counted.
     syncing_since: Option<Instant>,
+    /// The same for traces.
+    syncing: trace::Syncing,
 }
 
 /// Follows one FleetSync until its channel closes or the agent ends.
@@ -195,6 +198,7 @@ impl Supervisor {
             request: None,
             revert: None,
             syncing_since: None,
+            syncing: trace::Syncing::default(),
             context,
             sync,
         };

@@ -5,9 +5,14 @@ use crate::fleet::brief::Brief;
 use crate::fleet::numbers::Numbers;
 use crate::fleet::progress;
 use crate::lease::Share;
-use asm_shared::api::FleetSync;
+use asm_shared::api::{FleetSync, labels};
+use asm_shared::object::ObjectId;
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Objects on their way out that are told: many more are never removed at once, and what is taken over makes room.
+const MOST_LEAVING: usize = 100;
 
 /// What is told of a target.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -19,6 +24,9 @@ struct State {
     /// How it stands: what the status says of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     brief: Option<Brief>,
+    /// What has left Git and is still there: other FleetSyncs may have it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    leaving: Vec<ObjectId>,
 }
 
 impl Supervisor {
@@ -44,7 +52,9 @@ impl Supervisor {
                 continue;
             }
             // A replica of another version may tell what this one does not understand.
-            let State { place, brief } = serde_json::from_str(text).unwrap_or_default();
+            let State { place, brief, leaving } = serde_json::from_str(text).unwrap_or_default();
+            let set = labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target.name());
+            self.context.sets.leaving(&set, leaving.into_iter().collect());
             if let Some(place) = place {
                 if self.commit.as_ref().is_none_or(|commit| *commit.revision != *place.revision()) {
                     newer = Some(place.revision().to_owned());
@@ -68,10 +78,27 @@ impl Supervisor {
         }
         for (target, post) in self.posts.iter().filter(|(_, post)| post.work.is_some()) {
             let brief = post.report.as_ref().map(Brief::of);
-            let state = State { place: self.progress.tell(target), brief };
+            let leaving = self.context.sets.left(&self.set(target.name()), MOST_LEAVING);
+            let state = State { place: self.progress.tell(target), brief, leaving };
             if let Ok(text) = serde_json::to_string(&state) {
                 self.offer.tell(&post.item, text);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+    use asm_shared::object::ObjectId;
+
+    #[test]
+    fn what_leaves_is_told_to_other_replicas_and_their_older_words_are_understood() {
+        let leaving =
+            vec![ObjectId::new("apps", "Deployment", Some("shop"), "web"), ObjectId::new("", "Namespace", None, "n")];
+        let text = serde_json::to_string(&State { leaving: leaving.clone(), ..State::default() }).unwrap();
+        assert_eq!(serde_json::from_str::<State>(&text).unwrap().leaving, leaving);
+        assert_eq!(serde_json::to_string(&State::default()).unwrap(), "{}");
+        assert!(serde_json::from_str::<State>("{}").unwrap().leaving.is_empty());
     }
 }

@@ -61,7 +61,7 @@ impl Supervisor {
         self.context.sets.claim(self.set(target), &super::super::full_name(&self.sync));
     }
 
-    fn set(&self, target: &str) -> String {
+    pub(super) fn set(&self, target: &str) -> String {
         labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target)
     }
 
@@ -222,6 +222,7 @@ impl Supervisor {
                 Some(name) => Some(name.as_str().into()),
                 None => self.context.default_service_account.clone(),
             },
+            syncing: self.syncing.clone(),
         }
     }
 

@@ -20,9 +20,9 @@ use tokio::time::Instant;
 const STATUS_RETRY: Duration = Duration::from_secs(2);
 
 impl Supervisor {
-    /// Counts how a commit went, once, when every target has ended its pass for it.
+    /// Counts how a commit went, once, when every target has ended its pass for it. One replica counts; each has a trace.
     fn count_sync(&mut self) {
-        let Some(since) = self.syncing_since.filter(|_| self.share.leads) else { return };
+        let Some(since) = self.syncing_since else { return };
         let revision = self.commit.as_ref().map(|commit| &*commit.revision);
         let reports: Vec<&Brief> = self.known.targets.iter().filter_map(|(_, brief)| brief.as_ref()).collect();
         let ended = |report: &&Brief| report.settled && Some(&*report.wanted) == revision;
@@ -39,7 +39,16 @@ impl Supervisor {
         } else {
             SyncOutcome::Failed
         };
-        self.context.metrics.synced(outcome, since.elapsed());
+        let word = match outcome {
+            SyncOutcome::Synced => "Synced",
+            SyncOutcome::Held => "Held",
+            SyncOutcome::Partial => "Partial",
+            SyncOutcome::Failed => "Failed",
+        };
+        self.syncing.end(reports.len(), word);
+        if self.share.leads {
+            self.context.metrics.synced(outcome, since.elapsed());
+        }
         self.syncing_since = None;
     }
 
@@ -72,11 +81,8 @@ impl Supervisor {
             self.status_took = started.elapsed();
         }
         self.last_status = status;
-        for report in self.posts.values().filter_map(|post| post.report.as_ref()) {
-            if let Err(error) = self.writer.write_drift(report).await {
-                failed = Some(error);
-            }
-        }
+        let reports = self.posts.values().filter_map(|post| post.report.as_ref());
+        failed = self.writer.write_drifts(reports).await.err().or(failed);
         for target in std::mem::take(&mut self.stale_reports) {
             if let Err(error) = self.writer.forget(&target).await {
                 self.stale_reports.insert(target);

@@ -5,6 +5,8 @@
 //! permission) nothing is known, and nothing is claimed.
 
 use super::Worker;
+use crate::fleet::progress;
+use crate::lease::ClusterClaim;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::fleet::Target;
 use k8s_openapi::api::core::v1::Namespace;
@@ -15,6 +17,27 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What shows that an API server answers for Istio's kinds.
 const ISTIO: [&str; 2] = ["networking.istio.io/v1", "networking.istio.io/v1beta1"];
+
+/// That the cluster is this target's and no other's, neither of another replica nor of this one. Given back in this order.
+pub(super) struct Held {
+    cluster: ClusterClaim,
+    _here: progress::Claim,
+}
+
+impl Held {
+    /// The work has come to its end by itself.
+    pub(super) fn ended(&self) {
+        self.cluster.ended();
+    }
+}
+
+/// Waits until the cluster is not this target's any more; for ever when it never was.
+pub(super) async fn lost(held: Option<&Held>) {
+    match held {
+        Some(held) => held.cluster.lost().await,
+        None => std::future::pending().await,
+    }
+}
 
 /// What is known of the cluster behind the kubeconfig.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +78,7 @@ impl Worker {
             self.state.inventory = inventory;
             self.identity.stored = stored;
         }
-        self.identity.misled = self.why_misled(&live);
+        self.identity.misled = self.why_misled(&live).await?;
         if self.identity.misled.is_none() {
             self.dirty |= self.identity.stored.as_ref() != Some(&live);
             self.identity.stored = Some(live);
@@ -81,25 +104,43 @@ impl Worker {
         !self.state.inventory.is_empty() && self.identity.stored.as_deref().is_some_and(|stored| stored != live)
     }
 
-    fn why_misled(&mut self, live: &str) -> Option<String> {
+    async fn why_misled(&mut self, live: &str) -> Result<Option<String>, ClusterError> {
         let secret = &self.order.kubeconfig.name;
         if self.is_another(live) {
-            return Some(format!(
+            return Ok(Some(format!(
                 "the kubeconfig in Secret {secret} leads to another cluster than the one that was synced (its kube-system has UID \
                  {live}); nothing is read or written there. Put the right kubeconfig back, or, if the cluster was made anew, \
                  delete ConfigMap {}",
                 self.store.name()
-            ));
+            )));
         }
-        match self.progress.claim(&self.order.desired.target, live) {
-            Ok(claim) => {
-                self.claim = Some(claim);
-                None
-            }
-            Err(other) => Some(format!(
+        let taken = |other: &str| {
+            format!(
                 "the kubeconfig in Secret {secret} leads to the cluster of {other}; nothing is written there twice. Put the right \
                  kubeconfig into the Secret"
-            )),
+            )
+        };
+        let here = match self.progress.claim(&self.order.desired.target, live) {
+            Ok(here) => here,
+            Err(other) => return Ok(Some(taken(other.name()))),
+        };
+        // Another replica may find out at this moment that one of its targets is the same cluster.
+        let cluster = self.context.shards.claim_cluster(&self.owner, self.target(), live);
+        let held = tokio::time::timeout(PATIENCE, cluster.held()).await;
+        if !matches!(held, Ok(Ok(()))) {
+            // Nothing was written under it.
+            cluster.ended();
+        }
+        match held {
+            Ok(Ok(())) => {
+                self.claim = Some(Held { cluster, _here: here });
+                Ok(None)
+            }
+            Ok(Err(other)) => Ok(Some(taken(other.rsplit('/').next().unwrap_or(&other)))),
+            Err(_) => {
+                let why = "the Lease of the cluster cannot be had from the home cluster; nothing is written without it";
+                Err(ClusterError::new(ErrorKind::Timeout, why))
+            }
         }
     }
 }

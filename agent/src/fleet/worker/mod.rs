@@ -26,16 +26,17 @@ pub(super) use report::TargetReport;
 
 use super::at;
 use super::inventory::InventoryStore;
-use super::progress::{Claim, Progress, Reached};
+use super::progress::{Progress, Reached};
 use crate::context::FleetContext;
 use crate::credentials::{Actor, Fence};
 use crate::metrics::TargetKind;
+use crate::trace;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
-use identity::Identity;
+use identity::{Held, Identity, lost};
 use jiff::Timestamp;
 use pass::PassEnd;
 use resources::Resources;
@@ -47,6 +48,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch as channel};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 use watch::Watches;
 
 /// Events are gathered this long before they are looked at: one write often makes several.
@@ -101,6 +103,8 @@ pub(super) struct Order {
     pub(super) kubeconfig: KeyReference,
     /// Service account to act as.
     pub(super) service_account: Option<Arc<str>>,
+    /// What a pass is a part of, for traces.
+    pub(super) syncing: trace::Syncing,
 }
 
 /// Something worth an Event.
@@ -215,7 +219,7 @@ pub(super) async fn run(setting: Setting) {
         let why = match Worker::start(&setting, order.clone()).await {
             Ok(worker) => match worker.run(&mut orders).await {
                 Ended::Over => return,
-                Ended::NewCredentials => {
+                Ended::Anew => {
                     delay = SOON.0;
                     continue;
                 }
@@ -250,8 +254,8 @@ pub(super) async fn run(setting: Setting) {
 enum Ended {
     /// The orders or the agent ended.
     Over,
-    /// Another Secret is to be used.
-    NewCredentials,
+    /// It is to begin anew at once: another Secret is to be used, say.
+    Anew,
     /// The credentials are refused: read them again.
     Credentials(String),
 }
@@ -287,7 +291,7 @@ struct Worker {
     /// Which cluster it is.
     identity: Identity,
     /// That no other target is the same cluster, as long as this one lives.
-    claim: Option<Claim>,
+    claim: Option<Held>,
 }
 
 impl Worker {
@@ -359,6 +363,13 @@ impl Worker {
     }
 
     async fn run(mut self, orders: &mut channel::Receiver<Order>) -> Ended {
+        let ended = self.work(orders).await;
+        // Not when it is cut off: then something may be on its way.
+        self.claim.iter().for_each(Held::ended);
+        ended
+    }
+
+    async fn work(&mut self, orders: &mut channel::Receiver<Order>) -> Ended {
         let mut pass_at = Some(Instant::now());
         let mut look_at: Option<Instant> = None;
         // Touched objects are looked at when it has been quiet for a while, and at `look_at` at the latest.
@@ -382,7 +393,11 @@ impl Worker {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
                 () = &mut renewed => {
                     tracing::info!(target = %self.target(), secret = self.order.kubeconfig.name, "the Secret has changed");
-                    return Ended::NewCredentials;
+                    return Ended::Anew;
+                }
+                () = lost(self.claim.as_ref()) => {
+                    tracing::warn!(target = %self.target(), "the cluster is another replica's by now: begun anew");
+                    return Ended::Anew;
                 }
                 changed = orders.changed() => {
                     if changed.is_err() {
@@ -390,7 +405,7 @@ impl Worker {
                     }
                     let order = orders.borrow_and_update().clone();
                     if order.kubeconfig != self.order.kubeconfig || order.service_account != self.order.service_account {
-                        return Ended::NewCredentials;
+                        return Ended::Anew;
                     }
                     self.order = order;
                     list_deadline = self.follow();
@@ -472,7 +487,13 @@ impl Worker {
                         }
                         // What changes from here on is news for the pass after this one.
                         sets.mark_unchanged();
-                        let end = self.pass().await;
+                        let (order, name) = (&self.order, &self.owner);
+                        let desired = &order.desired;
+                        let span = order.syncing.pass(name, &desired.target, &desired.revision, desired.objects.len());
+                        let end = self.pass().instrument(span.clone()).await;
+                        span.record("problems", self.state.problems.len());
+                        span.record("outcome", end.word());
+                        drop(span);
                         if end.unauthorized {
                             // Open watches go on for a while after a token has ended.
                             self.tell().await;

@@ -6,6 +6,7 @@ use super::remove::{Removal, is_consented, look, remove};
 use super::stage::{Round, live};
 use crate::fleet::progress::Reached;
 use crate::metrics::PruneOutcome;
+use crate::trace;
 use asm_io::cluster::{ClusterError, ErrorKind};
 use asm_shared::fleet::Target;
 use asm_shared::object::{GroupKind, ObjectId};
@@ -15,6 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 /// How long istiod and the proxies are given to take in a change before the next one builds on it. Measured: both writes
 /// within istiod's debounce of 100 ms cost a few errors, 1 s in between none.
@@ -51,6 +53,17 @@ impl PassEnd {
     fn is_clean(self) -> bool {
         !self.retry_soon && !self.failed
     }
+
+    /// For traces.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self { unauthorized: true, .. } => "Unauthorized",
+            Self { retry_soon: true, .. } => "RetrySoon",
+            Self { failed: true, .. } => "Failed",
+            Self { waits_for_mesh: true, .. } => "WaitsForMesh",
+            _ => "Done",
+        }
+    }
 }
 
 /// Does it send requests to what other objects of the mesh and the clusters define?
@@ -85,7 +98,11 @@ impl Worker {
         if std::mem::take(&mut self.fresh) {
             self.regain(&desired, &unlisted).await;
         }
-        let mut plan = self.state.plan(&desired, &unlisted, self.order.limits);
+        let planning = trace::plan();
+        let mut plan = planning.in_scope(|| self.state.plan(&desired, &unlisted, self.order.limits));
+        planning.record("apply", plan.apply.values().map(Vec::len).sum::<usize>());
+        planning.record("remove", plan.prune.len());
+        drop(planning);
         self.give_up(&plan);
         self.leave_to_others(&desired, &mut plan, &mut end).await;
         for id in &plan.forget {
@@ -116,7 +133,8 @@ impl Worker {
             (true, true) => Reached::Rerouted,
         };
         self.progress.reached(&desired.target, &desired.revision, reached);
-        self.removals(&desired, &plan, wrote_routes, applied, &mut end).await;
+        let removing = if plan.prune.is_empty() { Span::none() } else { trace::remove(plan.prune.len()) };
+        self.removals(&desired, &plan, wrote_routes, applied, &mut end).instrument(removing).await;
         if let Err(error) = self.save().await {
             self.problem("inventory".to_owned(), error.to_string());
             end.retry_soon = true;
@@ -185,8 +203,12 @@ impl Worker {
         // What routes may lead to: rules, ServiceEntries, Services and workloads.
         let (mut wrote_ends, mut wrote_routes) = (false, false);
         let mut unions = Vec::new();
+        let needed = |stage: &Stage| matches!(stage, Stage::Service | Stage::Workload);
+        // What no route can lead to is waited for by none: a cluster that is slow to take a ConfigMap.
+        let leads_nowhere = broken.is_empty() && !plan.apply.keys().any(needed);
         for stage in Stage::ALL {
-            self.progress.reached(&desired.target, &desired.revision, Reached::Stage(stage));
+            let told = if leads_nowhere { stage.max(Stage::IstioGateway) } else { stage };
+            self.progress.reached(&desired.target, &desired.revision, Reached::Stage(told));
             let Some(items) = plan.apply.get(&stage).cloned() else { continue };
             if stage.routes() && desired.target == Target::Mesh {
                 wrote_ends |= self.progress.workloads(&self.order.members, &desired.revision).await;
@@ -196,7 +218,10 @@ impl Worker {
             if stage == Stage::VirtualService && wrote_ends && !items.is_empty() {
                 tokio::time::sleep(PROPAGATION).await;
             }
-            let result = self.apply_stage(desired, stage, &items, Round::First, end).await;
+            let span = trace::stage(stage, items.len());
+            let result = self.apply_stage(desired, stage, &items, Round::First, end).instrument(span.clone()).await;
+            span.record("failed", result.failed.len());
+            drop(span);
             broken.extend(result.failed);
             match stage {
                 Stage::Service | Stage::Workload => {
@@ -223,7 +248,8 @@ impl Worker {
             return wrote_routes;
         }
         tokio::time::sleep(PROPAGATION).await;
-        self.apply_stage(desired, Stage::DestinationRule, &unions, Round::Last, end).await;
+        let span = trace::stage(Stage::DestinationRule, unions.len());
+        self.apply_stage(desired, Stage::DestinationRule, &unions, Round::Last, end).instrument(span).await;
         wrote_routes
     }
 
