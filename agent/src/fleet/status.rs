@@ -89,11 +89,13 @@ impl StatusWriter {
         self.history.get(target).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Writes the drift report of a target if it differs from what was written last.
-    pub(super) async fn write_drift(&mut self, report: &TargetReport) -> Result<(), ClusterError> {
+    /// Writes the drift report of a target if it differs from what was written last. `true` when the past of the target was
+    /// read before, which somebody else wrote.
+    pub(super) async fn write_drift(&mut self, report: &TargetReport) -> Result<bool, ClusterError> {
         let target = report.target.name();
         let name = format!("{}-{target}", self.name);
-        if !self.written_reports.contains_key(target) {
+        let is_first = !self.written_reports.contains_key(target);
+        if is_first {
             let before = self.reports.get_opt(&name).await?.and_then(|report| report.status);
             let own = self.history.entry(target.to_owned()).or_default();
             own.extend(before.unwrap_or_default().history);
@@ -101,10 +103,10 @@ impl StatusWriter {
         }
         let status = drift_status(report, self.history.get(target).cloned().unwrap_or_default());
         if self.written_reports.get(target) == Some(&status) {
-            return Ok(());
+            return Ok(false);
         }
         let params = PatchParams::apply(labels::FIELD_MANAGER).force();
-        if !self.written_reports.contains_key(target) {
+        if is_first {
             let mut object =
                 DriftReport::new(&name, DriftReportSpec { fleet_sync: self.name.clone(), target: target.to_owned() });
             object.metadata.owner_references = Some(vec![self.owner.clone()]);
@@ -116,7 +118,7 @@ impl StatusWriter {
         });
         self.reports.patch_status(&name, &params, &Patch::Apply(&body)).await?;
         self.written_reports.insert(target.to_owned(), status);
-        Ok(())
+        Ok(is_first)
     }
 }
 

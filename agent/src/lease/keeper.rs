@@ -156,6 +156,7 @@ impl<L: Leases> Keeper<L> {
     fn share(&self, me: Option<&str>, targets: &BTreeSet<Arc<str>>, decision: &Decision) -> Share {
         let is_mine =
             |name: &&Arc<str>| me.is_some() && self.roster.holder(name) == me && !decision.give.contains(*name);
+        let others = self.roster.states().filter(|(_, lease)| holder(lease) != me);
         let told = self.roster.states().filter(|(_, lease)| holder(lease) != me);
         let told = told.filter_map(|(name, lease)| Some((name.clone(), annotation(lease, labels::LEASE_STATE)?)));
         let before = self.shards.shared();
@@ -170,6 +171,7 @@ impl<L: Leases> Keeper<L> {
             mine: targets.iter().filter(is_mine).cloned().collect(),
             leaving: decision.give.union(&decision.drop).cloned().collect(),
             told: told.map(|(name, state)| (name.clone(), text(&name, state))).collect(),
+            holders: others.filter_map(|(name, lease)| Some((name.clone(), holder(lease)?.into()))).collect(),
             ..Share::default()
         }
     }

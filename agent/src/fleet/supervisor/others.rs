@@ -4,8 +4,10 @@ use super::Supervisor;
 use crate::fleet::brief::Brief;
 use crate::fleet::numbers::Numbers;
 use crate::fleet::progress;
+use crate::fleet::view::Told;
 use crate::lease::Share;
 use asm_shared::api::FleetSync;
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -19,6 +21,9 @@ struct State {
     /// How it stands: what the status says of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     brief: Option<Brief>,
+    /// What pages show of it besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Told>,
 }
 
 impl Supervisor {
@@ -36,6 +41,9 @@ impl Supervisor {
             self.numbers = None;
         }
         self.share = share;
+        let (client, namespace) = (&self.context.client, &self.context.namespace);
+        let wanted = self.share.others && self.context.views.is_on();
+        self.reports.follow(wanted, client, namespace, &self.sync.name_any());
         self.man_posts().await;
         let mut newer = None;
         for (target, post) in self.posts.iter_mut().filter(|(_, post)| post.work.is_none()) {
@@ -44,12 +52,15 @@ impl Supervisor {
                 continue;
             }
             // A replica of another version may tell what this one does not understand.
-            let State { place, brief } = serde_json::from_str(text).unwrap_or_default();
+            let State { place, brief, page } = serde_json::from_str(text).unwrap_or_default();
             if let Some(place) = place {
                 if self.commit.as_ref().is_none_or(|commit| *commit.revision != *place.revision()) {
                     newer = Some(place.revision().to_owned());
                 }
                 self.progress.told(target, place);
+            }
+            if let Some(page) = page {
+                post.shown = page;
             }
             let brief = brief.or_else(|| post.told.take().map(|(_, brief)| brief));
             post.told = brief.map(|brief| (text.clone(), brief));
@@ -68,7 +79,8 @@ impl Supervisor {
         }
         for (target, post) in self.posts.iter().filter(|(_, post)| post.work.is_some()) {
             let brief = post.report.as_ref().map(Brief::of);
-            let state = State { place: self.progress.tell(target), brief };
+            let page = post.report.as_ref().map(Told::of);
+            let state = State { place: self.progress.tell(target), brief, page };
             if let Ok(text) = serde_json::to_string(&state) {
                 self.offer.tell(&post.item, text);
             }

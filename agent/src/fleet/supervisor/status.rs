@@ -7,6 +7,7 @@ use crate::fleet::brief::Brief;
 use crate::fleet::conditions::status;
 use crate::fleet::view;
 use crate::metrics::SyncOutcome;
+use crate::web::TargetView;
 use asm_shared::api::{FleetSyncStatus, RevertOutcome, RevertResult, RevertStatus};
 use asm_shared::fleet::Target;
 use jiff::Timestamp;
@@ -49,6 +50,7 @@ impl Supervisor {
         self.known.targets =
             self.order_of_targets.iter().map(|target| (target.name().to_owned(), brief_of(target))).collect();
         self.known.namespace.clone_from(&self.context.namespace);
+        self.find_dead_ways();
         if self.share.leads {
             self.settle_request();
             self.settle_revert();
@@ -72,9 +74,11 @@ impl Supervisor {
             self.status_took = started.elapsed();
         }
         self.last_status = status;
+        let mut has_read = false;
         for report in self.posts.values().filter_map(|post| post.report.as_ref()) {
-            if let Err(error) = self.writer.write_drift(report).await {
-                failed = Some(error);
+            match self.writer.write_drift(report).await {
+                Ok(read) => has_read |= read,
+                Err(error) => failed = Some(error),
             }
         }
         for target in std::mem::take(&mut self.stale_reports) {
@@ -84,7 +88,9 @@ impl Supervisor {
             }
         }
         // What a former agent had in the reports is known only now.
-        self.show(&self.last_status);
+        if has_read {
+            self.show(&self.last_status);
+        }
         failed.map(|error| {
             tracing::warn!(fleetsync = self.sync.name_any(), "the status cannot be written: {error}");
             STATUS_RETRY
@@ -97,8 +103,11 @@ impl Supervisor {
             return;
         }
         let view = |target: &Target| {
-            let report = self.posts.get(target).and_then(|post| post.report.as_ref());
-            view::of(target.name(), report, self.writer.history(target.name()))
+            let mut view = self.view_of(target);
+            if *target == Target::Mesh {
+                view.unhealthy.extend(self.known.dead.iter().cloned());
+            }
+            view
         };
         self.context.views.publish(crate::web::News {
             name: self.label(),
@@ -109,6 +118,17 @@ impl Supervisor {
             commit: self.commit.clone(),
             at: Timestamp::now(),
         });
+    }
+
+    /// What the page shows of a target, whoever works on it.
+    fn view_of(&self, target: &Target) -> TargetView {
+        let (name, post) = (target.name(), self.posts.get(target));
+        if let Some(report) = post.and_then(|post| post.report.as_ref()) {
+            return view::of(report, self.writer.history(name));
+        }
+        let Some(post) = post else { return TargetView { name: name.to_owned(), ..TargetView::default() } };
+        let (brief, drift) = (post.brief(), self.reports.of(name));
+        view::of_other(name, brief.as_ref(), &post.shown, drift.as_deref(), self.share.holder(&post.item))
     }
 
     /// A wish is fulfilled when every target has ended its pass for it.

@@ -2,6 +2,8 @@
 //! reaches another target.
 
 mod apply;
+mod behind;
+mod certificates;
 mod ending;
 mod foreign;
 mod fronts;
@@ -22,6 +24,8 @@ mod state;
 mod wanted;
 mod watch;
 
+#[cfg(test)]
+pub(super) use certificates::Ending;
 pub(super) use report::TargetReport;
 
 use super::at;
@@ -360,6 +364,7 @@ impl Worker {
         let mut gather = GATHER;
         let mut backoff = Backoff::default();
         let mut list_deadline = self.follow();
+        self.follow_arrival();
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
         let (mut sets, mut waits_for_owner) = (self.context.sets.subscribe(), false);
@@ -385,8 +390,12 @@ impl Worker {
                     if order.kubeconfig != self.order.kubeconfig || order.service_account != self.order.service_account {
                         return Ended::NewCredentials;
                     }
+                    let is_another = !Arc::ptr_eq(&self.order.desired, &order.desired);
                     self.order = order;
                     list_deadline = self.follow();
+                    if is_another {
+                        self.follow_arrival();
+                    }
                     backoff = Backoff::default();
                     pass_at = Some(Instant::now());
                     thaw_at = self.thaw_at();
@@ -414,7 +423,7 @@ impl Worker {
                         pass_at = Some(Instant::now());
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
-                        look_at.get_or_insert_with(|| Instant::now() + gather);
+                        look_at = sooner(look_at, Instant::now() + gather);
                     }
                     self.tell().await;
                 }
@@ -424,12 +433,10 @@ impl Worker {
                         heard |= self.heed(signal);
                     }
                     if heard {
-                        let soon = Instant::now() + gather;
-                        look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
+                        look_at = sooner(look_at, Instant::now() + gather);
                     }
                 }
                 () = at(look_at), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
-                    look_at = None;
                     let started = Instant::now();
                     if self.look().await {
                         pass_at = Some(Instant::now());
@@ -437,11 +444,9 @@ impl Worker {
                     self.tell_started();
                     thaw_at = self.thaw_at();
                     gather = GATHER.max(started.elapsed() * LOOK_SHARE);
-                    if std::mem::take(&mut self.look_later) {
-                        look_at = Some(Instant::now() + SOON.0);
-                    } else if let Some(pause) = self.state.fronts.pause() {
-                        look_at = Some(Instant::now() + pause);
-                    }
+                    let later = std::mem::take(&mut self.look_later).then_some(SOON.0);
+                    let pauses = [later, self.state.fronts.pause(), self.state.certificates.pause(Timestamp::now())];
+                    look_at = pauses.into_iter().flatten().min().map(|pause| Instant::now() + pause);
                     if let Err(error) = self.save().await {
                         tracing::warn!(target = %self.target(), "{error}");
                     }
@@ -476,7 +481,7 @@ impl Worker {
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
-                    look_at.get_or_insert_with(Instant::now);
+                    look_at = Some(Instant::now());
                     self.tell().await;
                 }
                 Ok(()) = sets.changed(), if waits_for_owner => {
@@ -564,6 +569,11 @@ impl Worker {
             let _ = self.words.send(Word::Report(Box::new(next))).await;
         }
     }
+}
+
+/// The earlier of two times.
+fn sooner(at: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(at.map_or(other, |at| at.min(other)))
 }
 
 /// Growing pauses between passes that fail.
