@@ -33,7 +33,7 @@ async fn ready_means_that_requests_arrive() -> Result<()> {
 
     // Everything is applied and every pod runs; the certificate is nowhere.
     let secret = "Secret istio-system/shop-tls";
-    let place = "Gateway default/edge (mesh/edge.yaml:10:";
+    let place = "Gateway default/edge (mesh/edge.yaml:9:";
     let missing = sick(&story, &[secret, "is not there", place, "create secret tls shop-tls", "(since 2"]).await?;
     ensure!(missing["targets"][2]["name"] == "m1c2", "{missing}");
     ensure!(told(&missing["targets"][2]).contains(secret), "{missing}");
