@@ -9,9 +9,12 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Namespace, Service and subset.
+type Place = (Arc<str>, Arc<str>, Option<Arc<str>>);
+
 /// Since when which ways lead nowhere.
 #[derive(Debug, Default)]
-pub(super) struct Since(BTreeMap<(Arc<str>, Arc<str>, Option<Arc<str>>), Timestamp>);
+pub(super) struct Since(BTreeMap<Place, Timestamp>);
 
 impl Since {
     /// Takes in which ways lead nowhere now. Gives back what to say of each.
