@@ -198,7 +198,7 @@ async fn used_at_home(lab: &Lab, story: &Story<'_>, mark: asm_lab::AuditMark) ->
     let unused: Vec<&str> = granted.iter().filter(|one| !used.contains(*one)).map(String::as_str).collect();
     // An apply of what is not there is a patch for the log, and must be allowed to create; `--once` gets; a report goes with its
     // target; Events are made when something happens, and a series of them is patched; a Lease is looked at when a write was not
-    // answered, and goes with its replica or target.
+    // answered, and goes with its replica or target; replicas with a page read each other's reports.
     let other_days = [
         "create configmaps",
         "create driftreports",
@@ -207,7 +207,9 @@ async fn used_at_home(lab: &Lab, story: &Story<'_>, mark: asm_lab::AuditMark) ->
         "delete leases",
         "get fleetsyncs",
         "get leases",
+        "list driftreports",
         "patch events",
+        "watch driftreports",
     ];
     let surprising: Vec<&&str> = unused.iter().filter(|one| !other_days.contains(one)).collect();
     ensure!(surprising.is_empty(), "granted and never asked for: {surprising:?}\nused: {used:?}");

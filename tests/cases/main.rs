@@ -2,6 +2,7 @@
 
 mod accident_table;
 mod accidents;
+mod arrival;
 mod bad_input;
 mod bytes;
 mod canary;

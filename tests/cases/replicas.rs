@@ -1,11 +1,13 @@
 //! Two replicas share the targets; one that is stopped or killed is followed, and writes nothing afterwards.
 
 use anyhow::{Context as _, Result, ensure};
-use asm_lab::story::{EXPECTED, NAMESPACE, PATIENCE, Story, api, targets};
+use asm_lab::story::{CONSOLE, EXPECTED, NAMESPACE, PATIENCE, Story, api, targets};
 use asm_lab::{AgentProcess, AuditEntry, AuditMark, HOST, Lab, LabOptions, MESH, Replicas, wait_for};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 /// How long a replica may be silent, and what the takeover may cost on top.
@@ -16,7 +18,7 @@ const TARGETS: [&str; 3] = [MESH, "m1c1", "m1c2"];
 /// A replica with a name, which API servers see in its User-Agent.
 fn replica(story: &Story<'_>, name: &str) -> Result<AgentProcess> {
     let mut args = story.agent_args()?;
-    args.extend(["--lease-duration", "5s", "--lease-renew", "1s"].map(str::to_owned));
+    args.extend(["--lease-duration", "5s", "--lease-renew", "1s", "--web-address", "127.0.0.1:0"].map(str::to_owned));
     let env = BTreeMap::from([("POD_NAME".to_owned(), name.to_owned())]);
     AgentProcess::spawn_with(story.lab, args, &env)
 }
@@ -89,6 +91,7 @@ async fn replicas_share_targets_and_one_that_lost_its_lease_writes_nothing() -> 
     let mut other = replica(&story, "two")?;
     shared_by(&lab, &story, 2).await?;
     each_writes_its_own(&lab, &story).await?;
+    each_shows_everything(&lab, &[story.agent.as_ref().context("no agent")?, &other]).await?;
     stopped_in_the_middle(&lab, &story).await?;
 
     // Killed: the other one takes over within the time of the Lease and five seconds.
@@ -132,6 +135,50 @@ async fn each_writes_its_own(lab: &Lab, story: &Story<'_>) -> Result<()> {
         ensure!(strange.is_empty(), "{stranger} wrote to {context}, which is {holder}'s: {strange:#?}");
     }
     Ok(())
+}
+
+/// Somebody writes to every target: the page of each replica shows all of it with author, whoever works on the target, and the
+/// address of the gateway.
+async fn each_shows_everything(lab: &Lab, agents: &[&AgentProcess]) -> Result<()> {
+    let maps = |cluster: &'static str| api(lab, cluster, "v1", "ConfigMap", "configmaps", Some("default"));
+    let rules =
+        || api(lab, MESH, "networking.istio.io/v1beta1", "DestinationRule", "destinationrules", Some("default"));
+    let by = PatchParams { field_manager: Some(CONSOLE.to_owned()), ..PatchParams::default() };
+    let write = async |round: &str| -> Result<()> {
+        let data = Patch::Merge(json!({"data": {"round": round}}));
+        for cluster in ["m1c1", "m1c2"] {
+            maps(cluster)?.patch("shared-0", &by, &data).await?;
+        }
+        let host = Patch::Merge(json!({"spec": {"host": format!("round-{round}")}}));
+        rules()?.patch("shared", &by, &host).await?;
+        Ok(())
+    };
+    write("console").await?;
+    for agent in agents {
+        let log = agent.log();
+        let line = log.lines().find(|line| line.contains("showing the live page")).context("no page")?;
+        let address = line.split("address=").nth(1).context("no address")?.trim().trim_matches('"').to_owned();
+        wait_for("the page shows the drift of every target", PATIENCE, || async {
+            let page = get(&address, "/fleets/shop/drift")?;
+            let targets =
+                TARGETS.iter().all(|target| page.contains(&format!("<span class=\"target\">{target}</span>")));
+            Ok((targets && page.matches(CONSOLE).count() >= 3).then_some(()))
+        })
+        .await
+        .with_context(|| get(&address, "/fleets/shop/drift").unwrap_or_default())?;
+        let gateways = get(&address, "/fleets/shop/gateways")?;
+        ensure!(gateways.contains("<code class=\"address\">"), "{gateways}");
+    }
+    write("1").await
+}
+
+/// A page, as a browser gets it.
+fn get(address: &str, path: &str) -> Result<String> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    Ok(page)
 }
 
 /// The leader is stopped while it writes, for longer than its Lease, and goes on.

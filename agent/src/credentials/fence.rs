@@ -142,7 +142,7 @@ impl<S: Write + Unpin> Write for FencedStream<S> {
 #[cfg(test)]
 mod tests {
     use super::{Fence, fenced};
-    use crate::credentials::limits::{Bounds, Limits};
+    use crate::credentials::limits::FAR;
     use crate::lease::{Claim, Tenure};
     use axum::Router;
     use axum::routing::any;
@@ -152,11 +152,7 @@ mod tests {
     use serde_json::json;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
     use tokio::sync::watch;
-
-    const LIMITS: Limits = Limits { request: Duration::from_secs(60), silence: Duration::from_secs(150) };
-    const BOUNDS: Bounds = Bounds { limits: LIMITS, most: 1 << 20 };
 
     /// An API server with one object that counts what it is asked.
     async fn server() -> (String, Arc<AtomicUsize>) {
@@ -173,7 +169,7 @@ mod tests {
     }
 
     fn fenced_client(server: &str, claim: watch::Receiver<Claim>) -> Client {
-        fenced(&Config::new(server.parse().unwrap()), Fence::new(Tenure::of(claim)), BOUNDS).unwrap()
+        fenced(&Config::new(server.parse().unwrap()), Fence::new(Tenure::of(claim)), FAR).unwrap()
     }
 
     #[tokio::test]

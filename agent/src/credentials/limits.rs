@@ -30,6 +30,11 @@ pub(super) struct Bounds {
     pub(super) most: usize,
 }
 
+/// Limits that no test of something else meets.
+#[cfg(test)]
+pub(super) const FAR: Bounds =
+    Bounds { limits: Limits { request: Duration::from_secs(60), silence: Duration::from_secs(150) }, most: 1 << 20 };
+
 /// A client with bounds.
 #[derive(Clone, Debug)]
 pub(super) struct Bounded<S> {

@@ -5,10 +5,9 @@ use asm_shared::kubeconfig::SafeKubeconfig;
 use k8s_openapi::ByteString;
 
 use super::error::Place;
+use super::limits::FAR;
 use super::{CredentialsError, Fence, Limits, client, git_from, text};
 use crate::lease::{Claim, Tenure};
-
-const LIMITS: Limits = Limits { request: Duration::from_secs(60), silence: Duration::from_secs(150) };
 
 fn place() -> Place {
     Place::new("asm-system", "git")
@@ -58,12 +57,12 @@ async fn a_client_is_made_of_what_is_left_of_a_kubeconfig() {
         client_certificate: None,
         basic: None,
     };
-    assert!(client(&safe, None, (open(), LIMITS)).is_ok());
+    assert!(client(&safe, None, (open(), FAR.limits)).is_ok());
     let broken = SafeKubeconfig {
         certificate_authority: Some("-----BEGIN CERTIFICATE-----\nc4n4ry\n-----END CERTIFICATE-----\n".to_owned()),
         ..safe
     };
-    let error = client(&broken, None, (open(), LIMITS)).err().unwrap();
+    let error = client(&broken, None, (open(), FAR.limits)).err().unwrap();
     assert!(!error.contains("c4n4ry"), "{error}");
 }
 
@@ -181,8 +180,7 @@ async fn attack_answers_of_an_api_server_are_cut_and_never_quoted() {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
     let config = kube::Config::new(format!("http://{address}").parse().unwrap());
-    let bounds = super::Bounds { limits: LIMITS, most: 1 << 20 };
-    let host = super::fence::fenced(&config, open(), bounds).unwrap();
+    let host = super::fence::fenced(&config, open(), FAR).unwrap();
     for (name, word) in [("page", ""), ("endless", "length limit exceeded"), ("odd", "no Secret")] {
         let error = super::secret_version(&host, "n", name).await.unwrap_err().to_string();
         assert!(error.contains(word) && !error.contains("c4n4ry") && error.len() < 500, "{name}: {error}");

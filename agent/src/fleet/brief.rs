@@ -4,6 +4,7 @@
 use super::conditions::{cut, shown};
 use super::worker::TargetReport;
 use asm_shared::api::{HeldChange, HeldObject, RevertStatus, SyncProblem};
+use asm_shared::health::ways::Told;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,17 @@ pub(super) struct First {
     pub(super) object: String,
     /// What is the matter with it.
     pub(super) what: String,
+}
+
+/// A certificate that is about to end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ending {
+    /// The Secret.
+    pub(super) secret: String,
+    /// Its end.
+    pub(super) end: Timestamp,
+    /// Who needs it.
+    pub(super) whose: String,
 }
 
 /// How a target stands.
@@ -45,6 +57,17 @@ pub(super) struct Brief {
     pub(super) unhealthy: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sick: Option<First>,
+    /// What requests need to arrive has not been looked at yet for this commit.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) unseen: bool,
+    /// How the ways of the commit's routes stand here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ways: Option<Told>,
+    /// Certificates that are about to end.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) endings: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ending: Option<Ending>,
     /// What waits for an approval.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) held_back: usize,
@@ -113,6 +136,14 @@ impl Brief {
             contest: report.contested.first().cloned().map(cut),
             unhealthy: report.unhealthy.len(),
             sick: sick.map(|(id, why)| First { object: id.to_string(), what: cut(why.clone()) }),
+            unseen: report.unseen,
+            ways: report.ways.clone(),
+            endings: report.ending.len(),
+            ending: report.ending.first().map(|one| Ending {
+                secret: one.secret.to_string(),
+                end: one.end,
+                whose: cut(one.whose.clone()),
+            }),
             held_back: report.held.len(),
             held: report
                 .held

@@ -5,6 +5,8 @@
 use super::lint;
 use asm_shared::api::LintMode;
 use asm_shared::fleet::{FleetState, Target};
+use asm_shared::health::arrival::Arrivals;
+use asm_shared::health::ways::Way;
 use asm_shared::plan::Desired;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,12 +45,14 @@ pub(super) struct Base {
     /// As long as more targets may be asked for.
     state: Option<Arc<FleetState>>,
     desired: BTreeMap<Target, Arc<Desired>>,
+    /// Where the routes lead, once something was asked for.
+    ways: Option<Arc<[Way]>>,
 }
 
 impl Base {
     /// Nothing has been asked for yet.
     pub(super) fn new(reader: Reader, state: Arc<FleetState>) -> Self {
-        Self { reader, state: Some(state), desired: BTreeMap::new() }
+        Self { reader, state: Some(state), desired: BTreeMap::new(), ways: None }
     }
 
     /// What a target is to hold, if it was asked for.
@@ -56,23 +60,38 @@ impl Base {
         self.desired.get(target)
     }
 
+    /// The commit.
+    pub(super) fn revision(&self) -> &str {
+        &self.reader.revision
+    }
+
+    /// Where the routes lead; nothing before anything was asked for.
+    pub(super) fn ways(&self) -> &[Way] {
+        self.ways.as_deref().unwrap_or_default()
+    }
+
     /// Makes what targets are to hold, each with the label value of its set.
     pub(super) async fn provide(&mut self, mut targets: Vec<(Target, String)>) -> Result<(), String> {
         targets.retain(|(target, _)| !self.desired.contains_key(target));
-        if targets.is_empty() {
+        // Whoever writes the status has to know the ways, also without a target of its own.
+        if targets.is_empty() && self.ways.is_some() {
             return Ok(());
         }
         let (reader, state) = (self.reader.clone(), self.state.clone());
         let make = move || {
             let state = state.map_or_else(|| reader.read().map(|(state, _)| Arc::new(state)), Ok)?;
+            let arrivals = Arrivals::of(&state);
             let desired = |(target, set): (Target, String)| {
-                let desired = Arc::new(Desired::of(&state, &target, &reader.revision, &set));
-                (target, desired)
+                let desired = Desired::of(&state, &target, &reader.revision, &set);
+                let desired = Desired { arrival: arrivals.at(&target), ..desired };
+                (target, Arc::new(desired))
             };
-            Ok::<_, String>(targets.into_iter().map(desired).collect::<Vec<_>>())
+            let made: Vec<_> = targets.into_iter().map(desired).collect();
+            Ok::<_, String>((made, arrivals.ways))
         };
-        let made = tokio::task::spawn_blocking(make).await.map_err(|error| error.to_string())??;
+        let (made, ways) = tokio::task::spawn_blocking(make).await.map_err(|error| error.to_string())??;
         self.desired.extend(made);
+        self.ways = Some(ways);
         Ok(())
     }
 

@@ -5,6 +5,8 @@ use super::expiry::{self, Credentials};
 use asm_shared::api::{
     FleetSyncStatus, HeldChange, HeldObject, RevertStatus, SourceStatus, SyncProblem, TargetStatus, labels,
 };
+use asm_shared::fleet::Target;
+use asm_shared::object::ObjectId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
 
@@ -33,6 +35,8 @@ pub(super) struct Known {
     pub(super) targets: Vec<(String, Option<Brief>)>,
     /// Credentials of targets that say when they end.
     pub(super) expiring: Vec<Credentials>,
+    /// Routes that lead where nobody answers in any cluster: the route, and what is wrong.
+    pub(super) dead: Vec<(ObjectId, String)>,
     /// Namespace of the FleetSync.
     pub(super) namespace: String,
     /// Targets that have left the fleet file.
@@ -76,7 +80,8 @@ pub(super) fn status(known: &Known, previous: &FleetSyncStatus, now: &Time) -> F
     let held_by_lint = targets.iter().map(|target| target.held_by_lint).sum();
     let verdicts = [source(known), fleet_valid(known), synced(known), healthy(known), drift(known), held(known)];
     let ready = ready(known, &verdicts);
-    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now)).chain(contested(known));
+    let verdicts = std::iter::once(ready).chain(verdicts).chain(expiring(known, now));
+    let verdicts = verdicts.chain(certificates(known)).chain(contested(known));
     FleetSyncStatus {
         observed_generation: known.generation,
         conditions: conditions(verdicts, &previous.conditions, known.generation, now),
@@ -154,6 +159,22 @@ fn expiring(known: &Known, now: &Time) -> Option<Verdict> {
     let more = if near.len() > 1 { format!(" (and {} more targets)", near.len() - 1) } else { String::new() };
     let message = format!("{}{more}", expiry::word(first, &known.namespace, now.0));
     Some(verdict(labels::CREDENTIALS_VALID, false, "ExpireSoon", message))
+}
+
+/// Only while a certificate of a Gateway is about to end. One that has ended is ill health.
+fn certificates(known: &Known) -> Option<Verdict> {
+    let near: Vec<(&str, String)> = reports(known)
+        .filter_map(|(name, report)| {
+            let first = report.ending.as_ref()?;
+            let (secret, end, whose) = (&first.secret, first.end, &first.whose);
+            let note = format!(
+                "{secret} holds a certificate that ends at {end}, which {whose} needs{}; renew it in this cluster",
+                more(report.endings)
+            );
+            Some((name, note))
+        })
+        .collect();
+    (!near.is_empty()).then(|| verdict(labels::CERTIFICATES_VALID, false, "ExpireSoon", join(near.into_iter())))
 }
 
 /// Only while somebody and the agent write the same field in turns.
@@ -290,12 +311,8 @@ fn why_not_synced(report: &Brief, known: &Known) -> String {
 }
 
 fn healthy(known: &Known) -> Verdict {
-    let sick: Vec<(&str, String)> = reports(known)
-        .filter_map(|(name, report)| {
-            let first = report.sick.as_ref()?;
-            Some((name, format!("{} {}{}", first.object, first.what, more(report.unhealthy))))
-        })
-        .collect();
+    let sick = reports(known).filter_map(|(name, report)| Some((name, first_sick(name, report, known)?)));
+    let sick: Vec<(&str, String)> = sick.collect();
     if !sick.is_empty() {
         return verdict(labels::HEALTHY, false, "Progressing", join(sick.into_iter()));
     }
@@ -303,7 +320,28 @@ fn healthy(known: &Known) -> Verdict {
     if blocked || known.targets.is_empty() || known.targets.iter().any(|(_, report)| report.is_none()) {
         return verdict(labels::HEALTHY, None, "NotSeen", "not every target can be looked at");
     }
+    let unseen: Vec<&str> = reports(known).filter(|(_, report)| report.unseen).map(|(name, _)| name).collect();
+    if !unseen.is_empty() {
+        let message = format!("{}: {UNSEEN}", unseen.join(", "));
+        return verdict(labels::HEALTHY, None, "NotSeen", message);
+    }
     verdict(labels::HEALTHY, true, "AllHealthy", "everything that was synced works")
+}
+
+/// Said of a target while it is not known whether requests arrive.
+const UNSEEN: &str = "what requests need to arrive (load balancers, certificates, pods) has not been looked at yet";
+
+/// What does not work on a target, the first with the number of the others. Where routes lead is the mesh's.
+fn first_sick(name: &str, report: &Brief, known: &Known) -> Option<String> {
+    let dead = known.dead.first().filter(|_| name == Target::Mesh.name());
+    let first = dead.map(|(route, what)| format!("{route} {what}"));
+    let first = first.or_else(|| report.sick.as_ref().map(|first| format!("{} {}", first.object, first.what)));
+    Some(format!("{}{}", first?, more(unhealthy(name, report, known))))
+}
+
+/// How much does not work on a target.
+fn unhealthy(name: &str, report: &Brief, known: &Known) -> usize {
+    report.unhealthy + if name == Target::Mesh.name() { known.dead.len() } else { 0 }
 }
 
 fn drift(known: &Known) -> Verdict {
@@ -406,7 +444,7 @@ fn target_status(
         let conditions = conditions([waiting], old, known.generation, now);
         return TargetStatus { name: name.to_owned(), conditions, ..TargetStatus::default() };
     };
-    let verdicts = target_verdicts(report, known).into_iter().filter(|verdict| share.shows(verdict));
+    let verdicts = target_verdicts(name, report, known).into_iter().filter(|verdict| share.shows(verdict));
     let verdicts = verdicts.map(|verdict| Verdict { message: share.cut(&verdict.message), ..verdict });
     let problem =
         |problem: &SyncProblem| SyncProblem { at: share.cut(&problem.at), message: share.cut(&problem.message) };
@@ -419,7 +457,7 @@ fn target_status(
         objects: count(report.objects),
         drifted: count(report.drifted),
         frozen: count(report.frozen),
-        unhealthy: count(report.unhealthy),
+        unhealthy: count(unhealthy(name, report, known)),
         held: report.held.iter().take(share.entries).map(held).collect(),
         held_back: count(report.held_back),
         lint: report.lint.iter().take(share.entries).map(lint).collect(),
@@ -432,7 +470,7 @@ fn target_status(
 }
 
 /// `Ready`, `Synced`, `Healthy`, `Drifted`, `HeldBack` of one target.
-fn target_verdicts(report: &Brief, known: &Known) -> [Verdict; 5] {
+fn target_verdicts(name: &str, report: &Brief, known: &Known) -> [Verdict; 5] {
     let at = format!("{} objects at {}", report.objects, short(&report.wanted));
     let synced = if report.is_synced() {
         verdict(labels::SYNCED, true, "Applied", at.clone())
@@ -446,9 +484,10 @@ fn target_verdicts(report: &Brief, known: &Known) -> [Verdict; 5] {
         };
         verdict(labels::SYNCED, false, reason, why_not_synced(report, known))
     };
-    let healthy = match &report.sick {
+    let healthy = match first_sick(name, report, known) {
         _ if report.blocked.is_some() => verdict(labels::HEALTHY, None, "NotSeen", "the target cannot be looked at"),
-        Some(first) => verdict(labels::HEALTHY, false, "Unhealthy", format!("{} {}", first.object, first.what)),
+        Some(first) => verdict(labels::HEALTHY, false, "Unhealthy", first),
+        None if report.unseen => verdict(labels::HEALTHY, None, "NotSeen", UNSEEN),
         None => verdict(labels::HEALTHY, true, "AllHealthy", "everything that was synced works"),
     };
     let drifted = match &report.drift {

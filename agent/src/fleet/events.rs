@@ -80,6 +80,13 @@ impl Events {
             let note = format!("{} targets are at {}: {subject}", now.targets.len(), short(&revision));
             self.publish(EventType::Normal, "Synced", "Apply", note).await;
         }
+        let ending = |status: &FleetSyncStatus| {
+            let known = status.conditions.iter().find(|condition| condition.type_ == labels::CERTIFICATES_VALID);
+            known.map(|condition| condition.message.clone())
+        };
+        if let Some(message) = ending(now).filter(|_| ending(before).is_none()) {
+            self.publish(EventType::Warning, "CertificateExpiresSoon", "Watch", message).await;
+        }
         let reason = |status: &FleetSyncStatus| {
             let ready = status.conditions.iter().find(|condition| condition.type_ == labels::READY);
             ready.map(|ready| (ready.reason.clone(), ready.message.clone()))

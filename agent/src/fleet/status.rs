@@ -98,14 +98,12 @@ impl StatusWriter {
     }
 
     /// Writes the drift reports that differ from what was written last: side by side, because each is an object of its own, and
-    /// one that is slow to write is no reason to keep the others from people.
-    ///
-    /// # Errors
-    /// One could not be written; the others are.
+    /// one that is slow to write is no reason to keep the others from people. Gives back whether the past of a target was read
+    /// before, which somebody else wrote, and why one could not be written; the others are.
     pub(super) async fn write_drifts<'a>(
         &mut self,
         reports: impl Iterator<Item = &'a TargetReport>,
-    ) -> Result<(), ClusterError> {
+    ) -> (bool, Option<ClusterError>) {
         let (writer, mut waiting, mut done) = (&*self, reports.fuse(), Vec::new());
         // Only those in flight are made: a future has room for everything that it may wait for.
         let mut writing = FuturesUnordered::new();
@@ -119,18 +117,18 @@ impl StatusWriter {
             done.push(one);
         }
         drop(writing);
-        let mut failed = None;
+        let (mut has_read, mut failed) = (false, None);
         for (target, result) in done {
             match result {
                 Ok(Some((status, history))) => {
-                    self.written_reports.insert(target.to_owned(), status);
+                    has_read |= self.written_reports.insert(target.to_owned(), status).is_none();
                     self.history.insert(target.to_owned(), history);
                 }
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
             }
         }
-        failed.map_or(Ok(()), Err)
+        (has_read, failed)
     }
 
     /// Writes the drift report of a target if it differs from what was written last, and gives back what stands there then.
@@ -265,19 +263,21 @@ mod tests {
         // One after the other they would wait for ever.
         let first = reports(2 * REPORTS_IN_FLIGHT, "a");
         let done = tokio::time::timeout(Duration::from_secs(60), writer.write_drifts(first.iter())).await;
-        done.expect("as many as may be are in flight").expect("they are written");
+        let (has_read, failed) = done.expect("as many as may be are in flight");
+        assert!(has_read && failed.is_none(), "they are written: {failed:?}");
         assert_eq!(writes.lock().unwrap().len(), first.len());
         // What says nothing new is not written.
         let again = tokio::time::timeout(Duration::from_secs(60), writer.write_drifts(first.iter())).await;
-        again.expect("there is nothing to wait for").expect("there is nothing to fail");
+        let (has_read, failed) = again.expect("there is nothing to wait for");
+        assert!(!has_read && failed.is_none(), "there is nothing to fail: {failed:?}");
         assert!(writes.lock().unwrap().values().all(|times| *times == 1));
 
         let (barrier, writes) = (Arc::new(Barrier::new(1)), Writes::default());
         let client = client(&barrier, &writes, "shop-c3");
         let mut writer = StatusWriter::new(client, "asm-system", "shop", OwnerReference::default());
-        assert!(writer.write_drifts(first.iter()).await.is_err());
+        assert!(writer.write_drifts(first.iter()).await.1.is_some());
         assert_eq!(writes.lock().unwrap().len(), first.len() - 1);
-        assert!(writer.write_drifts(first.iter()).await.is_err(), "it is tried again");
+        assert!(writer.write_drifts(first.iter()).await.1.is_some(), "it is tried again");
         assert!(writes.lock().unwrap().values().all(|times| *times == 1), "and only that one");
     }
 }

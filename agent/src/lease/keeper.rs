@@ -181,6 +181,7 @@ impl<L: Leases> Keeper<L> {
             let of = annotation(lease, labels::LEASE_CLUSTER_OF).unwrap_or("another target");
             Some((name.clone(), Arc::from(of)))
         };
+        let others = self.roster.states().filter(|(_, lease)| holder(lease) != me);
         let told = self.roster.states().filter(|(_, lease)| holder(lease) != me);
         let told = told.filter_map(|(name, lease)| Some((name.clone(), annotation(lease, labels::LEASE_STATE)?)));
         let before = self.shards.shared();
@@ -197,6 +198,7 @@ impl<L: Leases> Keeper<L> {
             clusters: clusters.keys().filter(|name| is_held(name)).cloned().collect(),
             claimed: clusters.keys().filter_map(claimed).collect(),
             told: told.map(|(name, state)| (name.clone(), text(&name, state))).collect(),
+            holders: others.filter_map(|(name, lease)| Some((name.clone(), holder(lease)?.into()))).collect(),
             ..Share::default()
         }
     }

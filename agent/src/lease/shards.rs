@@ -47,6 +47,8 @@ pub struct Share {
     pub(super) claimed: BTreeMap<Arc<str>, Arc<str>>,
     /// What other replicas tell of theirs, by Lease.
     pub(super) told: BTreeMap<Arc<str>, Arc<str>>,
+    /// Which replica has which of the others' targets, by Lease.
+    pub(super) holders: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 impl Share {
@@ -58,6 +60,12 @@ impl Share {
     /// Is it still this replica's, and to be ended with in order? Otherwise it is another's already.
     pub fn is_leaving(&self, item: &Item) -> bool {
         self.leaving.contains(&item.name)
+    }
+
+    /// The replica that works on it, when that is another one: the name of its pod.
+    pub fn holder(&self, item: &Item) -> Option<&str> {
+        let holder = self.holders.get(&item.name)?;
+        Some(holder.rsplit_once('_').map_or(&**holder, |(pod, _)| pod))
     }
 
     /// What the replica that works on it tells.

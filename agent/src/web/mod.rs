@@ -16,7 +16,7 @@ mod views;
 
 pub use access::{Access, AccessError};
 pub use history::{Entry, Kind};
-pub use views::{Board, Commit, FleetView, News, TargetView, Views, Wishes};
+pub use views::{Board, Commit, Elsewhere, FleetView, News, TargetView, Views, Wishes};
 
 use crate::http::{Limited, Limits};
 use axum::Router;

@@ -103,6 +103,17 @@ pub struct TargetView {
     pub problems: Vec<SyncProblem>,
     /// Addresses that objects hold.
     pub addresses: BTreeMap<ObjectId, Vec<String>>,
+    /// What of it is on another replica's page only.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// What of a target another replica knows, and this one does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// That replica, if it is known.
+    pub replica: Option<String>,
+    /// How much of what, in words.
+    pub missing: Vec<String>,
 }
 
 /// Reads a commit whole, or says why it cannot be read any more.

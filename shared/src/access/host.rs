@@ -65,8 +65,8 @@ fn common(access: &mut Access, here: Place<'_>, use_: &HostUse<'_>) {
         // A hint becomes an annotation.
         access.add(here, (OWN, "fleetsyncs"), &["patch"]);
     }
-    // What a former agent wrote of past drift is read back.
-    access.add(here, (OWN, "driftreports"), &["get", "create", "patch", "delete"]);
+    // What a former agent wrote of past drift is read back, and of several replicas each shows what the others write.
+    access.add(here, (OWN, "driftreports"), &["get", "list", "watch", "create", "patch", "delete"]);
     access.add(here, (OWN, "driftreports/status"), &["patch"]);
     // Inventories. Creating cannot be limited to a name.
     access.add(here, ("", "configmaps"), &["create"]);

@@ -18,6 +18,7 @@ pub use host::{HostUse, of_host};
 pub use objects::{Impersonation, ROLE, Subject, objects};
 
 use crate::fleet::{FleetState, Target};
+use crate::health::arrival::{AUTHORITY_SUFFIX, Arrival, Arrivals};
 use crate::object::{GroupKind, kinds};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,6 +98,7 @@ pub fn of_target(state: &FleetState, target: &Target, prune: bool) -> Access {
         access.add(EVERYWHERE, ("discovery.k8s.io", "endpointslices"), &["list"]);
         let gateways = Place { namespace: Some(crate::asm::gateway::NAMESPACE), name: None };
         access.add(gateways, ("", "services"), &["get", "list", "watch"]);
+        arrives(&Arrivals::of(state).at(target), &mut access);
     }
     let write: &[&'static str] = if prune { &["get", "patch", "delete"] } else { &["get", "patch"] };
     for manifest in state.manifests_of(target) {
@@ -123,6 +125,29 @@ pub fn of_target(state: &FleetState, target: &Target, prune: bool) -> Access {
         }
     }
     access
+}
+
+/// What tells whether requests arrive: certificates that Gateways name, and the pods that routes lead to.
+fn arrives(arrival: &Arrival, access: &mut Access) {
+    for namespace in arrival.secret_namespaces() {
+        // Of metadata; roles know no difference.
+        access.add(Place { namespace: Some(&namespace), name: None }, ("", "secrets"), &["list", "watch"]);
+    }
+    for (id, wanted) in &arrival.credentials {
+        let mut place = Place { namespace: id.namespace.as_deref(), name: Some(&id.name) };
+        access.add(place, ("", "secrets"), &["get"]);
+        let apart = format!("{}{AUTHORITY_SUFFIX}", id.name);
+        if wanted.parts.authority && wanted.parts.pair {
+            place.name = Some(&apart);
+            access.add(place, ("", "secrets"), &["get"]);
+        }
+    }
+    if !arrival.services().is_empty() {
+        access.add(Place::default(), ("discovery.k8s.io", "endpointslices"), &["list", "watch"]);
+    }
+    for namespace in arrival.labelled() {
+        access.add(Place { namespace: Some(&namespace), name: None }, ("", "pods"), &["list"]);
+    }
 }
 
 /// The plural of a kind: of the table, else as Kubernetes makes one up.

@@ -54,6 +54,52 @@ fn the_mesh_gets_only_what_is_the_meshs() {
     assert_eq!(access.namespaces(), BTreeSet::from(["shop".into()]));
 }
 
+/// A Gateway with a certificate, and a route to a subset: what tells whether requests arrive is asked for where it is.
+#[test]
+fn a_cluster_gives_the_certificates_of_its_gateways_by_name_and_the_pods_of_subsets_by_namespace() {
+    let fleet = "apiVersion: kubectl-asm.io/v1alpha1\nkind: Fleet\nmetadata: {name: shop}\nspec: {mesh: {}, clusters: [{name: \
+                 m1c1, id: c0123456789abcdef0123456789abcdef}, {name: m1c2, id: cfedcba9876543210fedcba9876543210}]}\n";
+    let gateway = "apiVersion: istio.alibabacloud.com/v1beta1\nkind: IstioGateway\nmetadata: {name: edge, namespace: \
+                   istio-system}\nspec: {clusterIds: [c0123456789abcdef0123456789abcdef], ports: [{name: https, port: 443, targetPort: 443}]}\n---\napiVersion: \
+                   networking.istio.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: shop}\nspec: {selector: {istio: edge}, \
+                   servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: MUTUAL, \
+                   credentialName: shop}}]}\n";
+    let route = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web, namespace: shop}\nspec: \
+                 {hosts: [web], http: [{route: [{destination: {host: web, subset: v1}}]}]}\n---\napiVersion: \
+                 networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web, namespace: shop}\nspec: {host: web, subsets: \
+                 [{name: v1, labels: {version: v1}}]}\n";
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {selector: {app: web}, ports: \
+                   [{port: 80}]}\n";
+    let files = [
+        ("fleet.yaml", fleet),
+        ("mesh/gateway.yaml", gateway),
+        ("mesh/route.yaml", route),
+        ("clusters/m1c2/web.yaml", service),
+    ];
+    let tree: MemoryTree = files.into_iter().collect();
+    let state = FleetState::read(&tree);
+    assert!(state.problems.is_empty(), "{:?}", state.problems);
+    let needs = |target: &str| {
+        let access = of_target(&state, &Target::Cluster(target.into()), true);
+        let told = access.needs.iter().filter(|need| ["secrets", "pods", "endpointslices"].contains(&&*need.resource));
+        let place = |need: &Need| {
+            let (namespace, name) = (need.namespace.as_deref().unwrap_or("*"), need.name.as_deref().unwrap_or("*"));
+            format!("{} {} {namespace}/{name}", need.verb, need.resource)
+        };
+        told.map(place).collect::<BTreeSet<_>>()
+    };
+    let set = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
+    let everywhere = ["list endpointslices */*", "watch endpointslices */*", "list pods shop/*"];
+    let secrets = [
+        "list secrets istio-system/*",
+        "watch secrets istio-system/*",
+        "get secrets istio-system/shop",
+        "get secrets istio-system/shop-cacert",
+    ];
+    assert_eq!(needs("m1c1"), set(&[&everywhere[..], &secrets[..]].concat()));
+    assert_eq!(needs("m1c2"), set(&everywhere), "the gateway does not run there");
+}
+
 #[test]
 fn who_never_prunes_never_deletes() {
     let access = of_target(&shop(), &cluster(), false);

@@ -310,7 +310,7 @@ pub struct FleetSyncStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// `Ready`, `SourceReady`, `FleetValid`, `Synced`, `Healthy`, `Drifted`, `HeldBack`; and `CredentialsValid`, while the
-    /// kubeconfig of a target is about to end.
+    /// kubeconfig of a target is about to end, `CertificatesValid`, while a certificate that a Gateway names is.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

@@ -51,6 +51,8 @@ pub const CONTESTED: &str = "Contested";
 pub const HELD_BACK: &str = "HeldBack";
 /// Condition, only while it is false: the kubeconfig of a target is about to end.
 pub const CREDENTIALS_VALID: &str = "CredentialsValid";
+/// Condition, only while it is false: a certificate that a Gateway names is about to end.
+pub const CERTIFICATES_VALID: &str = "CertificatesValid";
 /// Condition: all of the above as they should be.
 pub const READY: &str = "Ready";
 

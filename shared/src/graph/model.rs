@@ -284,6 +284,14 @@ impl Edge {
 }
 
 impl Node {
+    /// ID of the node that stands for the sidecars of all workloads.
+    pub const SIDECARS: &'static str = "pods/mesh";
+
+    /// What it is, as a heading. Sidecars stand where gateways do, and are none.
+    pub fn title(&self) -> &'static str {
+        if &*self.id == Self::SIDECARS { "Sidecars" } else { self.kind.title() }
+    }
+
     /// A node about which nothing else is to know.
     pub fn new(kind: Kind, id: impl Into<Arc<str>>, name: impl Into<String>) -> Self {
         Self {
@@ -302,7 +310,7 @@ impl Node {
 
     /// Name, details, cluster, state and notes, for who sees no picture and where a picture has no room.
     pub fn described(&self) -> String {
-        let mut text = format!("{} {}", self.kind.title(), self.name);
+        let mut text = format!("{} {}", self.title(), self.name);
         for detail in &self.details {
             text.push_str(" · ");
             text.push_str(detail);
@@ -323,6 +331,17 @@ impl Node {
 }
 
 impl Graph {
+    /// The heading of all nodes of a kind.
+    pub fn heading(&self, kind: Kind) -> &'static str {
+        let of_kind = || self.nodes.iter().filter(|node| node.kind == kind);
+        let is_sidecars = |node: &Node| &*node.id == Node::SIDECARS;
+        match kind {
+            Kind::Pods if of_kind().next().is_some() && of_kind().all(is_sidecars) => "Sidecars",
+            Kind::Pods if of_kind().any(is_sidecars) => "Gateway pods, sidecars",
+            kind => kind.title(),
+        }
+    }
+
     /// Is anything broken that is still there?
     pub fn is_broken(&self) -> bool {
         let nodes = self.nodes.iter().map(|node| (node.state, node.change));
@@ -349,5 +368,24 @@ impl Graph {
             self.nodes.iter().enumerate().map(|(index, node)| (node.id.clone(), index)).collect();
         let place = |id: &Arc<str>| at.get(id).copied().unwrap_or(usize::MAX);
         self.edges.sort_by_key(|edge| (place(&edge.from), place(&edge.to), edge.role));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_sidecars_is_not_headed_as_gateways() {
+        let (sidecars, gateway) = (Node::new(Kind::Pods, Node::SIDECARS, "mesh"), Node::new(Kind::Pods, "pods/a", "a"));
+        for (nodes, heading) in [
+            (vec![], "Gateway pods"),
+            (vec![gateway.clone()], "Gateway pods"),
+            (vec![sidecars.clone()], "Sidecars"),
+            (vec![gateway, sidecars.clone()], "Gateway pods, sidecars"),
+        ] {
+            assert_eq!(Graph { nodes, edges: Vec::new() }.heading(Kind::Pods), heading);
+        }
+        assert!(sidecars.described().starts_with("Sidecars mesh"));
     }
 }

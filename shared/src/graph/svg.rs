@@ -54,7 +54,7 @@ pub fn svg(graph: &Graph, title: &str) -> String {
     let _ = writeln!(page, "<desc id=\"asm-desc\">{}</desc>", escaped(&summary(graph)));
     page.push_str(STYLE);
     page.push_str("<rect class=\"page\" width=\"100%\" height=\"100%\"/>\n");
-    headings(&mut page, &made);
+    headings(&mut page, &made, graph);
     let _ = writeln!(page, "<g transform=\"translate({MARGIN} {:.0})\">", MARGIN + HEAD);
     page.push_str("<g class=\"edges\">\n");
     let at = graph.index();
@@ -129,10 +129,11 @@ fn label_widths(graph: &Graph) -> BTreeMap<Kind, f64> {
     widest
 }
 
-fn headings(page: &mut String, made: &Layout) {
+fn headings(page: &mut String, made: &Layout, graph: &Graph) {
     page.push_str("<g class=\"headings\">\n");
     for (kind, x, _) in &made.columns {
-        let _ = writeln!(page, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + MARGIN, MARGIN + 12.0, kind.title());
+        let _ =
+            writeln!(page, "<text x=\"{:.1}\" y=\"{:.1}\">{}</text>", x + MARGIN, MARGIN + 12.0, graph.heading(*kind));
     }
     page.push_str("</g>\n");
 }
@@ -185,7 +186,7 @@ fn edge_class(edge: &Edge) -> String {
 }
 
 fn described((from, to): (&Node, &Node), edge: &Edge) -> String {
-    let name = |node: &Node| format!("{} {}", node.kind.title(), node.name);
+    let name = |node: &Node| format!("{} {}", node.title(), node.name);
     let mut text = format!("{} → {}", name(from), name(to));
     let change = match edge.change {
         Change::Same => "",
@@ -267,7 +268,7 @@ fn summary(graph: &Graph) -> String {
     for kind in Kind::ALL {
         let count = graph.nodes.iter().filter(|node| node.kind == kind).count();
         if count > 0 {
-            parts.push(format!("{}: {count}", kind.title()));
+            parts.push(format!("{}: {count}", graph.heading(kind)));
         }
     }
     let broken = graph.nodes.iter().filter(|node| node.state == State::Broken).count()

@@ -2,9 +2,11 @@
 //! it, as the cluster's objects tell.
 
 use super::Health;
+use super::ways::Origin;
 use crate::asm::addresses;
 use crate::doctor::clb_access::complaints;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What is known of a LoadBalancer Service.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,8 @@ pub struct Front<'a> {
     pub events: &'a [Value],
     /// ASM makes it from a gateway; otherwise it is Git's.
     pub generated: bool,
+    /// Ports that Gateways open on the pods behind it.
+    pub listeners: Option<&'a BTreeMap<u16, Origin>>,
 }
 
 /// Why nothing, or not everything, arrives through it.
@@ -51,10 +55,25 @@ pub fn judge(front: &Front<'_>) -> Verdict {
     if addresses::of_service(service).is_empty() {
         return seen(Health::Progressing("waits for its load balancer's address".to_owned()));
     }
-    match behind(service, front.slices) {
-        None => seen(Health::Healthy),
-        Some(health) => Verdict { health, is_dark: true },
+    if let Some(health) = behind(service, front.slices) {
+        return Verdict { health, is_dark: true };
     }
+    seen(front.listeners.and_then(|listeners| unopened(service, listeners)).unwrap_or(Health::Healthy))
+}
+
+/// A port that a Gateway opens and the Service does not have: the Service's number counts, or that of the pods.
+fn unopened(service: &Value, listeners: &BTreeMap<u16, Origin>) -> Option<Health> {
+    let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let numbers = ports.flat_map(|port| ["port", "targetPort"].map(|field| port.get(field).and_then(Value::as_u64)));
+    let open: Vec<u64> = numbers.flatten().collect();
+    let mut missing = listeners.iter().filter(|(port, _)| !open.contains(&u64::from(**port)));
+    let (port, origin) = missing.next()?;
+    let more = missing.count();
+    let more = if more > 0 { format!(" (and {more} more ports)") } else { String::new() };
+    Some(Health::Progressing(format!(
+        "has no port {port}, which {} opens ({}){more}: nobody gets there. ASM opens what spec.ports of the IstioGateway lists",
+        origin.object, origin.position
+    )))
 }
 
 /// What is wrong with the pods behind it; `None` also when nothing is known.
@@ -226,7 +245,8 @@ mod tests {
             ("endpoints by hand", Some(&no_selector), slices(&[&none]), &quiet, false, "", false),
         ];
         for (what, service, slices, events, generated, words, dark) in rows {
-            let verdict = judge(&Front { service, slices: slices.as_deref(), events, generated });
+            let front = Front { service, slices: slices.as_deref(), events, generated, listeners: None };
+            let verdict = judge(&front);
             match &verdict.health {
                 Health::Healthy => assert_eq!(words, "", "{what}"),
                 Health::Progressing(why) | Health::Failed(why) => {
@@ -234,6 +254,36 @@ mod tests {
                 }
             }
             assert_eq!(verdict.is_dark, dark, "{what}");
+        }
+    }
+
+    #[test]
+    fn ports_that_gateways_open_are_there() {
+        let service = service(json!({"ports": [{"name": "http", "port": 80, "targetPort": 8080}]}));
+        let slices = [slice(&[true], &["http"])];
+        let origin = || Origin {
+            object: crate::object::ObjectId::new("networking.istio.io", "Gateway", Some("default"), "edge"),
+            position: crate::fleet::Position { file: "mesh/edge.yaml".into(), line: 9, column: 5 },
+        };
+        for (ports, missing) in [(vec![80], ""), (vec![8080], ""), (vec![80, 443, 8443], "443")] {
+            let listeners: BTreeMap<u16, Origin> = ports.into_iter().map(|port| (port, origin())).collect();
+            let front = Front {
+                service: Some(&service),
+                slices: Some(&slices),
+                events: &[],
+                generated: true,
+                listeners: Some(&listeners),
+            };
+            match judge(&front).health {
+                Health::Healthy => assert_eq!(missing, ""),
+                Health::Progressing(why) | Health::Failed(why) => assert_eq!(
+                    why,
+                    format!(
+                        "has no port {missing}, which Gateway default/edge opens (mesh/edge.yaml:9:5) (and 1 more ports): \
+                         nobody gets there. ASM opens what spec.ports of the IstioGateway lists"
+                    )
+                ),
+            }
         }
     }
 

@@ -2,10 +2,16 @@
 //!
 //! Generic rules (kstatus) call a LoadBalancer Service ready as soon as it has a cluster IP, and an IstioGateway at once,
 //! because it has no conditions; here both wait for their address.
+//!
+//! What no object says of itself is judged link by link: `front` (a load balancer and what is behind it), `certificate` (the
+//! Secret that a Gateway names), `ways` (the pods that routes lead to); `arrival` says what of it a cluster has to have.
 
+pub mod arrival;
+pub mod certificate;
 pub mod front;
 mod istio_gateway;
 mod service;
+pub mod ways;
 mod workload;
 
 use crate::object::{GroupKind, kinds};

@@ -23,6 +23,18 @@ pub struct Subset {
     pub labels: Map<String, Value>,
 }
 
+/// Labels that the control plane adds to endpoints by where they are: no pod has them.
+const OF_PLACES: &[&str] = &["topology.", "region", "zone", "failure-domain."];
+
+impl Subset {
+    /// The labels that its pods themselves must have.
+    pub fn of_pods(&self) -> Map<String, Value> {
+        let mut labels = self.labels.clone();
+        labels.retain(|key, _| !OF_PLACES.iter().any(|place| key.starts_with(place)));
+        labels
+    }
+}
+
 impl DestinationRule {
     /// Reads an object.
     pub fn read(object: &Value) -> Self {

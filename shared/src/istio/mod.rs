@@ -13,7 +13,7 @@ mod virtual_service;
 pub use annotations::{Annotation, is_istios, is_written_for_us};
 pub use cover::{Coverage, covered_by, covers};
 pub use destination_rule::{DestinationRule, Subset};
-pub use gateway::{Gateway, Server};
+pub use gateway::{Credential, Gateway, Server, credentials, secret_of};
 pub use hosts::{by_specificity, full_host, gateway_name, is_subset, meet, narrower, server_host};
 pub use virtual_service::{HttpAction, HttpMatch, HttpRule, RouteDestination, StringMatch, VirtualService};
 

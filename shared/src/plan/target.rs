@@ -6,6 +6,7 @@ use crate::api::{DriftMode, PruneSpec};
 use crate::asm::gateway;
 use crate::drift::{Fingerprint, desired_hash};
 use crate::fleet::{Approval, FleetState, Freeze, HeldManifest, Position, Target};
+use crate::health::arrival::Arrival;
 use crate::object::{FieldPath, GroupKind, ObjectId, Packed, kinds};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -37,6 +38,9 @@ pub struct Desired {
     pub cloud_controller: Option<Arc<str>>,
     /// LoadBalancer Services that ASM makes in this cluster out of the fleet's gateways.
     pub generated: BTreeSet<ObjectId>,
+    /// What else has to be there so that requests arrive. Whoever looks for it puts it here: it is read off the whole commit,
+    /// once for all targets.
+    pub arrival: Arrival,
 }
 
 /// One object as Git wants it.
@@ -127,6 +131,7 @@ impl Desired {
             approvals: state.approvals.iter().map(|(approval, _)| approval.clone()).collect(),
             cloud_controller: cloud_controller(state, target),
             generated: generated(state, target),
+            arrival: Arrival::default(),
         }
     }
 }

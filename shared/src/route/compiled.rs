@@ -63,6 +63,8 @@ pub(super) enum ChainTo<'s> {
     Http(usize),
     /// TCP: the first is taken; the others would be, were they older.
     Tcp(Vec<TcpRoute<'s>>),
+    /// Of the Service that is called, by the server name that the client asks for in TLS.
+    ByName(Box<Listener<'s>>),
 }
 
 /// A rule for TCP.

@@ -185,7 +185,7 @@ impl Front<'_> {
     }
 
     /// Does a selector choose its pods?
-    pub(super) fn has(&self, selector: &Map<String, Value>) -> bool {
+    pub fn has(&self, selector: &Map<String, Value>) -> bool {
         selector.iter().all(|(key, value)| self.labels.get(key).map(String::as_str) == value.as_str())
     }
 }

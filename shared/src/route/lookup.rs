@@ -1,8 +1,8 @@
 //! Looking a request up: the fast way, without words.
 
 use super::compiled::{
-    Action, Chain, ChainTo, Core, ForwardAction, Redirect, Rewrite, Route, Security, Segment, TcpRoute, Verdict,
-    VirtualHost, Way,
+    Action, Chain, ChainTo, Core, ForwardAction, Listener, Redirect, Rewrite, Route, Security, Segment, TcpRoute,
+    Verdict, VirtualHost, Way,
 };
 use super::front::Listener as Balancer;
 use super::hosts::precedes;
@@ -96,6 +96,8 @@ impl<'s> Table<'s> {
         };
         match &chain.to {
             ChainTo::Tcp(routes) => self.tcp(routes),
+            // It was looked into.
+            ChainTo::ByName(_) => self.nobody().into(),
             ChainTo::Http(table) => {
                 let Some(table) = core.tables.get(*table) else { return Answer::NoVirtualHost.into() };
                 let Some(view) = View::of(request, tls) else { return Answer::BadRequest.into() };
@@ -235,6 +237,9 @@ pub(super) fn chain<'a, 's>(
             (true, Some(_)) => Closed::NoServerForName,
         }));
     };
+    if let ChainTo::ByName(inner) = &chain.to {
+        return by_name(inner, tls, request);
+    }
     match (chain.security, &chain.to, tls) {
         (Security::Ends { .. }, _, false) => Err(Answer::Closed(Closed::PlaintextOnTls)),
         (Security::Ends { client_certificate: true }, _, true) if !request.client_certificate => {
@@ -243,6 +248,19 @@ pub(super) fn chain<'a, 's>(
         (Security::None, ChainTo::Http(_), true) => Err(Answer::Closed(Closed::TlsOnPlaintext)),
         _ => Ok(chain),
     }
+}
+
+/// What a sidecar does with TLS to a Service for which there are rules by server name: what none of them takes is closed.
+fn by_name<'a, 's>(inner: &'a Listener<'s>, tls: bool, request: &Request) -> Result<&'a Chain<'s>, Answer<'a>> {
+    if let Some(reason) = &inner.refused {
+        return Err(Answer::Refused { reason });
+    }
+    let name = tls.then(|| server_name(request)).flatten();
+    inner.choose(name.as_deref()).ok_or(Answer::Closed(match (tls, name) {
+        (false, _) => Closed::PlaintextOnTls,
+        (true, None) => Closed::NoName,
+        (true, Some(_)) => Closed::NoServerForName,
+    }))
 }
 
 /// The host that is called, in lower case and without its port.

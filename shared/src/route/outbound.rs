@@ -3,22 +3,23 @@
 //! of the oldest VirtualService of `mesh` for a host take the place of the way to the Service; what nobody knows is let
 //! through to wherever DNS leads.
 
+mod connections;
+
 use super::action;
 use super::binding;
 use super::chain;
 use super::compiled::{
-    Action, Chain, ChainTo, Core, Listener, Matcher, Route, RouteTable, Security, Segment, TcpRoute, VirtualHost,
+    Action, Chain, ChainTo, Core, Listener, Matcher, Route, RouteTable, Security, Segment, VirtualHost,
 };
 use super::destination::Resolver;
 use super::front::Front;
-use super::model::{Model, VirtualService, items, namespace, port, text, texts};
+use super::model::{Model, VirtualService, text};
 use super::names;
 use super::outcome::Place;
 use super::rules::{self, At, Routes};
 use super::services::Service;
 use crate::fleet::{Manifest, Target};
 use crate::istio::is_subset;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The name by which VirtualServices name all sidecars.
@@ -118,7 +119,11 @@ impl<'s> Making<'_, 's, '_> {
         let server = |manifest: &'s Manifest| Place { manifest, pointer: String::new() };
         for service in self.registry.values().filter(|it| !is_http(it, self.port)) {
             let Some(manifest) = service.manifests.first() else { continue };
-            let to = ChainTo::Tcp(self.connections(service, manifest));
+            let to = if is_tls(service, self.port) {
+                self.by_name(core, service, manifest)
+            } else {
+                ChainTo::Tcp(self.connections(core, service, manifest))
+            };
             let names = domains(service, &self.caller.front.namespace);
             listener.push(Chain { names, security: Security::None, to, server: server(manifest) });
         }
@@ -309,59 +314,6 @@ impl<'s> Making<'_, 's, '_> {
             port: self.port,
         }
     }
-
-    /// Where connections go that are no HTTP: the first rule for them of each VirtualService with this host; else the
-    /// Service.
-    fn connections(&self, service: &Service<'s>, manifest: &'s Manifest) -> Vec<TcpRoute<'s>> {
-        let mut found = Vec::new();
-        for (rank, index) in self.bound {
-            let Some(route) = self.caller.model.routes.get(*index) else { continue };
-            if !route.hosts.iter().any(|host| is_subset(&service.host, host)) {
-                continue;
-            }
-            let of =
-                |kind: &'static str| items(&route.manifest.object, kind).iter().enumerate().map(move |it| (kind, it));
-            let mut fitting =
-                of("/spec/tls").chain(of("/spec/tcp")).filter(|(kind, (_, rule))| self.fits(service, kind, rule));
-            if let Some((kind, (index, rule))) = fitting.next() {
-                let pointer = format!("{kind}/{index}");
-                found.push(TcpRoute {
-                    action: action::connection(&self.resolver(route.namespace), route, rule, &pointer),
-                    rule: chain::rule_at(route.manifest, &pointer, None),
-                    rank: *rank,
-                });
-            }
-        }
-        if found.is_empty() {
-            let place = Place { manifest, pointer: String::new() };
-            found.push(TcpRoute {
-                action: action::straight(&self.resolver(namespace(manifest)), &service.host, place),
-                rule: chain::rule_at(manifest, "", None),
-                rank: 0,
-            });
-        }
-        found
-    }
-
-    /// Is a rule for connections to this Service on this port, from this caller?
-    fn fits(&self, service: &Service<'_>, kind: &str, rule: &Value) -> bool {
-        let entries = items(rule, "/match");
-        let fits = |entry: &Value| {
-            let mut gateways = texts(entry, "/gateways").peekable();
-            let here = match gateways.peek() {
-                Some(_) => gateways.any(|name| name == MESH),
-                None => {
-                    let labels = entry.get("sourceLabels").and_then(Value::as_object);
-                    let space = text(entry, "/sourceNamespace");
-                    labels.is_none_or(|labels| self.caller.front.has(labels))
-                        && (space.is_empty() || space == self.caller.front.namespace)
-                }
-            };
-            let named = kind != "/spec/tls" || texts(entry, "/sniHosts").any(|name| is_subset(&service.host, name));
-            here && named && port(entry, "/port").is_none_or(|port| port == self.port)
-        };
-        !items(rule, "/route").is_empty() && (entries.is_empty() && kind != "/spec/tls" || entries.iter().any(fits))
-    }
 }
 
 /// Is one of two hosts inside the other, as istiod asks (`Name.Matches`)?
@@ -372,6 +324,11 @@ fn matches(a: &str, b: &str) -> bool {
 /// Does a Service speak HTTP on a port, or what its sidecar finds out to be HTTP?
 fn is_http(service: &Service<'_>, port: u16) -> bool {
     service.ports.iter().any(|it| it.number == port && it.http)
+}
+
+/// Does a Service speak TLS on a port, which its sidecar does not end?
+fn is_tls(service: &Service<'_>, port: u16) -> bool {
+    service.ports.iter().any(|it| it.number == port && it.tls)
 }
 
 /// The names by which pods of a namespace call a Service.

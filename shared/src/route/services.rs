@@ -39,6 +39,8 @@ pub(super) struct Port {
     pub(super) udp: bool,
     /// Sidecars take what comes to it for HTTP, or look whether it is.
     pub(super) http: bool,
+    /// What comes to it is TLS, which sidecars look into for the server name only.
+    pub(super) tls: bool,
 }
 
 /// All hosts.
@@ -165,12 +167,16 @@ fn service_port(port_value: &Value) -> Option<Port> {
     let word = |field: &str| port_value.get(field).and_then(Value::as_str);
     let udp = word("protocol") == Some("UDP");
     let protocol = ports::protocol(udp, word("appProtocol"), word("name").unwrap_or_default(), number);
-    Some(Port { number, udp, http: is_http(protocol) })
+    Some(Port { number, udp, http: is_http(protocol), tls: is_tls(protocol) })
 }
 
 /// HTTP, or nothing that istiod knows: then its proxies look.
 fn is_http(protocol: &str) -> bool {
     matches!(protocol, "" | "http" | "http2" | "grpc" | "grpc-web" | "http_proxy")
+}
+
+fn is_tls(protocol: &str) -> bool {
+    matches!(protocol, "https" | "tls")
 }
 
 fn entry_hosts(entry: &Manifest) -> Vec<Service<'_>> {
@@ -179,7 +185,8 @@ fn entry_hosts(entry: &Manifest) -> Vec<Service<'_>> {
         .iter()
         .filter_map(|it| {
             let protocol = text(it, "/protocol").to_lowercase();
-            Some(Port { number: port(it, "/number")?, udp: protocol == "udp", http: is_http(&protocol) })
+            let number = port(it, "/number")?;
+            Some(Port { number, udp: protocol == "udp", http: is_http(&protocol), tls: is_tls(&protocol) })
         })
         .collect();
     texts(&entry.object, "/spec/hosts")

@@ -202,6 +202,13 @@ fn chain_view<'a>(core: &'a Core<'_>, chain: &'a Chain<'_>) -> ChainView<'a> {
             }
             // The first is taken.
             ChainTo::Tcp(routes) => ToView::Tcp(routes.iter().take(1).map(tcp_view).collect()),
+            ChainTo::ByName(inner) => {
+                let firsts = inner.chains.iter().filter_map(|chain| match &chain.to {
+                    ChainTo::Tcp(routes) => routes.first(),
+                    _ => None,
+                });
+                ToView::Tcp(firsts.map(tcp_view).collect())
+            }
         },
     }
 }

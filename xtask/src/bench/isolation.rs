@@ -1,6 +1,7 @@
 //! What clusters that are ill cost those that are well: the example `bench_agent isolation` measures, this makes the table.
 
-use super::agent::{figures, number};
+use super::agent::number;
+use super::figures;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -10,7 +11,7 @@ const GOAL: f64 = 1.05;
 
 /// The table. Takes a quarter of an hour; its progress goes to the terminal.
 pub(super) fn run() -> Result<String> {
-    table(&figures(&["isolation"])?["isolation"])
+    table(&figures("bench_agent", &["isolation"])?["isolation"])
 }
 
 /// All times of the stretches that are chosen by their number, in order.

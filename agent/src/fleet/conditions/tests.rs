@@ -1,7 +1,7 @@
 //! What the conditions say in each situation that people get into.
 
 use super::*;
-use crate::fleet::worker::TargetReport;
+use crate::fleet::worker::{Ending, TargetReport};
 use asm_shared::api::{HeldChange, HeldObject};
 use asm_shared::fleet::Target;
 use asm_shared::object::ObjectId;
@@ -251,4 +251,51 @@ fn credentials_that_end_soon_are_told_and_do_not_make_it_unready() {
     let word =
         "CredentialsValid=False/ExpireSoon: m1c1: the credentials of its kubeconfig end in 3 days, at 2026-01-04";
     assert!(said[1].starts_with(word), "{}", said[1]);
+}
+
+/// Where a route leads is the mesh's, whichever cluster should have had the pods.
+#[test]
+fn a_route_that_leads_nowhere_makes_the_mesh_ill() {
+    let mut known = known(vec![synced("mesh"), synced("m1c1")]);
+    let route = ObjectId::new("networking.istio.io", "VirtualService", Some("shop"), "reviews");
+    known.dead = vec![(route, "sends requests nowhere".to_owned())];
+    assert_eq!(says(&known)[0], "Ready=False/Progressing: mesh: VirtualService shop/reviews sends requests nowhere");
+    let status = status(&known, &FleetSyncStatus::default(), &time("2026-01-01T00:00:00Z"));
+    let healthy =
+        |n: usize| status.targets[n].conditions.iter().find(|it| it.type_ == "Healthy").unwrap().status.clone();
+    assert_eq!((healthy(0), healthy(1)), ("False".to_owned(), "True".to_owned()));
+    assert_eq!((status.targets[0].unhealthy, status.targets[1].unhealthy), (1, 0));
+}
+
+#[test]
+fn what_was_not_looked_at_is_not_called_healthy() {
+    let mut unseen = report("m1c1", Some("0123456789abcdef"));
+    unseen.unseen = true;
+    let known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(unseen))]);
+    assert_eq!(
+        says(&known)[0],
+        "Ready=False/NotSeen: m1c1: what requests need to arrive (load balancers, certificates, pods) has not been looked at yet"
+    );
+}
+
+/// It is good for a while, so that nothing is ill.
+#[test]
+fn a_certificate_that_ends_is_told_and_no_ill_health() {
+    let mut ends = report("m1c1", Some("0123456789abcdef"));
+    ends.ending = ["a", "b"]
+        .map(|name| Ending {
+            secret: ObjectId::new("", "Secret", Some("istio-system"), name),
+            end: "2026-01-04T00:00:00Z".parse().unwrap(),
+            whose: "Gateway shop/edge (mesh/edge.yaml:3:1)".to_owned(),
+        })
+        .to_vec();
+    let known = known(vec![synced("mesh"), ("m1c1".to_owned(), Some(ends))]);
+    let all = says(&known);
+    assert!(all[0].starts_with("Ready=True/Ready"), "{}", all[0]);
+    let told = all.iter().find(|text| text.starts_with("CertificatesValid")).unwrap();
+    assert_eq!(
+        told,
+        "CertificatesValid=False/ExpireSoon: m1c1: Secret istio-system/a holds a certificate that ends at \
+         2026-01-04T00:00:00Z, which Gateway shop/edge (mesh/edge.yaml:3:1) needs (and 1 more); renew it in this cluster"
+    );
 }

@@ -1,10 +1,12 @@
 //! One FleetSync: looks at the branch, turns a commit into orders for the targets of this replica, and gathers what they say.
 //! What the targets of other replicas say comes by way of their Leases (`crate::lease`).
 
+mod dead;
 mod hear;
 mod look;
 mod others;
 mod post;
+mod reports;
 mod status;
 mod wishes;
 
@@ -26,6 +28,7 @@ use asm_shared::api::{FleetSync, FleetSyncStatus, LintMode, RevertRequest};
 use asm_shared::fleet::Target;
 use kube::{Resource as _, ResourceExt as _};
 use post::Post;
+use reports::Reports;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,6 +86,10 @@ struct Supervisor {
     /// Targets that left the fleet and whose drift reports are still there.
     stale_reports: BTreeSet<String>,
     events: Events,
+    /// Drift reports of other replicas' targets.
+    reports: Reports,
+    /// Since when routes lead nowhere.
+    dead_since: dead::Since,
     /// While this replica writes the status.
     numbers: Option<Numbers>,
     expiry: Expiry,
@@ -142,6 +149,9 @@ pub(super) async fn run(
                 tell_at = None;
                 supervisor.tell_others();
             }
+            () = supervisor.reports.changed() => {
+                write_at.get_or_insert_with(|| Instant::now() + gather);
+            }
             Some(_) = supervisor.leaving.join_next() => supervisor.man_posts().await,
             () = at(supervisor.man_at) => supervisor.man_posts().await,
             () = at(supervisor.let_go_at) => supervisor.let_go(),
@@ -192,6 +202,8 @@ impl Supervisor {
             status_took: Duration::ZERO,
             stale_reports: BTreeSet::new(),
             events: Events::new(&context, sync.object_ref(&())),
+            reports: Reports::default(),
+            dead_since: dead::Since::default(),
             numbers: None,
             last_status: previous,
             expiry: Expiry::default(),

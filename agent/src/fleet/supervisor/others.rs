@@ -4,6 +4,7 @@ use super::Supervisor;
 use crate::fleet::brief::Brief;
 use crate::fleet::numbers::Numbers;
 use crate::fleet::progress;
+use crate::fleet::view::Told;
 use crate::lease::Share;
 use asm_shared::api::{FleetSync, labels};
 use asm_shared::object::ObjectId;
@@ -27,6 +28,9 @@ struct State {
     /// What has left Git and is still there: other FleetSyncs may have it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     leaving: Vec<ObjectId>,
+    /// What pages show of it besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<Told>,
 }
 
 impl Supervisor {
@@ -44,6 +48,9 @@ impl Supervisor {
             self.numbers = None;
         }
         self.share = share;
+        let (client, namespace) = (&self.context.client, &self.context.namespace);
+        let wanted = self.share.others && self.context.views.is_on();
+        self.reports.follow(wanted, client, namespace, &self.sync.name_any());
         self.man_posts().await;
         let mut newer = None;
         for (target, post) in self.posts.iter_mut().filter(|(_, post)| post.work.is_none()) {
@@ -52,7 +59,7 @@ impl Supervisor {
                 continue;
             }
             // A replica of another version may tell what this one does not understand.
-            let State { place, brief, leaving } = serde_json::from_str(text).unwrap_or_default();
+            let State { place, brief, leaving, page } = serde_json::from_str(text).unwrap_or_default();
             let set = labels::applyset_id(&self.context.namespace, &self.sync.name_any(), target.name());
             self.context.sets.leaving(&set, leaving.into_iter().collect());
             if let Some(place) = place {
@@ -60,6 +67,9 @@ impl Supervisor {
                     newer = Some(place.revision().to_owned());
                 }
                 self.progress.told(target, place);
+            }
+            if let Some(page) = page {
+                post.shown = page;
             }
             let brief = brief.or_else(|| post.told.take().map(|(_, brief)| brief));
             post.told = brief.map(|brief| (text.clone(), brief));
@@ -79,7 +89,8 @@ impl Supervisor {
         for (target, post) in self.posts.iter().filter(|(_, post)| post.work.is_some()) {
             let brief = post.report.as_ref().map(Brief::of);
             let leaving = self.context.sets.left(&self.set(target.name()), MOST_LEAVING);
-            let state = State { place: self.progress.tell(target), brief, leaving };
+            let page = post.report.as_ref().map(Told::of);
+            let state = State { place: self.progress.tell(target), brief, leaving, page };
             if let Ok(text) = serde_json::to_string(&state) {
                 self.offer.tell(&post.item, text);
             }

@@ -4,6 +4,7 @@ use super::Supervisor;
 use crate::fleet::brief::Brief;
 use crate::fleet::commit::{Base, Reader};
 use crate::fleet::inventory::InventoryStore;
+use crate::fleet::view::Told;
 use crate::fleet::worker::{self, Order, Setting, TargetReport};
 use crate::lease::{Item, Working};
 use asm_shared::api::labels;
@@ -37,6 +38,8 @@ pub(super) struct Post {
     pub(super) report: Option<TargetReport>,
     /// What the replica that works on it told last, as it was told and as it is understood.
     pub(super) told: Option<(Arc<str>, Brief)>,
+    /// And what it told for the page.
+    pub(super) shown: Told,
 }
 
 impl Post {
@@ -86,7 +89,7 @@ impl Supervisor {
             self.claim(target.name());
             self.posts.entry(target.clone()).or_insert_with(|| {
                 let item = Item::new(&full_name, target.name());
-                Post { item, work: None, report: None, told: None }
+                Post { item, work: None, report: None, told: None, shown: Told::default() }
             });
         }
         self.members = targets.iter().filter(|target| **target != Target::Mesh).cloned().collect();
@@ -165,6 +168,7 @@ impl Supervisor {
         // What it said stays said until the other one says something.
         if let Some(report) = post.report.take() {
             post.told = Some((Arc::from(""), Brief::of(&report)));
+            post.shown = Told::of(&report);
         }
         if let Some(base) = &mut self.base {
             base.forget(target);

@@ -7,6 +7,7 @@ use crate::fleet::brief::Brief;
 use crate::fleet::conditions::status;
 use crate::fleet::view;
 use crate::metrics::SyncOutcome;
+use crate::web::TargetView;
 use asm_shared::api::{FleetSyncStatus, RevertOutcome, RevertResult, RevertStatus};
 use asm_shared::fleet::Target;
 use jiff::Timestamp;
@@ -58,6 +59,7 @@ impl Supervisor {
         self.known.targets =
             self.order_of_targets.iter().map(|target| (target.name().to_owned(), brief_of(target))).collect();
         self.known.namespace.clone_from(&self.context.namespace);
+        self.find_dead_ways();
         if self.share.leads {
             self.settle_request();
             self.settle_revert();
@@ -82,7 +84,8 @@ impl Supervisor {
         }
         self.last_status = status;
         let reports = self.posts.values().filter_map(|post| post.report.as_ref());
-        failed = self.writer.write_drifts(reports).await.err().or(failed);
+        let (has_read, not_written) = self.writer.write_drifts(reports).await;
+        failed = not_written.or(failed);
         for target in std::mem::take(&mut self.stale_reports) {
             if let Err(error) = self.writer.forget(&target).await {
                 self.stale_reports.insert(target);
@@ -90,7 +93,9 @@ impl Supervisor {
             }
         }
         // What a former agent had in the reports is known only now.
-        self.show(&self.last_status);
+        if has_read {
+            self.show(&self.last_status);
+        }
         failed.map(|error| {
             tracing::warn!(fleetsync = self.sync.name_any(), "the status cannot be written: {error}");
             STATUS_RETRY
@@ -103,8 +108,11 @@ impl Supervisor {
             return;
         }
         let view = |target: &Target| {
-            let report = self.posts.get(target).and_then(|post| post.report.as_ref());
-            view::of(target.name(), report, self.writer.history(target.name()))
+            let mut view = self.view_of(target);
+            if *target == Target::Mesh {
+                view.unhealthy.extend(self.known.dead.iter().cloned());
+            }
+            view
         };
         self.context.views.publish(crate::web::News {
             name: self.label(),
@@ -115,6 +123,17 @@ impl Supervisor {
             commit: self.commit.clone(),
             at: Timestamp::now(),
         });
+    }
+
+    /// What the page shows of a target, whoever works on it.
+    fn view_of(&self, target: &Target) -> TargetView {
+        let (name, post) = (target.name(), self.posts.get(target));
+        if let Some(report) = post.and_then(|post| post.report.as_ref()) {
+            return view::of(report, self.writer.history(name));
+        }
+        let Some(post) = post else { return TargetView { name: name.to_owned(), ..TargetView::default() } };
+        let (brief, drift) = (post.brief(), self.reports.of(name));
+        view::of_other(name, brief.as_ref(), &post.shown, drift.as_deref(), self.share.holder(&post.item))
     }
 
     /// A wish is fulfilled when every target has ended its pass for it.

@@ -1,7 +1,7 @@
 //! The LoadBalancer Services of a cluster: those of Git and those that ASM makes of gateways. Looked at when something moves
 //! (their own watch, an Event of the cloud controller), and for as long as no pod answers behind them.
 
-use super::signals::{Signal, is_refusal};
+use super::signals::{Interest, Signal, is_refusal};
 use super::{News, Worker};
 use asm_io::cluster::ClusterError;
 use asm_shared::asm::addresses;
@@ -73,6 +73,8 @@ impl Worker {
         let (id, event) = match signal {
             Signal::Said(id, event) => (id, Some(event)),
             Signal::Moved(id) => (id, None),
+            Signal::Secret(id) => return self.state.certificates.moved(&self.order.desired.arrival, id),
+            Signal::Slices(number, seen) => return self.state.behind.see(number, seen),
         };
         let generated = self.order.desired.generated.contains(&id);
         // Services of others are none of our business.
@@ -89,11 +91,39 @@ impl Worker {
     /// Has the Services that ASM makes looked at, and forgets those of gateways that are gone.
     pub(super) fn follow_fronts(&mut self) {
         let desired = self.order.desired.clone();
-        let (inventory, generated) = (&self.state.inventory, &desired.generated);
-        let is_known = |id: &ObjectId| generated.contains(id) || inventory.contains_key(id);
-        self.state.fronts.retain(is_known);
-        self.state.unhealthy.retain(|id, _| is_known(id));
+        let generated = &desired.generated;
+        let gateways: BTreeSet<&ObjectId> =
+            desired.arrival.choices.iter().map(|choice| &choice.used_by.object).collect();
+        let inventory = &self.state.inventory;
+        let is_front = |id: &ObjectId| generated.contains(id) || inventory.contains_key(id);
+        self.state.fronts.retain(is_front);
+        let strange =
+            |id: &&ObjectId| !is_front(id) && !desired.arrival.credentials.contains_key(*id) && !gateways.contains(*id);
+        let gone: Vec<ObjectId> = self.state.unhealthy.keys().filter(strange).cloned().collect();
+        for id in gone {
+            self.state.works(&id);
+        }
         self.state.look_again.extend(generated.iter().cloned());
+    }
+
+    /// Takes up what else has to be there so that requests arrive.
+    pub(super) fn follow_arrival(&mut self) {
+        let desired = self.order.desired.clone();
+        let arrival = &desired.arrival;
+        self.state.certificates.follow(arrival);
+        let secrets = arrival.secret_namespaces().into_iter().map(Interest::Secrets);
+        let interests = secrets.chain(self.state.behind.follow(arrival)).collect();
+        self.signals.follow(&interests);
+        self.state.ways = None;
+        self.state.unseen = true;
+    }
+
+    /// Looks at it. Until everything of it was looked at, nobody knows whether requests arrive.
+    pub(super) async fn look_at_arrival(&mut self) {
+        self.look_at_certificates().await;
+        self.look_behind().await;
+        let is_seen = self.state.certificates.is_settled() && self.state.behind.is_settled();
+        self.state.unseen &= !is_seen;
     }
 
     /// Judges a LoadBalancer Service.
@@ -102,11 +132,17 @@ impl Worker {
             Some(_) => self.slices(id).await,
             None => None,
         };
-        let generated = self.order.desired.generated.contains(id);
+        let desired = self.order.desired.clone();
+        let (generated, listeners) = (desired.generated.contains(id), desired.arrival.listeners.get(id));
         let events: Vec<Value> =
             self.state.fronts.said.get(id).into_iter().flat_map(|all| all.values().cloned()).collect();
-        let verdict =
-            front::judge(&front::Front { service: found, slices: slices.as_deref(), events: &events, generated });
+        let verdict = front::judge(&front::Front {
+            service: found,
+            slices: slices.as_deref(),
+            events: &events,
+            generated,
+            listeners,
+        });
         if let Some(told) = self.state.fronts.at(id, found.map(addresses::of_service).unwrap_or_default()) {
             tracing::warn!(target = %self.target(), object = %id, "{told}");
             self.news.push(News::Moved { object: id.to_string(), told });
@@ -118,10 +154,10 @@ impl Worker {
         }
         let whose = if generated { "(made by ASM) " } else { "" };
         match verdict.health {
-            Health::Healthy => self.state.unhealthy.remove(id),
-            Health::Progressing(why) => self.state.unhealthy.insert(id.clone(), format!("{whose}{why}")),
-            Health::Failed(why) => self.state.unhealthy.insert(id.clone(), format!("{whose}failed: {why}")),
-        };
+            Health::Healthy => self.state.works(id),
+            Health::Progressing(why) => self.state.ails(id, format!("{whose}{why}")),
+            Health::Failed(why) => self.state.ails(id, format!("{whose}failed: {why}")),
+        }
     }
 
     /// The EndpointSlices of a Service; nothing when they may not be read.

@@ -63,6 +63,7 @@ impl Worker {
         while let Some((id, answer)) = answers.next().await {
             pass_needed |= self.look_at(&asked, id, answer).await;
         }
+        self.look_at_arrival().await;
         pass_needed
     }
 

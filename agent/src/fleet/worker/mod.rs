@@ -2,6 +2,8 @@
 //! reaches another target.
 
 mod apply;
+mod behind;
+mod certificates;
 mod ending;
 mod foreign;
 mod fronts;
@@ -22,6 +24,8 @@ mod state;
 mod wanted;
 mod watch;
 
+#[cfg(test)]
+pub(super) use certificates::Ending;
 pub(super) use report::TargetReport;
 
 use super::at;
@@ -377,6 +381,7 @@ impl Worker {
         let (mut gather, mut quiet) = (GATHER, GATHER);
         let mut backoff = Backoff::default();
         let mut list_deadline = self.follow();
+        self.follow_arrival();
         let mut board = self.progress.subscribe();
         let mut waits_for_mesh = false;
         let (mut sets, mut waits_for_owner) = (self.context.sets.subscribe(), false);
@@ -407,8 +412,12 @@ impl Worker {
                     if order.kubeconfig != self.order.kubeconfig || order.service_account != self.order.service_account {
                         return Ended::Anew;
                     }
+                    let is_another = !Arc::ptr_eq(&self.order.desired, &order.desired);
                     self.order = order;
                     list_deadline = self.follow();
+                    if is_another {
+                        self.follow_arrival();
+                    }
                     backoff = Backoff::default();
                     pass_at = Some(Instant::now());
                     thaw_at = self.thaw_at();
@@ -437,7 +446,7 @@ impl Worker {
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
                         let now = Instant::now();
-                        look_at.get_or_insert(now + gather);
+                        look_at = sooner(look_at, now + gather);
                         quiet_at = Some(now + quiet);
                     }
                     self.tell().await;
@@ -448,12 +457,11 @@ impl Worker {
                         heard |= self.heed(signal);
                     }
                     if heard {
-                        let soon = Instant::now() + gather;
-                        look_at = Some(look_at.map_or(soon, |at| at.min(soon)));
+                        look_at = sooner(look_at, Instant::now() + gather);
                     }
                 }
                 () = at(due), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
-                    (look_at, quiet_at) = (None, None);
+                    quiet_at = None;
                     let started = Instant::now();
                     if self.look().await {
                         pass_at = Some(Instant::now());
@@ -463,11 +471,9 @@ impl Worker {
                     let took = started.elapsed();
                     gather = GATHER.max(took * LOOK_SHARE);
                     quiet = (took / QUIET_SHARE).clamp(GATHER, QUIET);
-                    if std::mem::take(&mut self.look_later) {
-                        look_at = Some(Instant::now() + SOON.0);
-                    } else if let Some(pause) = self.state.fronts.pause() {
-                        look_at = Some(Instant::now() + pause);
-                    }
+                    let later = std::mem::take(&mut self.look_later).then_some(SOON.0);
+                    let pauses = [later, self.state.fronts.pause(), self.state.certificates.pause(Timestamp::now())];
+                    look_at = pauses.into_iter().flatten().min().map(|pause| Instant::now() + pause);
                     if let Err(error) = self.save().await {
                         tracing::warn!(target = %self.target(), "{error}");
                     }
@@ -508,7 +514,7 @@ impl Worker {
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
-                    look_at.get_or_insert_with(Instant::now);
+                    look_at = Some(Instant::now());
                     self.tell().await;
                 }
                 Ok(()) = sets.changed(), if waits_for_owner => {
@@ -596,6 +602,11 @@ impl Worker {
             let _ = self.words.send(Word::Report(Box::new(next))).await;
         }
     }
+}
+
+/// The earlier of two times.
+fn sooner(at: Option<Instant>, other: Instant) -> Option<Instant> {
+    Some(at.map_or(other, |at| at.min(other)))
 }
 
 /// Growing pauses between passes that fail.

@@ -1,9 +1,11 @@
 //! What a target tells about itself.
 
+use super::certificates::Ending;
 use super::state::{Drift, TargetState};
 use asm_shared::api::{HeldChange, HeldObject, RevertStatus, SyncProblem};
 use asm_shared::drift::Contest;
 use asm_shared::fleet::Target;
+use asm_shared::health::ways::Told;
 use asm_shared::object::ObjectId;
 use asm_shared::plan::FrozenField;
 use jiff::Timestamp;
@@ -25,8 +27,14 @@ pub(crate) struct TargetReport {
     pub(crate) drift: BTreeMap<ObjectId, (Drift, String)>,
     /// What is put back again and again, and left as it is for a while.
     pub(crate) contested: Vec<String>,
-    /// What does not work yet.
+    /// What does not work yet, why and since when.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// What requests need to arrive has not been looked at yet.
+    pub(crate) unseen: bool,
+    /// How the ways of the commit's routes stand here, if that is known.
+    pub(crate) ways: Option<Told>,
+    /// Certificates of Gateways that are about to end.
+    pub(crate) ending: Vec<Ending>,
     /// Addresses that load balancers and gateways hold.
     pub(crate) addresses: BTreeMap<ObjectId, Vec<String>>,
     /// What waits for an approval.
@@ -67,6 +75,9 @@ impl TargetReport {
             drift: BTreeMap::new(),
             contested: Vec::new(),
             unhealthy: BTreeMap::new(),
+            unseen: false,
+            ways: None,
+            ending: Vec::new(),
             addresses: BTreeMap::new(),
             held: Vec::new(),
             lint: Vec::new(),
@@ -89,7 +100,10 @@ impl TargetReport {
         self.revision = state.revision.clone();
         self.drift = state.drift.iter().map(|(id, drift)| (id.clone(), (drift.clone(), declared_at(id)))).collect();
         self.contested = state.fights.contested(Timestamp::now()).iter().map(Contest::message).collect();
-        self.unhealthy = state.unhealthy.clone();
+        self.unhealthy = state.ailments();
+        self.unseen = state.unseen;
+        self.ways = state.ways.clone();
+        self.ending = state.ending.clone();
         self.addresses = state.addresses.clone();
         self.held = state.held.clone();
         self.problems = state.problems.clone();

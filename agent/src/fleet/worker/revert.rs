@@ -168,6 +168,7 @@ mod tests {
             approvals: Arc::new([]),
             cloud_controller: None,
             generated: std::collections::BTreeSet::new(),
+            arrival: asm_shared::health::arrival::Arrival::default(),
         }
     }
 

@@ -188,15 +188,11 @@ impl Worker {
         self.state.look_again.remove(id);
         self.state.holds(id, addresses::of(&id.group_kind, live));
         match health::judge(&id.group_kind, live) {
-            health::Health::Healthy => {
-                self.state.unhealthy.remove(id);
-            }
-            health::Health::Progressing(why) => {
-                self.state.unhealthy.insert(id.clone(), why);
-            }
-            health::Health::Failed(why) => {
-                self.state.unhealthy.insert(id.clone(), format!("failed: {why}"));
-            }
+            // Of a Secret that a Gateway names, its kind says nothing.
+            health::Health::Healthy if self.order.desired.arrival.credentials.contains_key(id) => {}
+            health::Health::Healthy => self.state.works(id),
+            health::Health::Progressing(why) => self.state.ails(id, why),
+            health::Health::Failed(why) => self.state.ails(id, format!("failed: {why}")),
         }
     }
 }

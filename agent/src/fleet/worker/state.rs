@@ -1,9 +1,12 @@
 //! What one target's task knows: plain values that tests drive without a client.
 
+use super::behind::Behind;
+use super::certificates::{Certificates, Ending};
 use super::fronts::Fronts;
 use super::parting::Parting;
 use asm_shared::api::{Change, DriftOutcome, DriftedField, HeldChange, PastDrift, SyncProblem};
 use asm_shared::drift::{Fights, Fingerprint, Mark, is_same_field};
+use asm_shared::health::ways::Told;
 use asm_shared::object::{FieldPath, GroupKind, ObjectId};
 use asm_shared::plan::{Applied, Desired, Inventory, Observed, PruneLimits, TargetPlan, is_elsewhere};
 use jiff::Timestamp;
@@ -94,6 +97,8 @@ pub(crate) struct TargetState {
     pub(crate) look_again: BTreeSet<ObjectId>,
     /// Objects that do not work yet, and why.
     pub(crate) unhealthy: BTreeMap<ObjectId, String>,
+    /// Since when they do not.
+    ailing: BTreeMap<ObjectId, Timestamp>,
     /// Addresses that load balancers and gateways hold.
     pub(crate) addresses: BTreeMap<ObjectId, Vec<String>>,
     /// Changes that wait for an approval.
@@ -110,6 +115,16 @@ pub(crate) struct TargetState {
     pub(crate) hold: Option<String>,
     /// LoadBalancer Services.
     pub(crate) fronts: Fronts,
+    /// Secrets that Gateways name.
+    pub(crate) certificates: Certificates,
+    /// Certificates that are about to end.
+    pub(crate) ending: Vec<Ending>,
+    /// Pods that requests end at.
+    pub(crate) behind: Behind,
+    /// How the ways of the commit's routes stand here.
+    pub(crate) ways: Option<Told>,
+    /// What requests need to arrive has not been looked at yet for this commit.
+    pub(crate) unseen: bool,
     /// What has left Git, until it has been gone for long enough.
     pub(crate) parting: Parting,
     /// What waits for that, for people.
@@ -370,10 +385,31 @@ impl TargetState {
         self.end_drift(id, Timestamp::now(), |_| Some(DriftOutcome::LeftGit));
         self.fights.end(id);
         self.correcting.remove(id);
-        self.unhealthy.remove(id);
+        self.works(id);
         self.addresses.remove(id);
         self.suspects.remove(id);
         self.leaving.remove(id);
+    }
+
+    /// Remembers why an object does not work. For how long it has not stays, whatever the reason becomes.
+    pub(crate) fn ails(&mut self, id: &ObjectId, why: String) {
+        self.ailing.entry(id.clone()).or_insert_with(Timestamp::now);
+        self.unhealthy.insert(id.clone(), why);
+    }
+
+    /// It works.
+    pub(crate) fn works(&mut self, id: &ObjectId) {
+        self.ailing.remove(id);
+        self.unhealthy.remove(id);
+    }
+
+    /// What does not work, why and since when.
+    pub(crate) fn ailments(&self) -> BTreeMap<ObjectId, String> {
+        let told = self.unhealthy.iter().map(|(id, why)| {
+            let since = self.ailing.get(id).map_or_else(String::new, |since| format!(" (since {})", seconds(*since)));
+            (id.clone(), format!("{why}{since}"))
+        });
+        told.collect()
     }
 
     /// Remembers which addresses an object holds.
@@ -384,6 +420,11 @@ impl TargetState {
             self.addresses.insert(id.clone(), addresses);
         }
     }
+}
+
+/// A time without fractions, as the API shows times.
+pub(crate) fn seconds(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -486,6 +527,17 @@ mod tests {
             [("data.x", DriftOutcome::PutBack), ("data.y", DriftOutcome::Corrected), ("b", DriftOutcome::LeftGit)];
         assert_eq!(told, wanted.map(|(name, outcome)| (name.to_owned(), outcome)));
         assert!(state.drift.is_empty());
+    }
+
+    #[test]
+    fn since_when_something_does_not_work_stays_when_the_reason_changes() {
+        let mut state = synced();
+        state.ails(&id("a"), "0 of 2 pods".to_owned());
+        let since = state.ailing[&id("a")];
+        state.ails(&id("a"), "1 of 2 pods".to_owned());
+        assert_eq!(state.ailments()[&id("a")], format!("1 of 2 pods (since {})", seconds(since)));
+        state.works(&id("a"));
+        assert!(state.ailments().is_empty() && state.ailing.is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::Look;
 use super::overview::addresses;
-use super::parts::{self, State, has, link, link_with, pill, slice, wide};
+use super::parts::{self, State, elsewhere, has, link, link_with, pill, slice, wide};
 use crate::web::views::FleetView;
 use asm_shared::topology::{Gateway, GatewayDoor};
 use maud::{Markup, html};
@@ -46,6 +46,7 @@ pub(super) fn of(view: &FleetView, look: &Look) -> Option<Markup> {
                 (part.turn("gateways", |page| {
                     link_with(&path, &[("q", &look.q), ("cluster", &look.cluster), ("page", &page.to_string())])
                 }))
+                (elsewhere(view))
             }
         }
     })

@@ -2,7 +2,7 @@
 
 use super::Look;
 use super::layout::object;
-use super::parts::{State, condition, link, link_with, number, pill, short, text, time, unlisted, wide};
+use super::parts::{State, condition, elsewhere, link, link_with, number, pill, short, text, time, unlisted, wide};
 use crate::web::history::Kind;
 use crate::web::views::{Board, FleetView, TargetView};
 use asm_shared::api::{Change, DriftedObject, TargetStatus};
@@ -54,7 +54,7 @@ pub(super) fn of(view: &FleetView, _: &Look) -> Option<Markup> {
         section.card #targets data-part aria-labelledby="targets-title" {
             h2 #targets-title { "Targets" }
             @if view.status.targets.is_empty() { p.none { "None yet: there is no commit with a valid fleet.yaml." } }
-            @else { (targets(view)) }
+            @else { (targets(view)) (elsewhere(view)) }
         }
         section.card #lately data-part aria-labelledby="lately-title" {
             h2 #lately-title { "Lately" }
@@ -72,6 +72,8 @@ fn attention(view: &FleetView) -> Markup {
     let lint: Vec<_> =
         view.targets.iter().flat_map(|target| target.lint.iter().map(move |held| (target, held))).collect();
     let expiring = condition(&status.conditions, "CredentialsValid").filter(|condition| condition.status == "False");
+    let certificates =
+        condition(&status.conditions, "CertificatesValid").filter(|condition| condition.status == "False");
     let source = condition(&status.conditions, "SourceReady").filter(|condition| condition.status == "False");
     let failed: Vec<_> =
         view.targets.iter().flat_map(|target| target.problems.iter().map(move |one| (target, one))).collect();
@@ -80,6 +82,7 @@ fn attention(view: &FleetView) -> Markup {
     let calm = held.is_empty()
         && lint.is_empty()
         && expiring.is_none()
+        && certificates.is_none()
         && source.is_none()
         && failed.is_empty()
         && sick.is_empty();
@@ -93,6 +96,7 @@ fn attention(view: &FleetView) -> Markup {
             ul.attention {
                 @if let Some(source) = source { li { (pill(State::Bad, "source")) " " strong { (source.reason) } " " (text(&source.message)) } }
                 @if let Some(expiring) = expiring { li { (pill(State::Warned, "credentials")) " " (text(&expiring.message)) } }
+                @if let Some(certificates) = certificates { li { (pill(State::Warned, "certificates")) " " (text(&certificates.message)) } }
                 @for (target, held) in held.iter().take(TOLD) { li {
                     (pill(State::Warned, "held back")) " " (target.name) ": " (held.action) " of "
                     (object(&held.kind, held.namespace.as_deref(), &held.name))

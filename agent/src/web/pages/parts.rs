@@ -1,7 +1,7 @@
 //! Small parts of pages.
 
 use super::Look;
-use crate::web::views::{Commit, Drawn, FleetView, TargetView};
+use crate::web::views::{Commit, Drawn, Elsewhere, FleetView, TargetView};
 use asm_shared::api::TargetStatus;
 use asm_shared::object::redact_text;
 use jiff::Timestamp;
@@ -160,6 +160,23 @@ pub(super) fn wide(label: &str, table: Markup) -> Markup {
 /// Whether a name has what is looked for.
 pub(super) fn has(name: &str, part: &str) -> bool {
     name.to_ascii_lowercase().contains(&part.trim().to_ascii_lowercase())
+}
+
+/// What of these targets is on the pages of other replicas only.
+pub(super) fn elsewhere(view: &FleetView) -> Markup {
+    let targets = view.targets.iter();
+    let all: Vec<(&TargetView, &Elsewhere)> = targets.filter_map(|it| Some((it, it.elsewhere.as_ref()?))).collect();
+    html! {
+        @if !all.is_empty() { ul.elsewhere {
+            @for (target, rest) in all { li.hint {
+                (target.name) " is worked on by another replica: " (rest.missing.join(", ")) " are on its page. "
+                @match &rest.replica {
+                    Some(pod) => code { "kubectl -n asm-system port-forward pod/" (pod) " 8082" },
+                    None => code { "kubectl -n asm-system get leases" },
+                }
+            } }
+        } }
+    }
 }
 
 /// Drifted objects of a target beyond those that are shown one by one.

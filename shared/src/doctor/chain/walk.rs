@@ -172,7 +172,7 @@ pub fn walk(
 
 fn told(request: &Request) -> String {
     let (scheme, default) = if request.tls { ("https", 443) } else { ("http", 80) };
-    let host = request.host.rsplit_once(':').map_or(request.host.as_str(), |(host, _)| host);
+    let host = request.name();
     let port = if request.port == default { String::new() } else { format!(":{}", request.port) };
     let method = if request.method == "GET" { String::new() } else { format!("{} ", request.method) };
     format!("{method}{scheme}://{host}{port}{}", request.path)

@@ -4,7 +4,7 @@ use super::front::fault;
 use super::{Builder, RuleWords, in_cluster, on};
 use crate::fleet::{Manifest, Target};
 use crate::graph::findings::On;
-use crate::graph::model::{Kind, Place, Role, State};
+use crate::graph::model::{Kind, Node, Place, Role, State};
 use crate::graph::text::percent;
 use crate::istio::{HttpRule, VirtualService};
 use crate::route::{
@@ -46,7 +46,7 @@ impl Builder {
     /// Routes between workloads: their sidecars have them.
     pub(super) fn sidecars(&mut self, routes: &Sidecars<'_>) {
         for view in routes.services() {
-            let (node, is_new) = self.node(Kind::Pods, "pods/mesh".to_owned(), || "mesh".to_owned());
+            let (node, is_new) = self.node(Kind::Pods, Node::SIDECARS.to_owned(), || "mesh".to_owned());
             let pods = node.id.clone();
             if is_new {
                 node.details.push("all with a sidecar".to_owned());

@@ -35,9 +35,6 @@ pub(in crate::lint) const RULE: Rule = Rule {
     check,
 };
 
-/// Labels that the control plane adds to endpoints by where they are.
-const OF_PLACES: &[&str] = &["topology.", "region", "zone", "failure-domain."];
-
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let used = used(world);
     for rule in &world.destination_rules {
@@ -47,8 +44,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             continue;
         }
         for (index, subset) in rule.rule.subsets.iter().enumerate() {
-            let mut labels = subset.labels.clone();
-            labels.retain(|key, _| !OF_PLACES.iter().any(|place| key.starts_with(place)));
+            let labels = subset.of_pods();
             if labels.is_empty() || !world.behind(&found.services, &labels).is_empty() {
                 continue;
             }

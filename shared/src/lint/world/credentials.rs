@@ -56,12 +56,3 @@ impl<'a> Credentials<'a> {
         own.flat_map(|(_, names)| names.keys().copied()).chain(everywhere).collect()
     }
 }
-
-/// The name of the Secret that a `credentialName` means; `None` when it is no Secret.
-pub(in crate::lint) fn secret_of(name: &str) -> Option<&str> {
-    match name.strip_prefix("kubernetes://") {
-        Some(name) => Some(name),
-        None if name.contains("://") || name.is_empty() => None,
-        None => Some(name),
-    }
-}

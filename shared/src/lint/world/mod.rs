@@ -18,8 +18,9 @@ mod shadows;
 mod verdicts;
 
 pub(super) use crate::fleet::pods::{Pod, PodIndex};
+pub(super) use crate::istio::secret_of;
 pub(super) use annotated::Annotated;
-pub(super) use credentials::{Credentials, secret_of};
+pub(super) use credentials::Credentials;
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};

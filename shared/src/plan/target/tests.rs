@@ -35,6 +35,7 @@ fn desired(names: &[&str]) -> Desired {
         approvals: Arc::new([]),
         cloud_controller: None,
         generated: BTreeSet::new(),
+        arrival: Arrival::default(),
     }
 }
 

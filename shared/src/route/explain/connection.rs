@@ -119,7 +119,7 @@ impl<'a, 's> Walk<'a, 's> {
         true
     }
 
-    fn left_out(&self, port: u16) -> Vec<(Place<'a>, String)> {
+    pub(super) fn left_out(&self, port: u16) -> Vec<(Place<'a>, String)> {
         let of_port = self.core.dropped.iter().filter(|(own, ..)| *own == port);
         of_port.map(|(_, place, why)| (place.clone(), why.clone())).collect()
     }
@@ -206,7 +206,9 @@ fn taken(chain: &Chain<'_>, name: Option<&str>, tls: bool) -> Option<String> {
     let server = server(&chain.server);
     Some(match (chain.security, &chain.to) {
         (Security::Ends { .. }, _) => format!("TLS for {name} ends at {server}"),
-        (Security::None, ChainTo::Tcp(_)) => format!("TLS for {name} is passed through by {server}"),
+        (Security::None, ChainTo::Tcp(_) | ChainTo::ByName(_)) => {
+            format!("TLS for {name} is passed through by {server}")
+        }
         (Security::None, ChainTo::Http(_)) => format!("{server} takes it"),
     })
 }

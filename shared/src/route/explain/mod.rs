@@ -58,13 +58,20 @@ impl<'a> Walk<'a, '_> {
                 let known: Vec<String> = listener.iter().flat_map(|it| it.exact.keys().cloned()).collect();
                 return self.nobody(port, lookup::called(self.request).as_ref(), known.into_iter());
             }
-            Err(_) => {
-                self.chain(port, self.request.tls);
+            Err(answer) => {
+                if !self.not_named(port, &answer) {
+                    self.chain(port, self.request.tls);
+                }
                 return;
             }
         };
         match &chain.to {
-            ChainTo::Tcp(routes) => self.tcp(routes),
+            ChainTo::Tcp(routes) => {
+                self.tcp(routes);
+                self.considered(self.left_out(port));
+            }
+            // It was looked into.
+            ChainTo::ByName(_) => {}
             ChainTo::Http(table) => {
                 if let Some(table) = self.core.tables.get(*table) {
                     self.http(port, table, self.request.tls);
@@ -81,6 +88,8 @@ impl<'a> Walk<'a, '_> {
         let Ok(chain) = lookup::chain(self.core, port, tls, self.request) else { return };
         match &chain.to {
             ChainTo::Tcp(routes) => self.tcp(routes),
+            // Sidecars alone have it.
+            ChainTo::ByName(_) => {}
             ChainTo::Http(table) => {
                 if let Some(table) = self.core.tables.get(*table) {
                     self.http(port, table, tls);

@@ -1,7 +1,8 @@
 //! The way of a request that a workload sends: its sidecar, the Services of its namespace, the host that it calls.
 
 use super::super::compiled::{ChainTo, Route, VirtualHost};
-use super::super::outcome::Place;
+use super::super::lookup;
+use super::super::outcome::{Answer, Closed, Place};
 use super::super::request::split_port;
 use super::super::trace::Stage;
 use super::{Walk, listed};
@@ -43,7 +44,7 @@ impl<'a, 's> Walk<'a, 's> {
             let Some(listener) = self.core.listeners.get(*port) else { return false };
             let mut tables = listener.chains.iter().filter_map(|chain| match chain.to {
                 ChainTo::Http(table) => self.core.tables.get(table),
-                ChainTo::Tcp(_) => None,
+                ChainTo::Tcp(_) | ChainTo::ByName(_) => None,
             });
             listener.exact.contains_key(host) || tables.any(|table| table.exact.contains_key(host))
         };
@@ -66,6 +67,34 @@ impl<'a, 's> Walk<'a, 's> {
             (some, _) => format!("{host} has port {}", listed(some)),
         };
         self.fail(Stage::VirtualHost, text, Vec::new(), fix);
+    }
+
+    /// No rule for TLS takes the name that the client asks for. `false`: it is something else that ends the way.
+    pub(super) fn not_named(&mut self, port: u16, answer: &Answer<'_>) -> bool {
+        let Answer::Closed(why) = answer else { return false };
+        let host = lookup::called(self.request).into_owned();
+        let chain = self.core.listeners.get(&port).and_then(|listener| listener.choose(Some(&host)));
+        let Some(ChainTo::ByName(inner)) = chain.map(|chain| &chain.to) else { return false };
+        let mut names: Vec<String> = inner.chains.iter().flat_map(|chain| chain.names.clone()).collect();
+        names.sort();
+        names.dedup();
+        let names = listed(&names);
+        let places = inner.chains.iter().map(|chain| chain.server.clone()).collect();
+        let (what, fix) = match why {
+            Closed::PlaintextOnTls => ("this is no TLS".to_owned(), "Ask with https".to_owned()),
+            Closed::NoName => ("the client asks for no name in TLS".to_owned(), format!("Ask for one of {names}")),
+            _ => {
+                let name = lookup::server_name(self.request).map(std::borrow::Cow::into_owned).unwrap_or_default();
+                let fix = format!("Add {name} to the sniHosts of a tls rule, or ask for one of {names}");
+                (format!("the client asks for {name} in TLS"), fix)
+            }
+        };
+        let text = format!(
+            "{what}, and the tls rules of the mesh for {host} take {names} on port {port}: its sidecar closes the connection"
+        );
+        self.fail(Stage::FilterChain, text, places, fix);
+        self.considered(self.left_out(port));
+        true
     }
 
     /// A Service that no VirtualService has rules for.
