@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// Writes in flight.
 const WIDTH: usize = 16;
 
+/// Leases by name, and what each is about.
+type Names = BTreeMap<Arc<str>, Arc<str>>;
+
 /// What is to stand in a Lease: its name, the annotation, the text.
 type Annotation = (Arc<str>, &'static str, Arc<str>);
 
@@ -141,7 +144,7 @@ impl<L: Leases> Keeper<L> {
                 now,
             ),
         };
-        let share = self.share(me.as_deref(), (&targets, &clusters), &decision);
+        let share = self.share(me.as_deref(), (&items, &clusters), &decision);
         let mut give = Vec::new();
         for name in decision.give.iter().chain(&decision.drop) {
             let rests = !said.working.contains(name) && !said.cut.contains_key(name);
@@ -168,12 +171,7 @@ impl<L: Leases> Keeper<L> {
     }
 
     /// What supervisors are to know.
-    fn share(
-        &self,
-        me: Option<&str>,
-        (targets, clusters): (&BTreeSet<Arc<str>>, &BTreeMap<Arc<str>, Arc<str>>),
-        decision: &Decision,
-    ) -> Share {
+    fn share(&self, me: Option<&str>, (items, clusters): (&Names, &Names), decision: &Decision) -> Share {
         let is_held = |name: &Arc<str>| me.is_some() && self.roster.holder(name) == me && !self.given.contains(name);
         let is_mine = |name: &&Arc<str>| is_held(name) && !decision.give.contains(*name);
         let claimed = |name: &Arc<str>| {
@@ -193,7 +191,7 @@ impl<L: Leases> Keeper<L> {
             leads: me.is_some() && self.roster.holder(LEADER) == me,
             leader: self.roster.holder(LEADER).unwrap_or_default().into(),
             others: decision.others,
-            mine: targets.iter().filter(is_mine).cloned().collect(),
+            mine: items.keys().filter(is_mine).cloned().collect(),
             leaving: decision.give.union(&decision.drop).cloned().collect(),
             clusters: clusters.keys().filter(|name| is_held(name)).cloned().collect(),
             claimed: clusters.keys().filter_map(claimed).collect(),
@@ -207,7 +205,7 @@ impl<L: Leases> Keeper<L> {
         &mut self,
         me: &str,
         decision: &Decision,
-        (items, clusters): (&BTreeMap<Arc<str>, Arc<str>>, &BTreeMap<Arc<str>, Arc<str>>),
+        (items, clusters): (&Names, &Names),
         give: &[Arc<str>],
         tell: &[Annotation],
     ) {

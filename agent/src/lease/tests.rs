@@ -379,7 +379,7 @@ async fn claimed(shards: &Shards, target: &str) -> ClusterClaim {
 #[tokio::test(start_paused = true)]
 async fn two_names_of_one_cluster_are_not_worked_on_by_two_replicas_at_once() {
     let server = Fake::new();
-    let mut replicas = vec![Replica::start(&server, "a", 4), Replica::start(&server, "b", 4)];
+    let mut replicas = [Replica::start(&server, "a", 4), Replica::start(&server, "b", 4)];
     seconds(5).await;
     // Both find out at the same moment.
     let claims = [(0, "m1c1"), (1, "m1c2")].map(|(n, target)| replicas[n].shards.claim_cluster(SYNC, target, UID));
@@ -429,13 +429,16 @@ async fn two_names_of_one_cluster_are_not_worked_on_by_two_replicas_at_once() {
     assert_eq!(left, 0);
 }
 
+/// That a replica has the cluster, under which claim, and how often it has had it.
+type Having = Arc<Mutex<(Option<Tenure>, usize)>>;
+
 /// Three replicas want one cluster all the time, over lines with random trouble: never two have it.
 #[tokio::test(start_paused = true)]
 async fn never_two_replicas_have_one_cluster() {
     use rand::{Rng as _, SeedableRng as _};
     let server = Fake::new();
     let replicas: Vec<Replica> = ["a", "b", "c"].iter().map(|name| Replica::start(&server, name, 2)).collect();
-    let held: Vec<Arc<Mutex<(Option<Tenure>, usize)>>> = (0..3).map(|_| Arc::default()).collect();
+    let held: Vec<Having> = (0..3).map(|_| Arc::default()).collect();
     let workers: Vec<JoinHandle<()>> = replicas
         .iter()
         .zip(&held)
