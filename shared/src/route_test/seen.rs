@@ -398,7 +398,7 @@ pub(super) fn duration(duration: Duration) -> String {
 
 fn closed(why: Closed) -> &'static str {
     match why {
-        Closed::NoServerForName => "no server of the gateway has this server name",
+        Closed::NoServerForName => "nothing on this port takes this server name",
         Closed::NoName => "the client names no server, and every server of the gateway wants a name",
         Closed::PlaintextOnTls => "plain HTTP on a port for TLS",
         Closed::TlsOnPlaintext => "TLS on a port for plain HTTP",
