@@ -34,8 +34,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for manifest in &world.state.manifests {
-        match world.verdict(manifest) {
+    for (manifest, verdict) in world.refused() {
+        match verdict {
             Verdict::UnknownKind => {}
             Verdict::UnknownVersion(known) => {
                 let message = format!("{} {} is not known", manifest.api_version, manifest.id.group_kind.kind);
