@@ -195,9 +195,7 @@ pub fn judge_in(object: &Value, edition: Option<Edition>) -> Verdict {
 /// What istiod's webhook has always refused, as the CRDs say it since Istio 1.24: the rules of the newest ones. An API server asks the
 /// webhook, too.
 fn webhook(group: &str, kind: &str, version: &str) -> Option<(&'static Value, &'static cel::Rules)> {
-    let Some(Edition(newest)) = of_owner(Of::Istio, None).filter(|_| Of::group(group) == Of::Istio) else {
-        return None;
-    };
+    let Edition(newest) = of_owner(Of::Istio, None).filter(|_| Of::group(group) == Of::Istio)?;
     let known = SETS.get(newest)?.known();
     let found = known.kinds.get(&(group.to_owned(), kind.to_owned()))?;
     let (_, schema) = found.iter().find(|(versions, _)| versions.iter().any(|known| known == version))?;
