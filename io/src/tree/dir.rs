@@ -103,7 +103,7 @@ impl DirTree {
         let is_known = *folder == Some(own);
         let mut full = self.root.clone();
         let mut metadata = None;
-        let mut parts = parts(path).ok_or_else(|| error(path, "the path leaves the tree"))?.into_iter().peekable();
+        let mut parts = parts(path).ok_or_else(|| error(path, "the path leaves the tree"))?.peekable();
         while let Some(part) = parts.next() {
             full.push(part);
             if is_known && parts.peek().is_some() {
