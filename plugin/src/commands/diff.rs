@@ -22,6 +22,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::{self, OutputFormat};
 use crate::{pager, watch};
+use compare::Known;
 use comparison::Compared;
 use std::path::PathBuf;
 
@@ -151,7 +152,7 @@ pub fn run(context: &Context, args: DiffArgs) -> Result<Exit, CommandError> {
     }
     // Where only objects are told, what lint says has no place.
     let judge = !matches!(format, Format::Patch | Format::Common(OutputFormat::Name));
-    let compared = compare::compare(context, &args, judge)?;
+    let compared = compare::compare(context, &args, judge, &mut Known::default())?;
     let comparison = &compared.comparison;
     let ui = context.ui();
     let text = |text: String| if args.ascii { render::ascii(&text) } else { text };
@@ -193,8 +194,9 @@ fn watching(context: &Context, format: Format, args: &DiffArgs) -> Result<Exit, 
             .hinted("give one revision: it is compared with the working tree"));
     }
     let roots = if is_loose { loose::folders(args)? } else { vec![context.repo_root()?] };
+    let mut known = Known::of_many();
     watch::run(context, &roots, || {
-        let page = match compare::compare(context, args, true) {
+        let page = match compare::compare(context, args, true, &mut known) {
             Ok(compared) => {
                 let page = render::page(&compared.comparison, args.summary, context.ui().stdout_has_color());
                 let wrong = outcome(&compared).err().map(|error| format!("\n{}", watch::told(&error)));

@@ -6,7 +6,7 @@ mod format;
 mod github;
 mod gitlab;
 mod human;
-mod introduced;
+pub(crate) mod introduced;
 mod judgement;
 mod junit;
 mod markdown;
@@ -153,16 +153,27 @@ pub fn run(context: &Context, args: LintArgs) -> Result<Exit, CommandError> {
     if args.watch {
         return watching(context, format, &args);
     }
-    let (subject, judgement) = judge(context, &args, &mut Known::default())?;
+    let (subject, judgement) = judge(context, &args, &mut Known::of_one_look())?;
     show(context, format, &subject, &judgement)?;
     outcome(&subject, &judgement)
 }
 
-/// What is known from the last look. Files are kept only while somebody watches: one look needs each of them once.
-#[derive(Default)]
+/// What is known from the last look.
 struct Known {
+    /// Kept only while somebody watches: one look needs each file once.
     files: Option<fleet::Memory>,
-    verdicts: lint::Memory,
+    said: lint::Memory,
+    base: base::Known,
+}
+
+impl Known {
+    fn of_one_look() -> Self {
+        Self { files: None, said: lint::Memory::once(), base: base::Known::default() }
+    }
+
+    fn of_many() -> Self {
+        Self { files: Some(fleet::Memory::default()), said: lint::Memory::default(), base: base::Known::default() }
+    }
 }
 
 /// Judges what is asked for.
@@ -180,11 +191,11 @@ fn judge(context: &Context, args: &LintArgs, known: &mut Known) -> Result<(Subje
         Subject::Fleet(repo) => {
             selection.paths = paths::inside(&repo.root, &args.paths)?;
             let mut judge = Judge::new(rules, selection);
-            let base = judge.since(&repo.root, args.base.as_deref())?;
+            let base = judge.since(&repo.root, args.base.as_deref(), &mut known.base)?;
             if args.fix {
                 mending::run(repo, &judge, base, args.new_only, args.unsafe_fixes, args.write)?
             } else {
-                judge.judge_again(&repo.tree, &repo.state, &mut known.verdicts).compared(base, args.new_only)
+                judge.judge_again(&repo.tree, &repo.state, &mut known.said).compared(base, args.new_only)
             }
         }
     };
@@ -197,7 +208,7 @@ fn watching(context: &Context, format: Format, args: &LintArgs) -> Result<Exit, 
         return Err(CommandError::usage("--watch shows pages for people: leave -o out"));
     }
     // What is wrong with the command line is told once, and not on every page.
-    let mut known = Known { files: Some(fleet::Memory::default()), ..Known::default() };
+    let mut known = Known::of_many();
     let (subject, _) = judge(context, args, &mut known)?;
     watch::run(context, &subject.watched(), || {
         let page = judge(context, args, &mut known).map(|(subject, judgement)| {

@@ -47,14 +47,21 @@ impl Watching {
 fn fleet() -> World {
     let world = World::with_fleet();
     world.write("mesh/route.yaml", ROUTE);
-    for line in ["init --quiet -b main", "add .", "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet"]
-    {
-        let mut git = Command::new("git");
-        git.args(line.split(' ')).current_dir(world.root()).env_clear().env("HOME", world.root().join(".."));
-        git.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        assert!(git.status().unwrap().success(), "git {line}");
-    }
+    git(&world, "init --quiet -b main");
+    commit(&world);
     world
+}
+
+fn commit(world: &World) {
+    git(world, "add .");
+    git(world, "-c user.name=a -c user.email=a@example.com commit --quiet -m fleet");
+}
+
+fn git(world: &World, line: &str) {
+    let mut git = Command::new("git");
+    git.args(line.split(' ')).current_dir(world.root()).env_clear().env("HOME", world.root().join(".."));
+    git.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    assert!(git.status().unwrap().success(), "git {line}");
 }
 
 #[test]
@@ -101,6 +108,24 @@ fn loose_manifests_and_what_cannot_be_watched() {
         let run = world.run(&[&["diff", "--watch"], wrong].concat());
         assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{run}");
     }
+}
+
+/// The revision is judged once, and anew when it is another commit.
+#[test]
+fn findings_since_a_revision_follow_the_files_and_the_revision() {
+    let world = fleet();
+    let args = ["lint", "--watch", "--base", "HEAD", "--new-only", "--severity", "error"];
+    let mut watching = Watching::start(&world, &args);
+    watching.until("nothing");
+    let wrong = ROUTE.replace("hosts:", "gateways: [nowhere]\n  hosts:");
+    world.write("mesh/route.yaml", &wrong);
+    watching.until("error[virtual-service-gateway]");
+    world.write("mesh/route.yaml", &format!("# more\n{wrong}"));
+    watching.until("mesh/route.yaml:7");
+    commit(&world);
+    world.write("mesh/route.yaml", &wrong);
+    watching.until("nothing");
+    assert_eq!(watching.end(), Some(0));
 }
 
 #[test]

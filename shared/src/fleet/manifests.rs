@@ -4,7 +4,7 @@ use super::objects::Object;
 use super::{Manifest, Position, Problem, Target, own};
 use crate::object::{ObjectId, kinds, kinds::Place};
 use crate::yaml::Document;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// An object with its place in the tree and the targets that its folder gives it to.
@@ -35,36 +35,37 @@ pub(super) fn assemble(sources: &[Source], problems: &mut Vec<Problem>) -> BTree
         .map(|source| &*source.object.id.name)
         .collect();
     let mut wanted: BTreeMap<Target, Wanted> = BTreeMap::new();
-    let mut copies: HashMap<(&Target, &ObjectId), Vec<usize>> = HashMap::with_capacity(sources.len());
-    for (index, source) in sources.iter().enumerate() {
+    // Objects are put in order once, and not for each of the clusters that share them.
+    let mut ordered: Vec<(usize, &Source)> = sources.iter().enumerate().collect();
+    ordered.sort_by(|(_, a), (_, b)| a.object.id.cmp(&b.object.id));
+    let mut by_target: BTreeMap<&Target, Vec<(usize, &Source)>> = BTreeMap::new();
+    for (index, source) in ordered {
         let misplaced = misplaced(source, &gateways);
         for target in &*source.targets {
             if misplaced.is_some() {
                 wanted.entry(target.clone()).or_default().withheld.insert(source.object.id.clone());
             } else {
-                copies.entry((target, &source.object.id)).or_default().push(index);
+                by_target.entry(target).or_default().push((index, source));
             }
         }
         problems.extend(misplaced);
     }
     // One problem per pair of places, however many targets it concerns.
     let mut twice: BTreeMap<(usize, usize), BTreeSet<&Target>> = BTreeMap::new();
-    for ((target, id), indices) in copies {
+    for (target, ordered) in by_target {
         let wanted = wanted.entry(target.clone()).or_default();
-        match *indices {
-            [only] => {
-                if let Some(source) = sources.get(only) {
-                    wanted.manifests.insert(id.clone(), (manifest(source, target), source.grouped));
+        let mut alone = Vec::with_capacity(ordered.len());
+        for copies in ordered.chunk_by(|(_, a), (_, b)| a.object.id == b.object.id) {
+            match copies {
+                [(_, only)] => alone.push((only.object.id.clone(), (manifest(only, target), only.grouped))),
+                [(first, source), others @ ..] => {
+                    wanted.withheld.insert(source.object.id.clone());
+                    others.iter().for_each(|(other, _)| _ = twice.entry((*first, *other)).or_default().insert(target));
                 }
+                [] => {}
             }
-            [first, ref others @ ..] => {
-                wanted.withheld.insert(id.clone());
-                for other in others {
-                    twice.entry((first, *other)).or_default().insert(target);
-                }
-            }
-            [] => {}
         }
+        wanted.manifests = alone.into_iter().collect();
     }
     problems.extend(twice.into_iter().filter_map(|((first, second), targets)| {
         let (first, second) = (sources.get(first)?, sources.get(second)?);

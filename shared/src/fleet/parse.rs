@@ -2,7 +2,7 @@
 
 use super::memory::Memory;
 use super::objects::{self, Object};
-use super::{FileError, Tree};
+use super::{FileError, Tree, TreeError};
 use crate::yaml::{self, Document, Limits};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -48,7 +48,8 @@ pub(super) fn files<T: AsRef<str>>(
     mut take: impl FnMut(&T, Parsed),
 ) {
     for paths in paths.chunks(BATCH) {
-        let texts: Vec<Text> = paths.iter().map(|path| text(tree, path.as_ref())).collect();
+        let names: Vec<&str> = paths.iter().map(AsRef::as_ref).collect();
+        let texts: Vec<Text> = tree.read_all(&names).into_iter().map(|read| read.map_err(unread)).collect();
         let mut known: Vec<Option<Parsed>> = Vec::new();
         if let Some(memory) = &mut memory {
             let both = paths.iter().zip(&texts);
@@ -75,7 +76,11 @@ type Text = Result<Vec<u8>, FileError>;
 
 /// The content of one file.
 pub(super) fn text(tree: &dyn Tree, path: &str) -> Result<Vec<u8>, FileError> {
-    tree.read(path).map_err(|error| FileError { line: 1, column: 1, message: error.reason, hint: None })
+    tree.read(path).map_err(unread)
+}
+
+fn unread(error: TreeError) -> FileError {
+    FileError { line: 1, column: 1, message: error.reason, hint: None }
 }
 
 fn side_by_side(texts: &[&Text]) -> Vec<Parsed> {

@@ -47,8 +47,14 @@ impl PodIndex {
         let mut index = Self::default();
         for (number, pod) in pods.iter().enumerate() {
             for (key, value) in pod.labels.iter().filter_map(|(key, value)| Some((key, value.as_str()?))) {
-                let values = index.by_label.entry(key.clone()).or_default();
-                values.entry(value.to_owned()).or_default().push(number);
+                // Most labels are known: those of the other clusters are the same.
+                match index.by_label.get_mut(key).and_then(|values| values.get_mut(value)) {
+                    Some(known) => known.push(number),
+                    None => {
+                        let values = index.by_label.entry(key.clone()).or_default();
+                        values.entry(value.to_owned()).or_default().push(number);
+                    }
+                }
             }
         }
         index

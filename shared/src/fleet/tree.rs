@@ -10,6 +10,11 @@ pub trait Tree {
 
     /// The content of one file.
     fn read(&self, path: &str) -> Result<Vec<u8>, TreeError>;
+
+    /// The contents of several files, in their order. A tree that can read them side by side does.
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Vec<u8>, TreeError>> {
+        paths.iter().map(|path| self.read(path)).collect()
+    }
 }
 
 /// Why a file could not be had.
@@ -44,6 +49,10 @@ impl Tree for Part<'_> {
 
     fn read(&self, path: &str) -> Result<Vec<u8>, TreeError> {
         self.tree.read(path)
+    }
+
+    fn read_all(&self, paths: &[&str]) -> Vec<Result<Vec<u8>, TreeError>> {
+        self.tree.read_all(paths)
     }
 }
 

@@ -7,7 +7,7 @@ use super::rule::Rule;
 #[cfg(feature = "schema")]
 use super::select::is_in;
 use super::sink::Sink;
-use super::world::World;
+use super::world::{Asked, World};
 use super::{ignore, upkeep};
 #[cfg(feature = "schema")]
 use crate::fleet::layout::FLEET_FILE;
@@ -37,26 +37,23 @@ pub fn lint(
     rules: &[&'static Rule],
     assumptions: Assumptions,
 ) -> Findings {
-    judged(tree, state, &Look { base, rules, assumptions, paths: &[] }, &mut Memory::default())
+    judged(tree, state, &Look { base, rules, assumptions, paths: &[] }, &mut Memory::once())
 }
 
 fn judged(tree: &dyn Tree, state: &FleetState, look: &Look<'_>, memory: &mut Memory) -> Findings {
     let rules = look.rules;
-    let world = World::of(state, look.assumptions).since(look.base);
+    let world = World::of(state, look.base, look.assumptions);
     #[cfg(feature = "schema")]
     let world = {
         // What the fleet file ignores may be anywhere, and is said to be needless if nothing is found.
         let paths = if is_in(FLEET_FILE, look.paths) { &[] } else { look.paths };
         world.knowing(std::mem::take(&mut memory.verdicts), paths)
     };
-    let findings = run_in(&world, rules);
+    let findings = memory.said.again(state, look, |open| run_in(&world, open));
     #[cfg(feature = "schema")]
     {
         memory.verdicts = world.known();
     }
-    // Without schemas there is nothing to remember.
-    #[cfg(not(feature = "schema"))]
-    let _ = memory;
     let (mut found, ignored) = ignore::apply(tree, state, rules, findings);
     if rules.iter().any(|rule| rule.id == upkeep::FLEET.id) {
         found.extend(upkeep::of_problems(state));
@@ -78,8 +75,8 @@ pub struct Look<'l> {
     pub paths: &'l [String],
 }
 
-/// As [`lint`]; schemas judge only what they have not judged the last time, and what is wanted. Rules about several objects are all
-/// run again: together they cost less than to find out which of them could say something else.
+/// As [`lint`]; schemas judge only what they have not judged the last time, and what is wanted, and a rule is run again only if
+/// something differs that it asked for the last time.
 pub fn lint_again(tree: &dyn Tree, state: &FleetState, look: &Look<'_>, memory: &mut Memory) -> Findings {
     judged(tree, state, look, memory)
 }
@@ -96,34 +93,49 @@ pub fn run_since(
     rules: &[&'static Rule],
     assumptions: Assumptions,
 ) -> Vec<Finding> {
-    run_in(&World::of(state, assumptions).since(base), rules)
+    let said = run_in(&World::of(state, base, assumptions), rules);
+    let mut found: Vec<Finding> = said.into_iter().flat_map(|said| said.findings).collect();
+    sort(&mut found);
+    found
 }
 
-fn run_in(world: &World<'_>, rules: &[&'static Rule]) -> Vec<Finding> {
-    let threads = if world.state.manifests.len() < WORTH_THREADS {
+/// What a rule says, and what it has asked for.
+pub(super) struct Said {
+    pub(super) rule: &'static str,
+    pub(super) asked: Asked,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Said {
+    /// Lets a rule look at a world that nobody has asked for anything.
+    fn by(rule: &'static Rule, world: World<'_>) -> Self {
+        let mut sink = Sink::of(rule.speaker());
+        (rule.check)(&world, &mut sink);
+        Self { rule: rule.id, findings: sink.finish(), asked: world.asked() }
+    }
+}
+
+/// Runs rules, several side by side. Of one rule the findings are ordered.
+fn run_in(world: &World<'_>, rules: &[&'static Rule]) -> Vec<Said> {
+    let threads = if world.len() < WORTH_THREADS {
         1
     } else {
         thread::available_parallelism().map_or(1, NonZero::get).min(rules.len())
     };
     let next = AtomicUsize::new(0);
+    let parts = world.parts();
     let work = || {
-        let mut sink = Sink::default();
-        while let Some(rule) = rules.get(next.fetch_add(1, Ordering::Relaxed)) {
-            sink.rule(rule.speaker());
-            (rule.check)(world, &mut sink);
-        }
-        sink.finish()
+        let mine = std::iter::from_fn(|| rules.get(next.fetch_add(1, Ordering::Relaxed)).copied());
+        mine.map(|rule| Said::by(rule, World::over(parts.clone()))).collect::<Vec<Said>>()
     };
     if threads < 2 {
         return work();
     }
-    let mut found: Vec<Finding> = thread::scope(|scope| {
+    thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // A panic of a thread goes on in this one, as it would have without threads.
         let ended =
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         ended.flatten().collect()
-    });
-    sort(&mut found);
-    found
+    })
 }

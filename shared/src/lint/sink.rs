@@ -122,20 +122,19 @@ pub(super) struct Speaker {
     pub(super) code: Option<&'static str>,
 }
 
-/// Collects reports.
-#[derive(Default)]
+/// Collects what one rule reports.
 pub(super) struct Sink<'a> {
-    rule: Option<Speaker>,
+    rule: Speaker,
     /// First of all that are alike, and where it is in `findings`.
-    known: HashMap<(&'static str, Place, String), usize>,
+    known: HashMap<(Place, String), usize>,
     findings: Vec<Finding>,
     _world: std::marker::PhantomData<&'a ()>,
 }
 
 impl<'a> Sink<'a> {
-    /// The rule that speaks from now on.
-    pub(super) fn rule(&mut self, rule: Speaker) {
-        self.rule = Some(rule);
+    /// For a rule.
+    pub(super) fn of(rule: Speaker) -> Self {
+        Self { rule, known: HashMap::new(), findings: Vec::new(), _world: std::marker::PhantomData }
     }
 
     /// Takes what is found in a file that holds no object.
@@ -147,7 +146,7 @@ impl<'a> Sink<'a> {
         related: Vec<Related>,
         target: Target,
     ) {
-        let Some(rule) = self.rule else { return };
+        let rule = self.rule;
         self.findings.push(Finding {
             rule: rule.id,
             severity: rule.severity,
@@ -163,10 +162,10 @@ impl<'a> Sink<'a> {
 
     /// Takes a report.
     pub(super) fn push(&mut self, report: Report<'a>) {
-        let Some(rule) = self.rule else { return };
+        let rule = self.rule;
         let place = place(report.manifest, &report.pointer);
         let targets = report.targets.unwrap_or_else(|| vec![report.manifest.target.clone()]);
-        let key = (rule.id, place.clone(), report.message.clone());
+        let key = (place.clone(), report.message.clone());
         if let Some(finding) = self.known.get(&key).and_then(|index| self.findings.get_mut(*index)) {
             finding.targets.extend(targets);
             return;

@@ -22,6 +22,11 @@ impl Rules {
         Self { schema, messages, has_defaults: has_defaults(raw) }
     }
 
+    /// Has the schema none?
+    pub(super) fn is_empty(&self) -> bool {
+        self.schema.is_none()
+    }
+
     pub(super) fn judge(&self, raw: &Value, object: &Value, violations: &mut Vec<Violation>) {
         let Some(schema) = &self.schema else { return };
         let filled = self.has_defaults.then(|| apply_defaults(raw, object));

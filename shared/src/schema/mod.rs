@@ -179,11 +179,28 @@ pub fn judge_in(object: &Value, edition: Option<Edition>) -> Verdict {
     }
     // Rules assume the right types.
     if violations.iter().all(|violation| violation.kind == ViolationKind::UnknownField) {
-        schema.rules.get_or_init(|| cel::Rules::compile(raw)).judge(raw, object, &mut violations);
+        let rules = schema.rules.get_or_init(|| cel::Rules::compile(raw));
+        rules.judge(raw, object, &mut violations);
+        if rules.is_empty()
+            && let Some((raw, rules)) = webhook(group, kind, version)
+        {
+            rules.judge(raw, object, &mut violations);
+        }
     }
     violations.sort();
     violations.dedup();
     Verdict::Judged(violations)
+}
+
+/// What istiod's webhook has always refused, as the CRDs say it since Istio 1.24: the rules of the newest ones. An API server asks the
+/// webhook, too.
+fn webhook(group: &str, kind: &str, version: &str) -> Option<(&'static Value, &'static cel::Rules)> {
+    let Edition(newest) = of_owner(Of::Istio, None).filter(|_| Of::group(group) == Of::Istio)?;
+    let known = SETS.get(newest)?.known();
+    let found = known.kinds.get(&(group.to_owned(), kind.to_owned()))?;
+    let (_, schema) = found.iter().find(|(versions, _)| versions.iter().any(|known| known == version))?;
+    let raw = schema.raw(&known.definitions);
+    Some((raw, schema.rules.get_or_init(|| cel::Rules::compile(raw))))
 }
 
 /// Where the schemas of a file come from, project and version; whether that is another version than this one.

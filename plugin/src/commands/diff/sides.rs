@@ -4,8 +4,9 @@ use crate::commands::lint::Judged;
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
 use asm_io::tree::{CommitTree, DirTree, resolve};
-use asm_shared::fleet::{Fleet, FleetState, Tree as _, TreeError};
+use asm_shared::fleet::{Fleet, FleetState, Memory, Tree as _, TreeError};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What is compared with what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +65,7 @@ pub(super) struct Side {
     /// `main (4f1c2aa)`, `working tree`.
     pub(super) label: String,
     /// What its files say.
-    pub(super) state: FleetState,
+    pub(super) state: Arc<FleetState>,
     /// The commit it is; `None` for files that are not committed.
     pub(super) commit: Option<String>,
 }
@@ -102,22 +103,45 @@ impl Side {
     }
 }
 
+/// What is known from the last time that both sides were read.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Files of the working tree; kept only while somebody watches.
+    files: Option<Memory>,
+    /// The commit that was read last. It never says anything else.
+    commit: Option<(Oid, Arc<FleetState>)>,
+}
+
+impl Known {
+    /// For looks again and again.
+    pub(super) fn of_many() -> Self {
+        Self { files: Some(Memory::default()), commit: None }
+    }
+
+    fn working_tree(&mut self, root: &Path) -> Side {
+        let tree = DirTree::new(root);
+        let state = match &mut self.files {
+            Some(files) => FleetState::read_again(&tree, files),
+            None => FleetState::read(&tree),
+        };
+        Side { label: "working tree".to_owned(), state: Arc::new(state), commit: None }
+    }
+}
+
 /// Reads both sides; the left one is `None` when it is live.
-pub(super) fn read(root: &Path, range: &Range) -> Result<(Option<Side>, Side), CommandError> {
-    let working_tree =
-        || Side { label: "working tree".to_owned(), state: FleetState::read(&DirTree::new(root)), commit: None };
+pub(super) fn read(root: &Path, range: &Range, known: &mut Known) -> Result<(Option<Side>, Side), CommandError> {
     if *range == Range::Live(None) {
-        return Ok((None, working_tree()));
+        return Ok((None, known.working_tree(root)));
     }
     let copy = find(root)?;
     Ok(match range {
-        Range::Live(revision) => (None, commit(&copy, revision.as_deref().unwrap_or("HEAD"), None)?),
-        Range::WorkingTree(revision) => (Some(before(&copy, revision)?), working_tree()),
-        Range::Between(from, to) => (Some(commit(&copy, from, None)?), commit(&copy, to, None)?),
+        Range::Live(revision) => (None, commit(&copy, revision.as_deref().unwrap_or("HEAD"), None, known)?),
+        Range::WorkingTree(revision) => (Some(before(&copy, revision, known)?), known.working_tree(root)),
+        Range::Between(from, to) => (Some(commit(&copy, from, None, known)?), commit(&copy, to, None, known)?),
         Range::SinceParting(from, to) => {
             let base = base_of(&copy, from, to)?;
             let label = format!("{from} at the common ancestor");
-            (Some(commit(&copy, &base, Some(&label))?), commit(&copy, to, None)?)
+            (Some(commit(&copy, &base, Some(&label), known)?), commit(&copy, to, None, known)?)
         }
     })
 }
@@ -139,21 +163,22 @@ pub(super) fn standing(root: &Path, range: &Range, before: &Side, after: &Side) 
 }
 
 /// The fleet in a revision (`REV...`: in the commit where HEAD left it), and what that is called.
-pub(crate) fn base(root: &Path, revision: &str) -> Result<(String, FleetState), CommandError> {
+pub(crate) fn base(root: &Path, revision: &str) -> Result<(String, Arc<FleetState>), CommandError> {
     let copy = find(root)?;
+    let known = &mut Known::default();
     let side = match revision.strip_suffix("...") {
         Some(from) => {
             let base = base_of(&copy, from, "HEAD")?;
-            commit(&copy, &base, Some(&format!("{from} at the common ancestor")))?
+            commit(&copy, &base, Some(&format!("{from} at the common ancestor")), known)?
         }
-        None => before(&copy, revision)?,
+        None => before(&copy, revision, known)?,
     };
     Ok((side.label, side.state))
 }
 
 /// One revision.
 pub(super) fn revision(root: &Path, revision: &str) -> Result<Side, CommandError> {
-    before(&find(root)?, revision)
+    before(&find(root)?, revision, &mut Known::default())
 }
 
 fn find(root: &Path) -> Result<WorkingCopy, CommandError> {
@@ -162,7 +187,7 @@ fn find(root: &Path) -> Result<WorkingCopy, CommandError> {
 
 /// The commit where two revisions parted.
 fn base_of(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandError> {
-    let (one, two) = (known(copy, from)?, known(copy, to)?);
+    let (one, two) = (found(copy, from)?, found(copy, to)?);
     let base = copy.merge_base(one, two).map_err(|error| {
         let deeper = copy.repository.is_shallow().then_some(DEEPER);
         wrong(&error)
@@ -176,7 +201,7 @@ fn base_of(copy: &WorkingCopy, from: &str, to: &str) -> Result<String, CommandEr
 const DEEPER: &str = "this clone is shallow: git fetch --unshallow, or git fetch --deepen=100";
 
 /// The commit that a revision means. The error says where it may be had.
-fn known(copy: &WorkingCopy, revision: &str) -> Result<Oid, CommandError> {
+fn found(copy: &WorkingCopy, revision: &str) -> Result<Oid, CommandError> {
     resolve(&copy.repository, revision).map_err(|error| {
         let error = wrong(&error);
         if copy.repository.is_shallow() {
@@ -190,27 +215,30 @@ fn known(copy: &WorkingCopy, revision: &str) -> Result<Oid, CommandError> {
 }
 
 /// The old side of the working tree: a fleet that is not committed yet has nothing there.
-fn before(copy: &WorkingCopy, revision: &str) -> Result<Side, CommandError> {
+fn before(copy: &WorkingCopy, revision: &str, known: &mut Known) -> Result<Side, CommandError> {
     if revision == "HEAD" && copy.is_unborn() {
-        let label = "nothing (no commit yet)".to_owned();
-        return Ok(Side { label, state: FleetState::default(), commit: None });
+        return Ok(Side { label: "nothing (no commit yet)".to_owned(), ..Side::default() });
     }
-    commit(copy, revision, None)
+    commit(copy, revision, None, known)
 }
 
 /// The fleet in a commit. A commit from before the fleet was started has nothing.
-fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>) -> Result<Side, CommandError> {
-    let id = known(copy, revision)?;
+fn commit(copy: &WorkingCopy, revision: &str, label: Option<&str>, known: &mut Known) -> Result<Side, CommandError> {
+    let id = found(copy, revision)?;
     let short = copy.short(id);
     let name = label.unwrap_or(revision);
     let label = if id.to_string().starts_with(name) { short } else { format!("{name} ({short})") };
     let commit = Some(id.to_string());
+    if let Some((_, state)) = known.commit.as_ref().filter(|(known, _)| *known == id) {
+        return Ok(Side { label, state: state.clone(), commit });
+    }
     if !copy.has_folder(id) {
-        return Ok(Side { label, state: FleetState::default(), commit });
+        return Ok(Side { label, state: Arc::default(), commit });
     }
     let tree = CommitTree::of(&copy.repository, id, &copy.folder).map_err(|error| wrong(&error))?;
     let has_fleet = tree.list().map_err(|error| wrong(&error))?.iter().any(|file| &**file == "fleet.yaml");
-    let state = if has_fleet { FleetState::read(&tree) } else { FleetState::default() };
+    let state = Arc::new(if has_fleet { FleetState::read(&tree) } else { FleetState::default() });
+    known.commit = Some((id, state.clone()));
     Ok(Side { label, state, commit })
 }
 

@@ -3,10 +3,11 @@
 use super::judgement::{Judge, Judgement};
 use crate::error::CommandError;
 use asm_io::revisions::{Oid, WorkingCopy};
-use asm_io::tree::{CommitTree, DirTree, resolve};
+use asm_io::tree::{CommitTree, resolve};
 use asm_shared::fleet::{FleetState, Tree as _, TreeError};
 use asm_shared::lint::Finding;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Findings of a revision.
 pub(super) struct Base {
@@ -15,9 +16,18 @@ pub(super) struct Base {
     pub(super) findings: Vec<Finding>,
 }
 
+/// The last revision that was judged. A commit never says anything else, so while somebody watches it is judged once.
+#[derive(Default)]
+pub(super) struct Known(Option<(Oid, Vec<Finding>, Option<Arc<FleetState>>)>);
+
 /// Judges a revision as the working tree is judged, and gives its fleet too. One from before the fleet was started has no
 /// findings.
-pub(super) fn read(root: &Path, revision: &str, judge: &Judge) -> Result<(Base, Option<FleetState>), CommandError> {
+pub(super) fn read(
+    root: &Path,
+    revision: &str,
+    judge: &Judge,
+    known: &mut Known,
+) -> Result<(Base, Option<Arc<FleetState>>), CommandError> {
     let copy = WorkingCopy::find(root).map_err(|error| wrong(&error).hinted("--base needs a Git repository"))?;
     let name = revision.strip_suffix("...").unwrap_or(revision);
     if name.is_empty() {
@@ -30,19 +40,24 @@ pub(super) fn read(root: &Path, revision: &str, judge: &Judge) -> Result<(Base, 
     }
     let (short, parted) = (copy.short(commit), if revision.ends_with("...") { " at the common ancestor" } else { "" });
     let label = if commit.to_string().starts_with(name) { short } else { format!("{name}{parted} ({short})") };
-    let judged = in_commit(&copy, commit, judge)?;
-    let (judgement, state) = judged.map_or((None, None), |(judgement, state)| (Some(judgement), Some(state)));
-    Ok((Base { label, findings: judgement.map(|judgement| judgement.findings).unwrap_or_default() }, state))
+    if let Some((_, findings, state)) = known.0.as_ref().filter(|(known, ..)| *known == commit) {
+        return Ok((Base { label, findings: findings.clone() }, state.clone()));
+    }
+    let (findings, state) = match in_commit(&copy, commit, judge)? {
+        Some((judgement, state)) => (judgement.findings, Some(Arc::new(state))),
+        None => (Vec::new(), None),
+    };
+    known.0 = Some((commit, findings.clone(), state.clone()));
+    Ok((Base { label, findings }, state))
 }
 
-/// Judges a fleet whose files have been read already: those of a commit, or of the working tree.
+/// Judges the fleet of a commit whose files have been read already.
 pub(super) fn judge_state(
     root: &Path,
-    (commit, state): (Option<&str>, &FleetState),
+    (commit, state): (&str, &FleetState),
     before: Option<&FleetState>,
     judge: &Judge,
 ) -> Result<Judgement, CommandError> {
-    let Some(commit) = commit else { return Ok(judge.judge_since(&DirTree::new(root), state, before)) };
     let copy = WorkingCopy::find(root).map_err(|error| wrong(&error))?;
     let commit = resolve(&copy.repository, commit).map_err(|error| wrong(&error))?;
     let tree = CommitTree::of(&copy.repository, commit, &copy.folder).map_err(|error| wrong(&error))?;

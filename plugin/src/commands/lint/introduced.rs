@@ -7,8 +7,9 @@ use super::markdown;
 use crate::commands::explain::unknown_rule;
 use crate::error::CommandError;
 use crate::parallel;
+use asm_io::tree::DirTree;
 use asm_shared::fleet::FleetState;
-use asm_shared::lint::{Finding, Selection, Severity, rules_of};
+use asm_shared::lint::{Finding, Memory, Selection, Severity, rules_of};
 use std::path::Path;
 
 /// One side of a change.
@@ -20,6 +21,27 @@ pub(crate) struct Judged<'a> {
     pub(crate) commit: Option<&'a str>,
     /// What its files say.
     pub(crate) state: &'a FleetState,
+}
+
+/// What is known from the last judgement of a change.
+pub(crate) struct Known {
+    /// What was said of the working tree.
+    said: Memory,
+    /// What was found in the commit before.
+    before: Option<(String, Vec<Finding>)>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { said: Memory::once(), before: None }
+    }
+}
+
+impl Known {
+    /// For judgements again and again.
+    pub(crate) fn of_many() -> Self {
+        Self { said: Memory::default(), before: None }
+    }
 }
 
 /// The errors and warnings that a change brings in, and how many it mends.
@@ -38,22 +60,29 @@ impl Introduced {
         before: Judged<'_>,
         after: Judged<'_>,
         targets: &[String],
+        known: &mut Known,
     ) -> Result<Self, CommandError> {
         let rules = rules_of(&[], &[]).map_err(|error| unknown_rule(&error.id))?;
         let targets = targets.to_vec();
         let selection = Selection { severity: Some(Severity::Warning), targets, ..Selection::default() };
         let judge = Judge::new(rules, selection);
-        let old = || match (before.commit, &before.state.fleet) {
-            (Some(commit), Some(_)) => base::judge_state(root, (Some(commit), before.state), None, &judge),
-            _ => Ok(Judgement::default()),
+        let Known { said, before: told } = known;
+        let old = || match (before.commit, &before.state.fleet, &told) {
+            (Some(commit), _, Some((known, findings))) if known == commit => Ok(findings.clone()),
+            (Some(commit), Some(_), _) => {
+                base::judge_state(root, (commit, before.state), None, &judge).map(|judged| judged.findings)
+            }
+            _ => Ok(Vec::new()),
         };
-        let known = before.state.fleet.is_some().then_some(before.state);
-        let new = || match &after.state.fleet {
-            Some(_) => base::judge_state(root, (after.commit, after.state), known, &judge),
-            None => Ok(Judgement::default()),
+        let base = before.state.fleet.is_some().then_some(before.state);
+        let new = || match (&after.state.fleet, after.commit) {
+            (Some(_), Some(commit)) => base::judge_state(root, (commit, after.state), base, &judge),
+            (Some(_), None) => Ok(judge.judge_again_since(&DirTree::new(root), after.state, base, said)),
+            (None, _) => Ok(Judgement::default()),
         };
         let (new, old) = parallel::both(new, old);
-        let (label, findings) = (before.label.to_owned(), old?.findings);
+        let (label, findings) = (before.label.to_owned(), old?);
+        *told = before.commit.map(|commit| (commit.to_owned(), findings.clone()));
         Ok(Self(new?.compared(Some(Base { label, findings }), true)))
     }
 

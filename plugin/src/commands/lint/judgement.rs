@@ -19,7 +19,7 @@ pub(crate) struct Judge {
     /// What of the findings is wanted.
     pub(super) selection: Selection,
     /// The fleet before the change that is judged, for rules about changes.
-    pub(super) before: Option<FleetState>,
+    pub(super) before: Option<Arc<FleetState>>,
     /// What time it is, for what ends some day.
     pub(super) now: Timestamp,
 }
@@ -74,9 +74,14 @@ impl Judge {
     }
 
     /// Judges a revision to compare with; from now on, changes since then are judged too.
-    pub(super) fn since(&mut self, root: &Path, revision: Option<&str>) -> Result<Option<Base>, CommandError> {
+    pub(super) fn since(
+        &mut self,
+        root: &Path,
+        revision: Option<&str>,
+        known: &mut base::Known,
+    ) -> Result<Option<Base>, CommandError> {
         let Some(revision) = revision else { return Ok(None) };
-        let (base, state) = base::read(root, revision, self)?;
+        let (base, state) = base::read(root, revision, self, known)?;
         self.before = state;
         Ok(Some(base))
     }
@@ -85,7 +90,7 @@ impl Judge {
     pub(super) fn judge(&self, tree: &dyn Tree, state: Option<&FleetState>) -> Judgement {
         let read = state.is_none().then(|| FleetState::read(tree));
         let Some(state) = state.or(read.as_ref()) else { return Judgement::default() };
-        self.judge_since(tree, state, self.before.as_ref())
+        self.judge_since(tree, state, self.before.as_deref())
     }
 
     /// Judges a tree and what it says. `before`: the fleet before the change, for rules about changes.
@@ -95,8 +100,18 @@ impl Judge {
 
     /// Judges a tree that was judged before; of what has not changed, the schemas judge nothing again.
     pub(super) fn judge_again(&self, tree: &dyn Tree, state: &FleetState, memory: &mut Memory) -> Judgement {
-        let (base, assumptions) = (self.before.as_ref(), self.assumptions());
-        let look = Look { base, rules: &self.rules, assumptions, paths: &self.selection.paths };
+        self.judge_again_since(tree, state, self.before.as_deref(), memory)
+    }
+
+    /// The same since another fleet.
+    pub(super) fn judge_again_since(
+        &self,
+        tree: &dyn Tree,
+        state: &FleetState,
+        base: Option<&FleetState>,
+        memory: &mut Memory,
+    ) -> Judgement {
+        let look = Look { base, rules: &self.rules, assumptions: self.assumptions(), paths: &self.selection.paths };
         self.wanted(state, lint_again(tree, state, &look, memory))
     }
 

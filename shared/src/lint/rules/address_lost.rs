@@ -44,8 +44,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let Some(base) = world.base else { return };
-    let state = world.state;
+    let Some(base) = world.base() else { return };
+    let state = world.state();
     let now: HashMap<(&Target, &ObjectId), &'a Manifest> =
         state.manifests.iter().map(|manifest| ((&manifest.target, &manifest.id), manifest)).collect();
     let runs_in = targets_of(World::fronts_of(base));

@@ -33,7 +33,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clbs = world.fronts.iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
+    let clbs = world.fronts().iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
     for front in clbs.filter(|front| !front.serverless && !front.ports.is_empty()) {
         let layers = listeners(front);
         for setting in &front.settings {

@@ -47,7 +47,7 @@ const NEEDS: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clbs = world.fronts.iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
+    let clbs = world.fronts().iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
     for front in clbs {
         // The CLB is somebody else's: which type it has does not follow from the annotations.
         if front.text("loadbalancer-id").is_some() {

@@ -47,7 +47,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             move_all(manifest, base, "/metadata/annotations", |key| key == MANAGED_BY_ASM, sink);
         }
     }
-    for front in world.fronts.iter().filter(|front| !front.generated && !front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| !front.generated && !front.is_load_balancer()) {
         for setting in front.settings.iter().filter(|setting| setting.row.is_some()) {
             let message =
                 format!("a Service of type {} has no load balancer: nobody reads {}", front.kind, setting.key);

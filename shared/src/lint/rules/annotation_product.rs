@@ -33,7 +33,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         let product = front.product();
         for setting in &front.settings {
             let Some(row) = setting.row.filter(|row| row.change(product) == Change::Unknown) else { continue };

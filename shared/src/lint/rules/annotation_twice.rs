@@ -33,7 +33,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in &world.fronts {
+    for front in world.fronts() {
         for old in front.settings.iter().filter(|setting| setting.is_legacy()) {
             let Some(row) = old.row else { continue };
             let same = |new: &&Setting<'_>| !new.is_legacy() && new.row.is_some_and(|other| other.name == row.name);

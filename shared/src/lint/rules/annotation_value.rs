@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         for setting in &front.settings {
             if let Some(row) = setting.row {
                 sink.extend(judge(front, setting, row));

@@ -33,7 +33,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         let Some(version) = front.controller() else { continue };
         for setting in &front.settings {
             let Some((row, since)) = setting.row.and_then(|row| Some((row, row.since?))) else { continue };

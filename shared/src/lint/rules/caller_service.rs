@@ -39,16 +39,16 @@ pub(in crate::lint) const RULE: Rule = Rule {
 type Holders<'w> = BTreeMap<(&'w str, &'w str), BTreeSet<&'w Target>>;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let members: BTreeSet<&Target> = world.pods.iter().filter_map(|pod| pod.target.as_ref()).collect();
+    let members: BTreeSet<&Target> = world.pods().iter().filter_map(|pod| pod.target.as_ref()).collect();
     let mut holders: Holders<'_> = BTreeMap::new();
-    for service in world.services.iter().filter(|service| service.target != Target::Mesh) {
-        holders.entry((service.namespace, service.name.as_str())).or_default().insert(&service.target);
+    for service in world.services().iter().filter(|service| service.target != Target::Mesh) {
+        holders.entry((service.namespace, &*service.name)).or_default().insert(&service.target);
     }
     holders.retain(|_, holders| members.iter().any(|member| **member != Target::Mesh && !holders.contains(member)));
     if holders.is_empty() {
         return;
     }
-    for pod in &world.pods {
+    for pod in world.pods() {
         if let (Some(spec), Some(target)) = (pod.spec, &pod.target) {
             calls(pod, spec, target, &holders, sink);
         }

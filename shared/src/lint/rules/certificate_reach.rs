@@ -41,9 +41,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let credentials = Credentials::of(world.state);
-    for view in &world.gateways {
-        let pods: Vec<&Pod<'a>> = view.pods.iter().filter_map(|index| world.pods.get(*index)).collect();
+    let credentials = Credentials::of(world);
+    for view in world.gateways() {
+        let pods: Vec<&Pod<'a>> = view.pods.iter().filter_map(|index| world.pods().get(*index)).collect();
         for (pointer, name) in named(view.manifest) {
             let Some(secret) = secret_of(name) else { continue };
             let mut places: BTreeSet<(&str, &Target)> = BTreeSet::new();

@@ -59,8 +59,8 @@ type Key<'w> = (Option<usize>, String, u16, &'w str);
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut ports: BTreeMap<Key<'_>, Vec<Opened<'_>>> = BTreeMap::new();
-    for (gateway, view) in world.gateways.iter().enumerate() {
-        let pods = view.pods.iter().filter_map(|pod| world.pods.get(*pod));
+    for (gateway, view) in world.gateways().iter().enumerate() {
+        let pods = view.pods.iter().filter_map(|pod| world.pods().get(*pod));
         let mut makers: Vec<_> = pods.map(|pod| Some(std::ptr::from_ref(&*pod.manifest.document).addr())).collect();
         makers.sort_unstable();
         makers.dedup();
@@ -143,7 +143,7 @@ fn conflict<'a>(
     others: &[&Opened<'_>],
     sink: &mut Sink<'a>,
 ) {
-    let Some(view) = world.gateways.get(one.gateway) else { return };
+    let Some(view) = world.gateways().get(one.gateway) else { return };
     let mut names: Vec<String> = others.iter().map(|other| name(world, other)).collect();
     names.dedup();
     let message = match one.family {
@@ -162,7 +162,7 @@ fn conflict<'a>(
     };
     let pointer = format!("/spec/servers/{}", one.number);
     let report = Report::at(view.manifest, pointer, format!("{message}: only the older one is kept"));
-    let report = others.iter().fold(report, |report, other| match world.gateways.get(other.gateway) {
+    let report = others.iter().fold(report, |report, other| match world.gateways().get(other.gateway) {
         Some(other_view) => {
             report.related(other_view.manifest, &format!("/spec/servers/{}", other.number), "the other one")
         }
@@ -200,8 +200,8 @@ fn tell<'a>(
     (other, wide): (Option<&Opened<'_>>, &str),
     sink: &mut Sink<'a>,
 ) {
-    let views = other.and_then(|other| Some((other, world.gateways.get(other.gateway)?)));
-    let (Some(view), Some((other, their))) = (world.gateways.get(one.gateway), views) else { return };
+    let views = other.and_then(|other| Some((other, world.gateways().get(other.gateway)?)));
+    let (Some(view), Some((other, their))) = (world.gateways().get(one.gateway), views) else { return };
     let message = format!(
         "requests for {host} on port {port} come here and not to the server for {wide} of {}",
         name(world, other)
@@ -217,12 +217,12 @@ fn meet(a: Option<&str>, b: Option<&str>) -> bool {
 }
 
 fn home<'w>(world: &'w World<'_>, one: &Opened<'_>) -> &'w str {
-    world.gateways.get(one.gateway).map_or("", |view| view.key().0)
+    world.gateways().get(one.gateway).map_or("", |view| view.key().0)
 }
 
 fn name(world: &World<'_>, one: &Opened<'_>) -> String {
     world
-        .gateways
+        .gateways()
         .get(one.gateway)
         .map(|view| view.key())
         .map_or_else(String::new, |(space, name)| format!("{space}/{name}"))

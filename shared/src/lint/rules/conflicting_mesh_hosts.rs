@@ -45,7 +45,7 @@ type Hosts = BTreeMap<String, Vec<At>>;
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut all = Hosts::new();
     let mut some: BTreeMap<&str, Hosts> = BTreeMap::new();
-    let bound = world.routes.iter().enumerate().filter(|(_, route)| route.gateways.contains(&Reference::Mesh));
+    let bound = world.routes().iter().enumerate().filter(|(_, route)| route.gateways.contains(&Reference::Mesh));
     for (number, route) in bound {
         for (index, host) in route.route.hosts.iter().enumerate() {
             let full = full_host(host, namespace(route.manifest)).to_lowercase();
@@ -99,12 +99,12 @@ fn tell<'a>(world: &World<'a>, conflicts: &BTreeMap<(At, At), bool>, sink: &mut 
     let told: Vec<(&At, &At)> =
         conflicts.iter().filter(|(_, is)| **is == same).map(|((one, other), _)| (one, other)).collect();
     let Some(((number, index), _)) = told.first() else { return };
-    let Some(route) = world.routes.get(*number) else { return };
+    let Some(route) = world.routes().get(*number) else { return };
     let mut hosts: Vec<&str> =
         told.iter().filter_map(|((_, at), _)| route.route.hosts.get(*at).map(String::as_str)).collect();
     hosts.dedup();
     let others: Vec<_> =
-        told.iter().filter_map(|(_, (other, at))| Some((world.routes.get(*other)?.manifest, *at))).collect();
+        told.iter().filter_map(|(_, (other, at))| Some((world.routes().get(*other)?.manifest, *at))).collect();
     let mut names: Vec<String> =
         others.iter().map(|(other, _)| format!("{}/{}", namespace(other), other.id.name)).collect();
     names.sort();

@@ -41,9 +41,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let credentials = Credentials::of(world.state);
-    for view in &world.gateways {
-        let pods = view.pods.iter().filter_map(|index| world.pods.get(*index));
+    let credentials = Credentials::of(world);
+    for view in world.gateways() {
+        let pods = view.pods.iter().filter_map(|index| world.pods().get(*index));
         let places: BTreeSet<_> = pods.filter_map(|pod| Some((pod.namespace, pod.target.as_ref()?))).collect();
         let servers = view.manifest.object.pointer("/spec/servers").and_then(Value::as_array).into_iter().flatten();
         for (index, server) in servers.enumerate() {

@@ -36,19 +36,19 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut servers: HashMap<&str, BTreeSet<u64>> = HashMap::new();
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         let numbers = || gateway.gateway.servers.iter().filter_map(|server| server.port).map(u64::from);
-        for pod in gateway.pods.iter().filter_map(|index| world.pods.get(*index)).filter(|pod| pod.is_istio_gateway()) {
+        for pod in gateway.pods.iter().filter_map(|index| world.pods().get(*index)).filter(|pod| pod.is_istio_gateway())
+        {
             servers.entry(&pod.manifest.id.name).or_default().extend(numbers());
         }
     }
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         let name = if front.generated {
             Some(&*front.manifest.id.name)
         } else {
             let selector = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object);
-            let pods = selector.map(|selector| world.pod_index.with(&world.pods, selector)).unwrap_or_default();
-            let mut pods = pods.iter().filter_map(|index| world.pods.get(*index));
+            let mut pods = selector.into_iter().flat_map(|selector| world.pods_with(selector));
             let own = namespace(front.manifest);
             pods.find(|pod| {
                 pod.is_istio_gateway() && pod.target.as_ref() == Some(&front.target) && pod.namespace == own

@@ -37,7 +37,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut judged = BTreeSet::new();
     for door in doors(world) {
         for (index, number) in &door.servers {
-            let Some(view) = world.gateways.get(*index).filter(|_| judged.insert((*index, *number))) else { continue };
+            let Some(view) = world.gateways().get(*index).filter(|_| judged.insert((*index, *number))) else {
+                continue;
+            };
             let server = view.gateway.servers.get(*number);
             for (at, host) in server.into_iter().flat_map(|server| server.hosts.iter().enumerate()) {
                 let name = host.rsplit('/').next().unwrap_or(host).to_lowercase();

@@ -45,8 +45,11 @@ const REPLACED: &[(&str, &str, bool)] = &[
     ("/mirror_percent", "/mirrorPercentage", false),
 ];
 
+/// A group of kinds that Istio has no more.
+const GONE: &str = "rbac.istio.io";
+
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         let rules = route.manifest.object.pointer("/spec/http").and_then(Value::as_array).into_iter().flatten();
         for (index, rule) in rules.enumerate() {
             for field in REPLACED {
@@ -54,7 +57,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
         }
     }
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules() {
         of_policies(rule.manifest, sink);
     }
     for sidecar in world.of_kind(ISTIO_NETWORKING, "Sidecar") {
@@ -65,14 +68,12 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             sink.push(report.fix("take it away", true, vec![edit]));
         }
     }
-    for manifest in &world.state.manifests {
-        let text = |pointer: &str| manifest.object.pointer(pointer).and_then(Value::as_str);
-        let crd =
-            &*manifest.id.group_kind.kind == "CustomResourceDefinition" && text("/spec/group") == Some("rbac.istio.io");
-        if crd || &*manifest.id.group_kind.group == "rbac.istio.io" {
-            let message = "the kinds of rbac.istio.io are gone from Istio: this has no effect";
-            sink.push(Report::at(manifest, "/kind", message).hint("Write an AuthorizationPolicy"));
-        }
+    let definitions = world.of_kind("apiextensions.k8s.io", "CustomResourceDefinition");
+    let definitions =
+        definitions.filter(|manifest| manifest.object.pointer("/spec/group").and_then(Value::as_str) == Some(GONE));
+    for manifest in definitions.chain(world.of_group(GONE)) {
+        let message = "the kinds of rbac.istio.io are gone from Istio: this has no effect";
+        sink.push(Report::at(manifest, "/kind", message).hint("Write an AuthorizationPolicy"));
     }
 }
 

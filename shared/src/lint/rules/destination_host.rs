@@ -40,7 +40,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         let own = namespace(route.manifest);
         for pointer in without_destination(&route.manifest.object) {
             let message = "this entry names no destination: there is nowhere to send requests to";
@@ -58,7 +58,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                             let report = report.hint(format!("Did you mean {name}?"));
                             report.fix(format!("send them to {name}"), false, vec![(route.manifest, edit)])
                         }
-                        None if !world.hosts.find(&to.host, own).is_empty() => {
+                        None if !world.hosts().find(&to.host, own).is_empty() => {
                             report.hint("There is one, but `exportTo` keeps it from those who see this VirtualService")
                         }
                         None => report,
@@ -93,7 +93,7 @@ fn wrong_port(world: &World<'_>, to: &RouteDestination, found: &HostMatch<'_>) -
         // It says nothing of ports: nothing can be said of them.
         ports.extend(own?.iter().filter_map(|port| port.get("number").and_then(Value::as_u64)));
     }
-    for service in found.services.iter().filter_map(|index| world.services.get(*index)) {
+    for service in found.services.iter().filter_map(|index| world.services().get(*index)) {
         ports.extend(service.ports.iter().map(|port| port.port));
     }
     if ports.contains(&port) {
@@ -108,7 +108,7 @@ fn wrong_port(world: &World<'_>, to: &RouteDestination, found: &HostMatch<'_>) -
 fn meant(world: &World<'_>, host: &str, own: &str) -> Option<String> {
     let full = full_host(host, own);
     let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let names = world.hosts.names().filter(|name| *name != full);
+    let names = world.hosts().names().filter(|name| *name != full);
     // The same name in another namespace, or almost the same name.
     let near =
         names.map(|name| (distance(name, &full), name)).filter(|(far, name)| *far <= 2 || short(name) == short(&full));

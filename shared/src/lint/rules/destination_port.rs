@@ -36,14 +36,14 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for (to, pointer) in VirtualService::destinations(&route.manifest.object) {
             if to.port.is_some() {
                 continue;
             }
             let found = world.host_for(&to.host, route.manifest);
             let mut ports: BTreeMap<u64, bool> = BTreeMap::new();
-            for service in found.services.iter().filter_map(|index| world.services.get(*index)) {
+            for service in found.services.iter().filter_map(|index| world.services().get(*index)) {
                 ports.extend(service.ports.iter().map(|port| {
                     let word = port.app_protocol.or(port.name).unwrap_or_default();
                     (port.port, speaks_http(word))

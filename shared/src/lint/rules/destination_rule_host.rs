@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules() {
         let (host, own) = (&rule.rule.host, namespace(rule.manifest));
         let known = host.is_empty() || host.contains('*') || !world.host_for(host, rule.manifest).is_empty();
         if known || !world.knows_namespace(host_namespace(host, own)) {
@@ -46,7 +46,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let message = format!("there is no Service and no ServiceEntry {full}: this DestinationRule has no effect");
         let report = Report::at(rule.manifest, "/spec/host", message);
         let short = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-        let near = world.hosts.names().filter(|name| *name != full);
+        let near = world.hosts().names().filter(|name| *name != full);
         let near = near.map(|name| (distance(name, &full), name));
         let near = near.filter(|(far, name)| *far <= 2 || short(name) == short(&full)).min();
         sink.push(match near {

@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut by_host: BTreeMap<String, Vec<&DestinationRuleView<'a>>> = BTreeMap::new();
-    for view in &world.destination_rules {
+    for view in world.destination_rules() {
         let host = text(&view.manifest.object, "/spec/host");
         // One for chosen workloads is for them, beside the one for all.
         let chosen = view.manifest.object.get("spec").is_some_and(|spec| has(spec, "workloadSelector"));

@@ -37,11 +37,11 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut exact: HashMap<String, Vec<&DestinationRuleView<'a>>> = HashMap::new();
     let mut wide = Vec::new();
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules() {
         let host = full_host(&rule.rule.host, namespace(rule.manifest)).to_lowercase();
         if host.starts_with('*') { wide.push((host, rule)) } else { exact.entry(host).or_default().push(rule) }
     }
-    for route in &world.routes {
+    for route in world.routes() {
         for (to, pointer) in VirtualService::destinations(&route.manifest.object) {
             let Some(subset) = &to.subset else { continue };
             let host = full_host(&to.host, namespace(route.manifest)).to_lowercase();

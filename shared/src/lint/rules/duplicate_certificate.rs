@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut shown: BTreeMap<(&str, &str), Vec<(&GatewayView<'a>, usize)>> = BTreeMap::new();
-    for view in &world.gateways {
+    for view in world.gateways() {
         let servers = view.manifest.object.pointer("/spec/servers").and_then(Value::as_array);
         for (number, server) in servers.into_iter().flatten().enumerate() {
             let field = |name: &str| server.pointer(name).and_then(Value::as_str).filter(|text| !text.is_empty());

@@ -38,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let Some(fleet) = &world.state.fleet else { return };
+    let Some(fleet) = world.fleet() else { return };
     for manifest in world.of_kind(ASM, "IstioGateway") {
         let ids = gateway::cluster_ids(&manifest.object);
         let clusters = fleet.spec.clusters.iter();

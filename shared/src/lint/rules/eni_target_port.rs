@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let eni = world.fronts.iter().filter(|front| front.is_load_balancer() && front.text(BACKEND_TYPE) == Some("eni"));
+    let eni = world.fronts().iter().filter(|front| front.is_load_balancer() && front.text(BACKEND_TYPE) == Some("eni"));
     for front in eni {
         for port in &front.ports {
             let Some(name) = port.target.and_then(Value::as_str) else { continue };
@@ -64,9 +64,7 @@ fn number(world: &World<'_>, front: &Front<'_>, name: &str) -> Option<u64> {
         return Some(number);
     }
     let selector = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object)?;
-    let pods = world.pod_index.with(&world.pods, selector);
-    let pods = pods.iter().filter_map(|index| world.pods.get(*index));
-    let pods = pods.filter(|pod| {
+    let pods = world.pods_with(selector).filter(|pod| {
         pod.target.as_ref() == Some(&front.target) && pod.namespace == super::super::world::namespace(front.manifest)
     });
     let containers = pods.filter_map(|pod| pod.spec?.get("containers")?.as_array()).flatten();

@@ -34,10 +34,10 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         let scope = scope(route.manifest);
         for (_, gateway) in world.gateways_of(route) {
-            let pods = gateway.pods.iter().filter_map(|index| world.pods.get(*index));
+            let pods = gateway.pods.iter().filter_map(|index| world.pods().get(*index));
             let spaces: BTreeSet<&str> = pods.map(|pod| pod.namespace).collect();
             for space in spaces.into_iter().filter(|space| !scope.has(space)) {
                 let (home, name) = gateway.key();

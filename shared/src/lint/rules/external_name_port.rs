@@ -33,7 +33,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let external = world.services.iter().filter(|service| service.kind == "ExternalName");
+    let external = world.services().iter().filter(|service| service.kind == "ExternalName");
     for service in external.filter(|service| !is_system(service.manifest)) {
         for (index, port) in service.ports.iter().enumerate() {
             if protocol_of(port).is_some() && port.name != Some("tcp") {

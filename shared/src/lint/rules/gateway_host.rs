@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         for (number, server) in gateway.gateway.servers.iter().enumerate() {
             for (index, host) in server.hosts.iter().enumerate() {
                 let at = format!("/spec/servers/{number}/hosts/{index}");

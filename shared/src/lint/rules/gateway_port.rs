@@ -38,8 +38,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
-        for pod in gateway.pods.iter().filter_map(|index| world.pods.get(*index)) {
+    for gateway in world.gateways() {
+        for pod in gateway.pods.iter().filter_map(|index| world.pods().get(*index)) {
             // Of clusters that the fleet does not declare, nobody knows the Services.
             if pod.target.is_none() {
                 continue;
@@ -68,7 +68,7 @@ fn judge<'a>(
         report.targets(pod.target.clone())
     };
     if open.is_empty() {
-        let names: Vec<String> = closed.iter().map(|service| service.name.clone()).collect();
+        let names: Vec<String> = closed.iter().map(|service| service.name.to_string()).collect();
         let message = match names.as_slice() {
             [] => format!("no Service is in front of the pods of this Gateway: nothing reaches port {port}"),
             _ => format!("no Service in front of its pods ({}) has the port {port}", names.join(", ")),
@@ -81,7 +81,7 @@ fn judge<'a>(
         return;
     }
     for service in closed.iter().filter(|service| service.kind == "LoadBalancer") {
-        let others: Vec<&str> = open.iter().map(|service| service.name.as_str()).collect();
+        let others: Vec<&str> = open.iter().map(|service| &*service.name).collect();
         let message = format!(
             "the load balancer of {} does not open the port {port}, that of {} does",
             service.name,

@@ -37,8 +37,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
-        let pods = gateway.pods.iter().filter_map(|index| world.pods.get(*index));
+    for gateway in world.gateways() {
+        let pods = gateway.pods.iter().filter_map(|index| world.pods().get(*index));
         let mut reached: BTreeMap<&str, &'a Manifest> = BTreeMap::new();
         for pod in pods.filter(|pod| pod.is_istio_gateway()) {
             reached.insert(&pod.manifest.id.name, pod.manifest);

@@ -47,7 +47,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         if !gateway.pods.is_empty() || gateway.gateway.selector.is_empty() {
             continue;
         }
@@ -72,7 +72,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 /// The gateway's pods that have all labels but one, and that one almost.
 fn nearest<'w, 'a>(world: &'w World<'a>, gateway: &'w GatewayView<'a>) -> Option<(&'w Pod<'a>, &'w str, String)> {
-    let gateways = world.pods.iter().filter(|pod| pod.is_istio_gateway());
+    let gateways = world.pods().iter().filter(|pod| pod.is_istio_gateway());
     let near = gateways.filter_map(|pod| {
         let mut wrong = gateway.gateway.selector.iter().filter(|(key, value)| pod.labels.get(*key) != Some(value));
         let (key, wanted) = wrong.next()?;

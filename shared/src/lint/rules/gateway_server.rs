@@ -39,7 +39,7 @@ const PROTOCOLS: [&str; 12] =
     ["HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "TLS", "TCP", "MONGO", "REDIS", "MYSQL", "UDP", "HTTP_PROXY"];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         let (_, name) = gateway.key();
         if !is_label(name) {
             let message = format!("a Gateway cannot be named `{name}`: its name must be letters, digits and dashes");

@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const PSEUDO: [&str; 5] = [":method", ":scheme", ":authority", ":path", ":status"];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for (at, rule) in rules_of(route.manifest, "http") {
             operations(route, rule, &at, sink);
             for (index, entry) in items(rule, "/route") {

@@ -47,13 +47,13 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 .collect();
             let takes_all = own
                 .iter()
-                .filter_map(|index| world.routes.get(*index))
+                .filter_map(|index| world.routes().get(*index))
                 .any(|route| route.route.http.iter().flat_map(|rule| &rule.matches).any(is_put_last));
-            let first = bound.first().and_then(|bound| Some((bound, world.routes.get(bound.route)?)));
+            let first = bound.first().and_then(|bound| Some((bound, world.routes().get(bound.route)?)));
             let (Some((at, route)), false) = (first, hidden.is_empty()) else { continue };
             let names: Vec<String> = hidden
                 .iter()
-                .filter_map(|(wide, bound)| Some((wide, world.routes.get(bound.route)?.manifest)))
+                .filter_map(|(wide, bound)| Some((wide, world.routes().get(bound.route)?.manifest)))
                 .map(|(wide, other)| format!("{}/{} for {wide}", namespace(other), other.id.name))
                 .collect();
             let message = if takes_all {
@@ -62,7 +62,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 format!("what no rule here takes answers 404: requests to {domain} never come to {}", names.join(", "))
             };
             let report = Report::at(route.manifest, format!("/spec/hosts/{}", at.host), message);
-            let report = hidden.iter().fold(report, |report, (_, bound)| match world.routes.get(bound.route) {
+            let report = hidden.iter().fold(report, |report, (_, bound)| match world.routes().get(bound.route) {
                 Some(other) => report.related(other.manifest, &format!("/spec/hosts/{}", bound.host), "the wider host"),
                 None => report,
             });

@@ -38,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         if hosts(route, sink) {
             twice(route, sink);
         }
@@ -53,7 +53,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             sink.extend(mirror.and_then(|host| judge(route.manifest, host, format!("{at}/mirror/host"))));
         }
     }
-    for DestinationRuleView { manifest, .. } in &world.destination_rules {
+    for DestinationRuleView { manifest, .. } in world.destination_rules() {
         let host = text(&manifest.object, "/spec/host");
         let fault = host_fault(host).filter(|_| !host.is_empty());
         sink.extend(fault.map(|fault| Report::at(manifest, "/spec/host", fault)));

@@ -31,7 +31,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for idle in &world.state.idle_patches {
+    for idle in &world.state().idle_patches {
         let message = format!("this patch changes nothing: {} is so without it", idle.object);
         let hint = "Remove it, or correct the place of the field".to_owned();
         sink.push_at(idle.position.clone(), message, hint, Vec::new(), idle.target.clone());

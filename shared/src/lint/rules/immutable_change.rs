@@ -41,12 +41,12 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let Some(base) = world.base else { return };
+    let Some(base) = world.base() else { return };
     let before = World::fronts_of(base);
     let before = before.iter().filter(|front| front.is_load_balancer() && !front.serverless);
     let before: HashMap<(Target, (String, String)), &Front<'_>> =
         before.map(|front| ((front.target.clone(), service_name(front)), front)).collect();
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer() && !front.serverless) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer() && !front.serverless) {
         let Some(old) = before.get(&(front.target.clone(), service_name(front))) else { continue };
         class(front, old, sink);
         let product = old.product();

@@ -34,8 +34,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
-        for shadow in shadows(&route.manifest.object) {
+    for route in world.routes() {
+        for shadow in shadows(world, route.manifest) {
             let rule = format!("/spec/{}/{}", shadow.kind, shadow.rule);
             for hit in &shadow.hits {
                 // After a rule without `match` the whole rule is dead, and another rule says so.

@@ -50,7 +50,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let Some(labels) = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else { continue };
         let own = labels.get(LABEL).and_then(Value::as_str);
         let of_pods = || {
-            let pods = world.pod_index.with(&world.pods, labels).into_iter().filter_map(|index| world.pods.get(index));
+            let pods = world.pods_with(labels);
             pods.filter(|pod| Some(pod.namespace) == policy.id.namespace.as_deref())
                 .find_map(|pod| pod.labels.get(LABEL).and_then(Value::as_str))
         };

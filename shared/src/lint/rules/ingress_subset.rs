@@ -38,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     // VirtualServices that choose subsets of their own hosts.
     let mut choosing: HashMap<String, Vec<(&RouteView<'a>, String)>> = HashMap::new();
-    for route in &world.routes {
+    for route in world.routes() {
         let own = namespace(route.manifest);
         let hosts: Vec<String> = route.route.hosts.iter().map(|host| full_host(host, own).to_lowercase()).collect();
         for (to, pointer) in VirtualService::destinations(&route.manifest.object) {
@@ -52,7 +52,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         }
     }
     let gateways = |route: &&RouteView<'a>| route.gateways.iter().any(|gateway| *gateway != Reference::Mesh);
-    for route in world.routes.iter().filter(gateways) {
+    for route in world.routes().iter().filter(gateways) {
         let to_all = VirtualService::destinations(&route.manifest.object).into_iter();
         let to_all =
             to_all.filter(|(to, at)| to.subset.is_none() && at.starts_with("/spec/http") && at.contains("/route/"));
@@ -88,11 +88,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 fn is_all(world: &World<'_>, user: &RouteView<'_>, host: &str, subset: &str) -> bool {
     let own = namespace(user.manifest);
     let full = full_host(host, own).to_lowercase();
-    let services = world.hosts.find(host, own).services;
+    let services = world.hosts().find(host, own).services;
     let all = world.behind(&services, &serde_json::Map::new()).len();
     let of_host =
         |rule: &&DestinationRuleView<'_>| full_host(&rule.rule.host, namespace(rule.manifest)).to_lowercase() == full;
-    let mut defined = world.destination_rules.iter().filter(of_host).flat_map(|rule| &rule.rule.subsets);
+    let mut defined = world.destination_rules().iter().filter(of_host).flat_map(|rule| &rule.rule.subsets);
     let labels = defined.find(|defined| defined.name == subset).map(|defined| &defined.labels);
     all > 0 && labels.is_some_and(|labels| world.behind(&services, labels).len() == all)
 }

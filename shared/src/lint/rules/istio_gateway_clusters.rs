@@ -39,7 +39,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clusters: Vec<_> = world.state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters).collect();
+    let clusters: Vec<_> = world.clusters().collect();
     for manifest in world.of_kind(ASM, "IstioGateway") {
         let ids = gateway::cluster_ids(&manifest.object);
         if gateway::is_serverless(&manifest.object) {

@@ -3,20 +3,21 @@
 //! ## What it finds
 //!
 //! A VirtualService that routes by a claim of a token (`@request.auth.claims…`) at a gateway whose pods have no
-//! RequestAuthentication, neither one of their namespace nor one of `istio-system`.
+//! RequestAuthentication, neither one of their namespace nor one of `istio-system`; and one that does so for sidecars only.
 //!
 //! ## Why it is bad
 //!
-//! Nothing reads the token: the claim is never there, the rule never matches, and `withoutHeaders` always does.
+//! Nothing reads the token: the claim is never there, the rule never matches, and `withoutHeaders` always does. At sidecars Istio does
+//! not route by claims at all, and its webhook refuses the VirtualService.
 //!
 //! ## How to mend it
 //!
-//! Add a RequestAuthentication for the gateway's pods.
+//! Add a RequestAuthentication for the gateway's pods; name a Gateway in `gateways`.
 
 use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, namespace};
+use super::super::world::{Reference, World, namespace};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
     id: "jwt-claim",
     severity: Severity::Error,
     summary: "a route by claims without a RequestAuthentication",
-    istio: &["IST0149"],
+    istio: &["IST0106", "IST0149"],
     kiali: &[],
     status: Status::Stable("0.1.0"),
     fixes: false,
@@ -42,10 +43,16 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let labels = manifest.object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
         readers.entry(namespace(manifest)).or_default().push(labels);
     }
-    for route in &world.routes {
+    for route in world.routes() {
         let Some(pointer) = claim(&route.manifest.object) else { continue };
+        if !route.route.hosts.is_empty() && route.gateways.iter().all(|named| *named == Reference::Mesh) {
+            let message = "only gateways route by claims, and this VirtualService is for sidecars";
+            let report = Report::at(route.manifest, pointer, message).code("IST0106");
+            sink.push(report.hint("Name the Gateway in gateways, or match a header that the token does not make"));
+            continue;
+        }
         for (_, gateway) in world.gateways_of(route) {
-            for pod in gateway.pods.iter().filter_map(|index| world.pods.get(*index)) {
+            for pod in gateway.pods.iter().filter_map(|index| world.pods().get(*index)) {
                 let mut near =
                     ["istio-system", pod.namespace].into_iter().filter_map(|space| readers.get(space)).flatten();
                 if near.any(|labels| labels.is_none_or(|labels| pod.has(labels))) {
@@ -57,6 +64,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                     format!("no RequestAuthentication reads tokens at {pods}, the pods of the Gateway {space}/{name}");
                 let report = Report::at(route.manifest, pointer.clone(), message);
                 let report = report.related(pod.manifest, "", "these pods");
+                let report = report.code("IST0149");
                 sink.push(report.hint("Add a RequestAuthentication for the gateway's pods"));
             }
         }

@@ -36,7 +36,7 @@ const FORWARD: &str = "loadbalancer-forward-port";
 const PROTOCOL_PORT: &str = "loadbalancer-protocol-port";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clbs = world.fronts.iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
+    let clbs = world.fronts().iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
     for front in clbs {
         let Some(setting) = front.setting(FORWARD) else { continue };
         let items = setting.value.as_str().unwrap_or_default().split(',').map(str::trim);

@@ -38,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const PROTOCOL_PORT: &str = "loadbalancer-protocol-port";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         let Some(setting) = front.setting(PROTOCOL_PORT) else { continue };
         let Some(text) = setting.value.as_str() else { continue };
         let items: Vec<&str> = text.split(',').map(str::trim).collect();

@@ -37,7 +37,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in &world.fronts {
+    for front in world.fronts() {
         let Some((class, at)) = &front.class else { continue };
         if !front.is_load_balancer() {
             let message = format!("a Service of type {} has no load balancer, so no loadBalancerClass", front.kind);

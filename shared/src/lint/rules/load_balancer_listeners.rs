@@ -39,7 +39,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const OVERRIDE: &str = "loadbalancer-force-override-listeners";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         match (front.setting("loadbalancer-id"), front.setting(OVERRIDE)) {
             (Some(id), given) if given.is_none_or(|given| given.value.as_str() != Some("true")) => {
                 let at = given.map_or(&id.pointer, |given| &given.pointer);

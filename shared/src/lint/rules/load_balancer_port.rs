@@ -37,19 +37,17 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let own: HashMap<(&str, &Target), &Front<'a>> = world
-        .fronts
+        .fronts()
         .iter()
         .filter(|front| front.generated)
         .map(|front| ((&*front.manifest.id.name, &front.target), front))
         .collect();
     let servers = servers(world);
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer() && !front.generated) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer() && !front.generated) {
         let Some(selector) = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object) else {
             continue;
         };
-        let pods = world.pod_index.with(&world.pods, selector);
-        let mut pods = pods.iter().filter_map(|index| world.pods.get(*index));
-        let pod = pods.find(|pod| {
+        let pod = world.pods_with(selector).find(|pod| {
             pod.is_istio_gateway()
                 && pod.target.as_ref() == Some(&front.target)
                 && pod.namespace == namespace(front.manifest)
@@ -88,10 +86,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 /// The numbers of the servers on each gateway.
 fn servers<'a>(world: &World<'a>) -> HashMap<&'a str, BTreeSet<u64>> {
     let mut servers: HashMap<&'a str, BTreeSet<u64>> = HashMap::new();
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         let numbers: BTreeSet<u64> =
             gateway.gateway.servers.iter().filter_map(|server| server.port).map(u64::from).collect();
-        for pod in gateway.pods.iter().filter_map(|index| world.pods.get(*index)).filter(|pod| pod.is_istio_gateway()) {
+        for pod in gateway.pods.iter().filter_map(|index| world.pods().get(*index)).filter(|pod| pod.is_istio_gateway())
+        {
             servers.entry(&pod.manifest.id.name).or_default().extend(&numbers);
         }
     }

@@ -44,16 +44,12 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let gateways: HashMap<&str, &'a Manifest> =
         world.of_kind(ASM, "IstioGateway").map(|manifest| (&*manifest.id.name, manifest)).collect();
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer() && !front.generated) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer() && !front.generated) {
         let Some(selector) = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object) else {
             continue;
         };
         let Some(name) = meant(selector) else { continue };
-        let pods = world.pod_index.with(&world.pods, selector);
-        let pods = pods
-            .iter()
-            .filter_map(|index| world.pods.get(*index))
-            .filter(|pod| pod.target.as_ref() == Some(&front.target));
+        let pods = world.pods_with(selector).filter(|pod| pod.target.as_ref() == Some(&front.target));
         let (mut here, mut elsewhere) = (BTreeSet::new(), false);
         let mut workloads = false;
         for pod in pods {

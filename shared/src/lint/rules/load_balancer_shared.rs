@@ -38,7 +38,7 @@ const ID: &str = "loadbalancer-id";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut users: BTreeMap<&str, Vec<&Front<'a>>> = BTreeMap::new();
-    for front in world.fronts.iter().filter(|front| front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.is_load_balancer()) {
         if let Some(id) = front.text(ID).filter(|id| !id.is_empty()) {
             users.entry(id).or_default().push(front);
         }

@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for (at, rule) in ["http", "tls", "tcp"].into_iter().flat_map(|kind| rules_of(route.manifest, kind)) {
             for (index, entry) in items(rule, "/match") {
                 judge(route.manifest, entry, &format!("{at}/match/{index}"), sink);

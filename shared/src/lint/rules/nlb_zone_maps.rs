@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const ZONE_MAPS: &str = "loadbalancer-zone-maps";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let nlbs = world.fronts.iter().filter(|front| front.is_load_balancer() && front.product() == Product::Nlb);
+    let nlbs = world.fronts().iter().filter(|front| front.is_load_balancer() && front.product() == Product::Nlb);
     for front in nlbs {
         let Some(setting) = front.setting(ZONE_MAPS) else {
             if front.text("loadbalancer-id").is_none() {

@@ -39,7 +39,7 @@ const RANGE: std::ops::RangeInclusive<u64> = 30000..=32767;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut taken: HashMap<(&str, u64, &str), (&Front<'a>, String)> = HashMap::new();
-    for front in &world.fronts {
+    for front in world.fronts() {
         for (number, protocol, pointer) in numbers(front) {
             if !RANGE.contains(&number) {
                 let message = format!("the nodePort {number} is out of the range 30000–32767");

@@ -52,8 +52,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         for (domain, bound) in door.domains.iter().filter(|(_, bound)| bound.len() > 1) {
             let mut entries = Vec::new();
             for bound in bound {
-                let Some(view) = world.routes.get(bound.route) else { continue };
-                let gateway = world.gateways.get(bound.gateway).map(|gateway| gateway.key());
+                let Some(view) = world.routes().get(bound.route) else { continue };
+                let gateway = world.gateways().get(bound.gateway).map(|gateway| gateway.key());
                 let first = entries.len();
                 for (rule, read) in view.route.http.iter().enumerate() {
                     let listed = view.manifest.object.pointer(&format!("/spec/http/{rule}/match")).is_some();
@@ -132,7 +132,7 @@ fn pairs(entries: &[Entry<'_>]) -> BTreeSet<(usize, usize)> {
 
 fn is_hazard(world: &World<'_>, one: &Entry<'_>, other: &Entry<'_>) -> bool {
     let rule = |entry: &Entry<'_>| {
-        let rule = world.routes.get(entry.route)?.manifest.object.pointer(&format!("/spec/http/{}", entry.rule))?;
+        let rule = world.routes().get(entry.route)?.manifest.object.pointer(&format!("/spec/http/{}", entry.rule))?;
         let mut rule = rule.as_object()?.clone();
         rule.retain(|key, _| !matches!(key.as_str(), "match" | "name"));
         Some(rule)
@@ -145,14 +145,14 @@ fn is_hazard(world: &World<'_>, one: &Entry<'_>, other: &Entry<'_>) -> bool {
 }
 
 fn taken(world: &World<'_>, entry: &Entry<'_>, asks: &HttpMatch) -> bool {
-    let rules = world.routes.get(entry.route).map(|view| view.route.http.as_slice()).unwrap_or_default();
+    let rules = world.routes().get(entry.route).map(|view| view.route.http.as_slice()).unwrap_or_default();
     let before = rules.iter().take(entry.rule).flat_map(|rule| &rule.matches);
     let own = rules.get(entry.rule).into_iter().flat_map(|rule| rule.matches.iter().take(entry.number));
     before.chain(own).filter(|before| is_put_last(before) == entry.last).any(|before| covers(&simple(before), asks))
 }
 
 fn tell<'a>(world: &World<'a>, domain: &str, one: &Entry<'_>, other: &Entry<'_>, sink: &mut Sink<'a>) {
-    let (Some(view), Some(with)) = (world.routes.get(one.route), world.routes.get(other.route)) else { return };
+    let (Some(view), Some(with)) = (world.routes().get(one.route), world.routes().get(other.route)) else { return };
     let name = format!("{}/{}", namespace(with.manifest), with.manifest.id.name);
     let message = format!(
         "for {domain}, rule {} of {name} takes some of the same requests and does something else: whichever VirtualService is older wins",

@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let own = world.services.iter().filter(|service| !service.generated && service.kind != "ExternalName");
+    let own = world.services().iter().filter(|service| !service.generated && service.kind != "ExternalName");
     for service in own.filter(|service| !is_system(service.manifest)) {
         for (index, port) in service.ports.iter().enumerate().filter(|(_, port)| protocol_of(port).is_none()) {
             let message = match (port.app_protocol, port.name) {

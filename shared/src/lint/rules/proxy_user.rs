@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for (pod, spec) in world.pods.iter().filter_map(|pod| Some((pod, pod.spec?))) {
+    for (pod, spec) in world.pods().iter().filter_map(|pod| Some((pod, pod.spec?))) {
         let runs = |value: &Value| value.pointer("/securityContext/runAsUser").and_then(Value::as_u64) == Some(1337);
         let containers = spec.get("containers").and_then(Value::as_array).into_iter().flatten().enumerate();
         let application =

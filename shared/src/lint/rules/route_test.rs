@@ -37,11 +37,11 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    if world.state.route_tests.is_empty() {
+    if world.state().route_tests.is_empty() {
         return;
     }
-    let cases = cases(world.state);
-    let simulator = Simulator::of(world.state, &cases);
+    let cases = cases(world.state());
+    let simulator = Simulator::of(world.state(), &cases);
     for case in &cases {
         let Some(position) = case.position.clone() else { continue };
         match simulator.ask(case, false) {

@@ -40,7 +40,7 @@ const ACTIONS: [&str; 3] = ["redirect", "directResponse", "route"];
 const ON_THE_WAY: [&str; 2] = ["fault", "rewrite"];
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for (at, rule) in rules_of(route.manifest, "http") {
             if has(rule, "delegate") {
                 delegates(route, &at, rule, sink);

@@ -86,7 +86,7 @@ const LARGE_BODY: usize = 100 * 1024;
 const LARGEST_BODY: usize = 1024 * 1024;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for (at, value) in rules_of(route.manifest, "http") {
             let mut rule = Rules { manifest: route.manifest, at, sink };
             rule.redirect(value);

@@ -64,7 +64,7 @@ const CIPHERS: [&str; 15] = [
 const MOST_CERTIFICATES: usize = 2;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         let servers = gateway.gateway.servers.iter();
         for (server, (number, value)) in servers.zip(items(&gateway.manifest.object, "/spec/servers")) {
             let one = One { manifest: gateway.manifest, at: format!("/spec/servers/{number}"), tls: value.get("tls") };

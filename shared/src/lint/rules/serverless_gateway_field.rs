@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.generated && front.serverless) {
+    for front in world.fronts().iter().filter(|front| front.generated && front.serverless) {
         let manifest = front.manifest;
         let is_set = |field: &&&str| match manifest.object.pointer(&format!("/spec/{field}")) {
             None | Some(Value::Null | Value::Bool(false)) => false,

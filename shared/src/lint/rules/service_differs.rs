@@ -44,8 +44,8 @@ type Ports<'s> = BTreeMap<&'s str, (u64, String, &'s str, Option<&'s str>)>;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut by_name: BTreeMap<(&str, &str), Vec<&Service<'a>>> = BTreeMap::new();
-    for service in world.services.iter().filter(|service| !service.generated) {
-        by_name.entry((service.namespace, service.name.as_str())).or_default().push(service);
+    for service in world.services().iter().filter(|service| !service.generated) {
+        by_name.entry((service.namespace, &*service.name)).or_default().push(service);
     }
     for services in by_name.into_values().filter(|services| services.len() > 1) {
         let mut alike: Vec<(Vec<&Service<'a>>, usize)> = Vec::new();

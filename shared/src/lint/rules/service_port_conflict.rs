@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let meshed = in_mesh(world);
-    for pod in world.pods.iter().filter(|pod| pod.spec.is_some() && meshed.has(pod)) {
+    for pod in world.pods().iter().filter(|pod| pod.spec.is_some() && meshed.has(pod)) {
         let fronts: Vec<&Service<'a>> = world.selecting(pod).collect();
         if fronts.len() > 1 {
             judge(pod, &fronts, sink);
@@ -60,7 +60,7 @@ fn judge<'a>(pod: &Pod<'a>, fronts: &[&Service<'a>], sink: &mut Sink<'a>) {
     }
     for (target, by) in targets.into_iter().filter(|(_, by)| by.len() > 1) {
         // One Service with two ports to one container port says the same to everybody.
-        let names: BTreeSet<&str> = by.values().map(|service| service.name.as_str()).collect();
+        let names: BTreeSet<&str> = by.values().map(|service| &*service.name).collect();
         let ports: Vec<String> = by.keys().map(u64::to_string).collect();
         let message = format!("Services in front of its pods lead the ports {} to {target}", ports.join(" and "));
         let report = Report::at(pod.manifest, "", message).code("IST0137");

@@ -36,7 +36,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for front in world.fronts.iter().filter(|front| front.generated || front.is_load_balancer()) {
+    for front in world.fronts().iter().filter(|front| front.generated || front.is_load_balancer()) {
         let mut numbers: HashMap<(u64, &str), &FrontPort<'a>> = HashMap::new();
         let mut names: HashMap<&str, &FrontPort<'a>> = HashMap::new();
         for port in &front.ports {

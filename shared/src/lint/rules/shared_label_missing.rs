@@ -40,9 +40,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let chosen = world.gateways.iter().flat_map(|gateway| &gateway.pods).filter_map(|index| world.pods.get(*index));
+    let chosen = world.gateways().iter().flat_map(|gateway| &gateway.pods).filter_map(|index| world.pods().get(*index));
     let chosen: HashSet<&str> = chosen.filter(|pod| pod.is_istio_gateway()).map(|pod| &*pod.manifest.id.name).collect();
-    let shared: Vec<&GatewayView<'a>> = world.gateways.iter().filter(|gateway| is_shared(world, gateway)).collect();
+    let shared: Vec<&GatewayView<'a>> = world.gateways().iter().filter(|gateway| is_shared(world, gateway)).collect();
     let Some(first) = shared.first() else { return };
     for manifest in world.of_kind(ASM, "IstioGateway").filter(|manifest| !chosen.contains(&*manifest.id.name)) {
         if manifest.object.pointer("/spec/gatewayType").and_then(Value::as_str) == Some("egress") {
@@ -81,7 +81,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let kin = gateway
             .pods
             .iter()
-            .filter_map(|index| world.pods.get(*index))
+            .filter_map(|index| world.pods().get(*index))
             .any(|pod| family(&pod.manifest.id.name) == family(&manifest.id.name));
         let severity = if almost || kin { Severity::Warning } else { Severity::Info };
         let report = Report::at(manifest, "/spec/podLabels", message).severity(severity).related(
@@ -102,7 +102,7 @@ fn family(name: &str) -> &str {
 /// Does it select gateways by labels that ASM does not set itself?
 fn is_shared(world: &World<'_>, gateway: &GatewayView<'_>) -> bool {
     let selector = &gateway.gateway.selector;
-    let mut pods = gateway.pods.iter().filter_map(|index| world.pods.get(*index));
+    let mut pods = gateway.pods.iter().filter_map(|index| world.pods().get(*index));
     selector.keys().any(|key| !RESERVED_LABELS.contains(&key.as_str())) && pods.any(|pod| pod.is_istio_gateway())
 }
 

@@ -31,7 +31,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         let hosts = &route.route.hosts;
         for (at, rule) in rules_of(route.manifest, "tls") {
             for (number, entry) in items(rule, "/match") {

@@ -40,7 +40,7 @@ const SPEC: &str = "loadbalancer-spec";
 const CHARGE: &str = "loadbalancer-instance-charge-type";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clbs = world.fronts.iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
+    let clbs = world.fronts().iter().filter(|front| front.is_load_balancer() && front.product() == Product::Clb);
     for front in clbs {
         let Some(spec) = front.setting(SPEC) else { continue };
         if let Some(charge) = front.setting(CHARGE) {

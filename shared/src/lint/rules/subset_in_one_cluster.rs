@@ -37,18 +37,18 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut subsets: HashMap<(String, &str), &Map<String, Value>> = HashMap::new();
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules() {
         let host = full_host(&rule.rule.host, namespace(rule.manifest)).to_lowercase();
         subsets.extend(rule.rule.subsets.iter().map(|subset| ((host.clone(), subset.name.as_str()), &subset.labels)));
     }
-    for route in &world.routes {
+    for route in world.routes() {
         for (to, pointer) in VirtualService::destinations(&route.manifest.object) {
             let weighted = to.weight.is_some_and(|weight| weight > 0 && weight < 100);
             let (Some(subset), true) = (to.subset.as_deref(), weighted) else { continue };
             let host = full_host(&to.host, namespace(route.manifest)).to_lowercase();
             let Some(labels) = subsets.get(&(host, subset)) else { continue };
-            let services = world.hosts.find(&to.host, namespace(route.manifest)).services;
-            let of = |index: &usize| world.services.get(*index).map(|service| &service.target);
+            let services = world.hosts().find(&to.host, namespace(route.manifest)).services;
+            let of = |index: &usize| world.services().get(*index).map(|service| &service.target);
             let all: BTreeSet<&Target> = services.iter().filter_map(of).collect();
             let behind = world.behind(&services, labels);
             let has: BTreeSet<&Target> = behind.iter().filter_map(|pod| pod.target.as_ref()).collect();

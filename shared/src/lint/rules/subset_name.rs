@@ -35,7 +35,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for view in &world.destination_rules {
+    for view in world.destination_rules() {
         let mut seen: HashMap<&str, usize> = HashMap::new();
         for (index, subset) in items(&view.manifest.object, "/spec/subsets") {
             let (name, at) = (text(subset, "/name"), format!("/spec/subsets/{index}"));
@@ -59,7 +59,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             }
         }
     }
-    for route in &world.routes {
+    for route in world.routes() {
         for (at, rule) in ["http", "tls", "tcp"].into_iter().flat_map(|kind| rules_of(route.manifest, kind)) {
             for (index, entry) in items(rule, "/route") {
                 let named =

@@ -34,9 +34,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for service in world.services.iter().filter(|service| !service.generated) {
+    for service in world.services().iter().filter(|service| !service.generated) {
         let Some(selector) = service.selector.as_ref().filter(|selector| !selector.is_empty()) else { continue };
-        let near = world.pod_index.with(&world.pods, selector).into_iter().filter_map(|index| world.pods.get(index));
+        let near = world.pods_with(selector);
         let pods: Vec<&Pod<'a>> = near.filter(|pod| service.selects(pod)).collect();
         // The pods of a gateway are ASM's, and a rule of its own judges their ports.
         if pods.is_empty() || pods.iter().any(|pod| pod.is_istio_gateway()) {

@@ -40,9 +40,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 const VERIFIES: &str = "1.20";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let version = world.state.fleet.as_ref().and_then(|fleet| fleet.spec.mesh.version.as_deref());
+    let version = world.fleet().and_then(|fleet| fleet.spec.mesh.version.as_deref());
     let verifies = version.and_then(|version| at_least(version, VERIFIES));
-    for rule in &world.destination_rules {
+    for rule in world.destination_rules() {
         let object = &rule.manifest.object;
         let selects = object.pointer("/spec/workloadSelector").is_some_and(|selector| !selector.is_null());
         let mut places = vec![("/spec/trafficPolicy/tls".to_owned(), "IST0128", true)];

@@ -58,7 +58,7 @@ const TOPOLOGY: [&str; 3] =
 const LARGEST_TABLE: u64 = 5_000_011;
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for view in &world.destination_rules {
+    for view in world.destination_rules() {
         let object = &view.manifest.object;
         let of_subsets =
             items(object, "/spec/subsets").map(|(index, _)| format!("/spec/subsets/{index}/trafficPolicy"));

@@ -47,7 +47,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let local = |front: &&Front<'a>| {
         front.is_load_balancer() && front.policy.as_ref().is_some_and(|(policy, _)| *policy == "Local")
     };
-    let fronts: Vec<&Front<'a>> = world.fronts.iter().filter(local).filter(|front| !front.serverless).collect();
+    let fronts: Vec<&Front<'a>> = world.fronts().iter().filter(local).filter(|front| !front.serverless).collect();
     if fronts.is_empty() {
         return;
     }
@@ -91,13 +91,14 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 /// Hosts that Gateways serve on each gateway and on no other, without wildcards.
 fn hosts<'w, 'a>(world: &'w World<'a>) -> HashMap<*const Manifest, Vec<&'w str>> {
     let mut doors: HashMap<&'w str, Vec<&'a Manifest>> = HashMap::new();
-    for gateway in &world.gateways {
+    for gateway in world.gateways() {
         let hosts = gateway.gateway.servers.iter().flat_map(|server| &server.hosts);
         let hosts: Vec<&str> = hosts
             .map(|host| host.split_once('/').map_or(host.as_str(), |(_, host)| host))
             .filter(|host| !host.contains('*'))
             .collect();
-        let pods = gateway.pods.iter().filter_map(|index| world.pods.get(*index)).filter(|pod| pod.is_istio_gateway());
+        let pods =
+            gateway.pods.iter().filter_map(|index| world.pods().get(*index)).filter(|pod| pod.is_istio_gateway());
         for pod in pods {
             for host in &hosts {
                 let doors = doors.entry(host).or_default();
@@ -119,7 +120,7 @@ fn hosts<'w, 'a>(world: &'w World<'a>) -> HashMap<*const Manifest, Vec<&'w str>>
 /// What environment variables, arguments and ConfigMaps of each cluster name: hosts of URLs, and whole words.
 fn mentions<'a>(world: &World<'a>) -> Mentions<'a> {
     let mut found: Mentions<'a> = HashMap::new();
-    for pod in &world.pods {
+    for pod in world.pods() {
         let Some(spec) = pod.spec else { continue };
         let base =
             if pod.manifest.object.pointer("/spec/template").is_some() { "/spec/template/spec" } else { "/spec" };

@@ -46,9 +46,9 @@ struct Door<'w, 'a> {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut first: HashMap<(&str, u16), Door<'_, 'a>> = HashMap::new();
-    for view in &world.gateways {
+    for view in world.gateways() {
         let mut gateways: Vec<&'a Manifest> = Vec::new();
-        for pod in view.pods.iter().filter_map(|index| world.pods.get(*index)).filter(|pod| pod.is_istio_gateway()) {
+        for pod in view.pods.iter().filter_map(|index| world.pods().get(*index)).filter(|pod| pod.is_istio_gateway()) {
             // Pods of one gateway stand together, a pod for each cluster.
             if !gateways.last().is_some_and(|last| std::ptr::eq(*last, pod.manifest)) {
                 gateways.push(pod.manifest);

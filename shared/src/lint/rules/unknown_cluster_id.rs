@@ -38,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    let clusters = world.state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
+    let clusters = world.clusters();
     let known: Vec<(&str, &str)> =
         clusters.clone().filter_map(|cluster| Some((cluster.name.as_str(), cluster.id.as_deref()?))).collect();
     let all_have_ids = clusters.count() == known.len();

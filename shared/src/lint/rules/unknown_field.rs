@@ -40,8 +40,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for manifest in &world.state.manifests {
-        let Verdict::Judged(violations) = world.verdict(manifest) else { continue };
+    for (manifest, verdict) in world.refused() {
+        let Verdict::Judged(violations) = verdict else { continue };
         for found in violations.iter().filter(|found| found.kind == ViolationKind::UnknownField) {
             let report = Report::at(manifest, found.pointer.clone(), found.message.clone());
             sink.push(match renamed(found) {

@@ -6,8 +6,8 @@
 //! `match`, by the same conditions, by a shorter path prefix, by a path or prefix that takes an exact path, by fewer
 //! headers.
 //!
-//! Rules that leave requests to a delegate are taken to let some through, and two regular expressions are only compared
-//! as texts: what is reported is never reached.
+//! Rules that leave requests to a delegate are taken to let some through, unless the delegate has a rule for all of them; and two regular
+//! expressions are only compared as texts: what is reported is never reached.
 //!
 //! ## Why it is bad
 //!
@@ -48,8 +48,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
-        for shadow in shadows(&route.manifest.object).into_iter().filter(|shadow| shadow.whole) {
+    for route in world.routes() {
+        for shadow in shadows(world, route.manifest).into_iter().filter(|shadow| shadow.whole) {
             let list = format!("/spec/{}", shadow.kind);
             let mut by: Vec<usize> = shadow.hits.iter().map(|hit| hit.by).collect();
             by.sort_unstable();

@@ -46,7 +46,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     // VirtualServices may be bound to a Gateway of the Gateway API too.
     let others = world.of_kind("gateway.networking.k8s.io", "Gateway");
     let others: HashSet<(&str, &str)> = others.map(|gateway| (namespace(gateway), &*gateway.id.name)).collect();
-    for route in &world.routes {
+    for route in world.routes() {
         for (pointer, name) in named(route) {
             let Reference::Gateway(space, gateway) = reference(name, namespace(route.manifest)) else { continue };
             let known = world.gateway(space, gateway).is_some() || others.contains(&(space, gateway));
@@ -91,7 +91,7 @@ fn named<'r>(route: &'r RouteView<'_>) -> Vec<(String, &'r str)> {
 
 /// The Gateway of that name elsewhere, or of almost that name here.
 fn meant<'w>(world: &'w World<'_>, space: &str, name: &str) -> Option<(&'w str, &'w str)> {
-    let keys = || world.gateways.iter().map(|gateway| gateway.key());
+    let keys = || world.gateways().iter().map(|gateway| gateway.key());
     let elsewhere = keys().find(|(_, other)| *other == name);
     let near = || keys().filter(|(other, near)| *other == space && distance(near, name) <= 2);
     elsewhere.or_else(|| near().min_by_key(|(_, near)| distance(near, name)))

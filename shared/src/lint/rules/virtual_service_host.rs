@@ -42,7 +42,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let others = world.of_kind("gateway.networking.k8s.io", "Gateway");
     let others: HashMap<_, _> = others.map(|other| ((namespace(other), &*other.id.name), other)).collect();
-    for route in &world.routes {
+    for route in world.routes() {
         of_gateway_api(world, route, &others, sink);
         let gateways: Vec<_> = world.gateways_of(route).map(|(_, gateway)| gateway).collect();
         // What is bound to nothing is another rule's business.

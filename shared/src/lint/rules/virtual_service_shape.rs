@@ -34,7 +34,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         let object = &route.manifest.object;
         let count = |list: &str| items(object, &format!("/spec/{list}")).count();
         if ["http", "tls", "tcp"].iter().all(|list| count(list) == 0) {

@@ -39,7 +39,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 };
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
-    for route in &world.routes {
+    for route in world.routes() {
         for kind in ["http", "tls", "tcp"] {
             let rules = route.manifest.object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array);
             for (index, rule) in rules.into_iter().flatten().enumerate() {

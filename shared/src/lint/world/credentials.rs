@@ -1,10 +1,19 @@
 //! Where certificates are: Secrets in Git, and what makes Secrets in the cluster.
 
+use super::World;
 use super::names::namespace;
-use crate::fleet::{FleetState, Manifest, Target};
+use crate::fleet::{Manifest, Target};
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
+
+/// What makes Secrets.
+const MAKERS: &[(&str, &str)] = &[
+    ("", "Secret"),
+    ("external-secrets.io", "ExternalSecret"),
+    ("bitnami.com", "SealedSecret"),
+    ("cert-manager.io", "Certificate"),
+];
 
 /// Names of Secrets by place.
 #[derive(Debug, Default)]
@@ -16,14 +25,13 @@ pub(in crate::lint) struct Credentials<'a> {
 
 impl<'a> Credentials<'a> {
     /// Looks at all manifests once.
-    pub(in crate::lint) fn of(state: &'a FleetState) -> Self {
+    pub(in crate::lint) fn of(world: &World<'a>) -> Self {
         let mut all = Self::default();
-        for manifest in &state.manifests {
+        for manifest in world.of_kind(ASM, "ASMCredential") {
+            all.everywhere.insert((namespace(manifest), &manifest.id.name));
+        }
+        for manifest in MAKERS.iter().flat_map(|(group, kind)| world.of_kind(group, kind)) {
             let kind = manifest.group_kind();
-            if kind.is(ASM, "ASMCredential") {
-                all.everywhere.insert((namespace(manifest), &manifest.id.name));
-                continue;
-            }
             let own =
                 |pointer: &str| manifest.object.pointer(pointer).and_then(Value::as_str).unwrap_or(&manifest.id.name);
             let name = match (&*kind.group, &*kind.kind) {

@@ -38,7 +38,7 @@ enum Key {
 pub(in crate::lint) fn doors(world: &World<'_>) -> Vec<Door> {
     let routes = routes_of(world);
     let mut doors: BTreeMap<Key, Door> = BTreeMap::new();
-    for (index, gateway) in world.gateways.iter().enumerate() {
+    for (index, gateway) in world.gateways().iter().enumerate() {
         for (number, server) in gateway.gateway.servers.iter().enumerate() {
             let Some(port) = server.port else { continue };
             let bound = bound(world, index, server, routes.get(&index).map(Vec::as_slice).unwrap_or_default());
@@ -78,7 +78,7 @@ fn keys(
     if !is_http(server) || server.redirects_to_https {
         return Vec::new();
     }
-    let pods = gateway.pods.iter().filter_map(|pod| world.pods.get(*pod));
+    let pods = gateway.pods.iter().filter_map(|pod| world.pods().get(*pod));
     // The clusters of one gateway are alike: what makes the pods stands for them.
     let mut makers: Vec<usize> = pods.map(|pod| std::ptr::from_ref(&*pod.manifest.document).addr()).collect();
     makers.sort_unstable();
@@ -92,9 +92,9 @@ fn keys(
 /// The VirtualServices of each Gateway, left out those that its pods do not see.
 fn routes_of(world: &World<'_>) -> HashMap<usize, Vec<usize>> {
     let numbers: HashMap<_, usize> =
-        world.gateways.iter().enumerate().map(|(index, view)| (view.key(), index)).collect();
+        world.gateways().iter().enumerate().map(|(index, view)| (view.key(), index)).collect();
     let mut found: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (index, route) in world.routes.iter().enumerate() {
+    for (index, route) in world.routes().iter().enumerate() {
         for (_, gateway) in world.gateways_of(route) {
             if let Some(number) = numbers.get(&gateway.key()).filter(|_| is_seen(world, route, gateway)) {
                 found.entry(*number).or_default().push(index);
@@ -107,13 +107,13 @@ fn routes_of(world: &World<'_>) -> HashMap<usize, Vec<usize>> {
 /// Is the VirtualService exported to the pods of the Gateway?
 fn is_seen(world: &World<'_>, route: &RouteView<'_>, gateway: &GatewayView<'_>) -> bool {
     let scope = scope(route.manifest);
-    let mut pods = gateway.pods.iter().filter_map(|pod| world.pods.get(*pod)).peekable();
+    let mut pods = gateway.pods.iter().filter_map(|pod| world.pods().get(*pod)).peekable();
     pods.peek().is_none() || pods.any(|pod| scope.has(pod.namespace))
 }
 
 /// What the VirtualServices answer to at a server: for each pair of hosts that meet, the narrower one.
 fn bound(world: &World<'_>, gateway: usize, server: &Server, routes: &[usize]) -> Vec<(String, Bound)> {
-    let Some(view) = world.gateways.get(gateway) else { return Vec::new() };
+    let Some(view) = world.gateways().get(gateway) else { return Vec::new() };
     let (home, _) = view.key();
     let hosts: Vec<(Option<&str>, String)> = server.hosts.iter().map(|host| server_host(host, home)).collect();
     let mut exact: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -123,7 +123,7 @@ fn bound(world: &World<'_>, gateway: usize, server: &Server, routes: &[usize]) -
     }
     let mut found = Vec::new();
     for route in routes {
-        let Some(view) = world.routes.get(*route) else { continue };
+        let Some(view) = world.routes().get(*route) else { continue };
         for (number, host) in view.route.hosts.iter().enumerate() {
             let host = host.to_lowercase();
             let all: Vec<usize> = if host.starts_with('*') {

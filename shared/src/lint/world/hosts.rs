@@ -2,9 +2,8 @@
 
 use super::names::namespace;
 use super::services::Service;
-use crate::fleet::{FleetState, Manifest};
+use crate::fleet::Manifest;
 use crate::istio::full_host;
-use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -35,13 +34,18 @@ impl HostMatch<'_> {
 }
 
 impl<'a> Hosts<'a> {
-    pub(super) fn of(state: &'a FleetState, services: &[Service<'a>]) -> Self {
+    pub(super) fn of(entries: &[&'a Manifest], services: &[Service<'a>]) -> Self {
         let mut hosts = Self::default();
+        // The Services of all clusters mostly have the same names: each is written out once.
+        let mut by_name: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
         for (index, service) in services.iter().enumerate() {
-            let name = full_host(&service.name, service.namespace).to_lowercase();
-            hosts.services.entry(name).or_default().push(index);
+            by_name.entry((service.namespace, &service.name)).or_default().push(index);
         }
-        for manifest in state.manifests.iter().filter(|m| m.group_kind().is(ISTIO_NETWORKING, "ServiceEntry")) {
+        for ((namespace, name), indices) in by_name {
+            hosts.services.entry(full_host(name, namespace).to_lowercase()).or_default().extend(indices);
+        }
+        hosts.services.values_mut().for_each(|indices| indices.sort_unstable());
+        for manifest in entries {
             let named = manifest.object.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
             for host in named.filter_map(Value::as_str).map(|host| full_host(host, namespace(manifest)).to_lowercase())
             {

@@ -2,6 +2,7 @@
 //! number of objects; it borrows the manifests.
 
 mod annotated;
+mod asked;
 mod credentials;
 mod doors;
 mod exports;
@@ -20,6 +21,8 @@ mod verdicts;
 pub(super) use crate::fleet::pods::{Pod, PodIndex};
 pub(super) use crate::istio::secret_of;
 pub(super) use annotated::Annotated;
+pub(super) use asked::{Asked, Seen};
+use asked::{Asking, Part};
 pub(super) use credentials::Credentials;
 pub(super) use doors::{Bound, doors, is_http, server_host};
 pub(super) use exports::{Scope, scope};
@@ -38,92 +41,177 @@ pub(super) use verdicts::Known;
 
 use super::assumptions::Assumptions;
 use crate::fleet::pods;
-use crate::fleet::{Cluster, FleetState, Manifest, Target};
+use crate::fleet::{Cluster, Fleet, FleetState, Manifest, Target};
+use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-/// The fleet, as rules see it.
+/// The fleet, as one rule sees it: it is noted what the rule asks for, so that it need not be asked again while none of that changes.
+/// Everything is made when it is first asked for, once for all rules.
 pub(super) struct World<'a> {
-    /// Everything as it was read.
-    pub(super) state: &'a FleetState,
-    /// Istio Gateways, ordered by namespace and name.
-    pub(super) gateways: Vec<GatewayView<'a>>,
-    /// VirtualServices.
-    pub(super) routes: Vec<RouteView<'a>>,
-    /// DestinationRules.
-    pub(super) destination_rules: Vec<DestinationRuleView<'a>>,
-    /// Pods that manifests make: pod templates of workloads, bare pods, the pods of IstioGateways.
-    pub(super) pods: Vec<Pod<'a>>,
-    /// The same by label.
-    pub(super) pod_index: PodIndex,
-    /// Services of member clusters, those that ASM makes of IstioGateways included.
-    pub(super) services: Vec<Service<'a>>,
-    /// What host names mean.
-    pub(super) hosts: Hosts<'a>,
-    /// The same Services as the cloud controller sees them.
-    pub(super) fronts: Vec<Front<'a>>,
-    /// The fleet before the change that is judged, for rules about changes.
-    pub(super) base: Option<&'a FleetState>,
+    parts: Arc<Parts<'a>>,
+    asked: Asking,
+}
+
+/// What rules ask for.
+pub(super) struct Parts<'a> {
+    state: &'a FleetState,
+    base: Option<&'a FleetState>,
     assumptions: Assumptions,
+    gateways: OnceLock<Vec<GatewayView<'a>>>,
+    by_gateway: OnceLock<HashMap<(&'a str, &'a str), usize>>,
+    routes: OnceLock<Vec<RouteView<'a>>>,
+    destination_rules: OnceLock<Vec<DestinationRuleView<'a>>>,
+    pods: OnceLock<Vec<Pod<'a>>>,
+    pod_index: OnceLock<PodIndex>,
+    services: OnceLock<Vec<Service<'a>>>,
+    hosts: OnceLock<Hosts<'a>>,
+    fronts: OnceLock<Vec<Front<'a>>>,
     annotated: OnceLock<Vec<Annotated<'a>>>,
-    selections: selections::Selections<'a>,
+    selections: OnceLock<selections::Selections<'a>>,
+    own_namespaces: OnceLock<HashSet<&'a str>>,
+    by_kind: OnceLock<HashMap<(&'a str, &'a str), Vec<&'a Manifest>>>,
     #[cfg(feature = "schema")]
     verdicts: verdicts::Verdicts,
-    /// Namespaces of which the files hold a Service, a ServiceEntry or a workload.
-    own_namespaces: HashSet<&'a str>,
-    by_gateway: HashMap<(&'a str, &'a str), usize>,
-    /// By group and kind: most rules are about one of them.
-    by_kind: HashMap<(&'a str, &'a str), Vec<&'a Manifest>>,
 }
 
 impl<'a> World<'a> {
-    /// Looks at all manifests once.
-    pub(super) fn of(state: &'a FleetState, assumptions: Assumptions) -> Self {
-        let pods = pods::all(state);
-        let services = services::all(state);
-        let pod_index = PodIndex::of(&pods);
-        let gateways = routing::gateways(state, &pods, &pod_index);
-        let by_gateway = gateways.iter().enumerate().map(|(index, gateway)| (gateway.key(), index)).collect();
-        let hosts = Hosts::of(state, &services);
-        let own = state.manifests.iter().filter(holds_applications);
-        Self {
+    /// Of a fleet; `base` is the fleet before the change that is judged, for rules about changes.
+    pub(super) fn of(state: &'a FleetState, base: Option<&'a FleetState>, assumptions: Assumptions) -> Self {
+        let parts = Parts {
             state,
-            routes: routing::routes(state),
-            destination_rules: routing::destination_rules(state),
-            own_namespaces: own.map(namespace).collect(),
-            selections: selections::Selections::of(&services),
-            gateways,
-            pods,
-            pod_index,
-            services,
-            hosts,
-            fronts: fronts::all(state),
-            base: None,
+            base,
             assumptions,
+            gateways: OnceLock::new(),
+            by_gateway: OnceLock::new(),
+            routes: OnceLock::new(),
+            destination_rules: OnceLock::new(),
+            pods: OnceLock::new(),
+            pod_index: OnceLock::new(),
+            services: OnceLock::new(),
+            hosts: OnceLock::new(),
+            fronts: OnceLock::new(),
             annotated: OnceLock::new(),
+            selections: OnceLock::new(),
+            own_namespaces: OnceLock::new(),
+            by_kind: OnceLock::new(),
             #[cfg(feature = "schema")]
             verdicts: verdicts::Verdicts::default(),
-            by_gateway,
-            by_kind: by_kind(state),
-        }
+        };
+        Self { parts: Arc::new(parts), asked: Asking::default() }
     }
 
-    /// The same, compared with the fleet before a change.
-    pub(super) fn since(self, base: Option<&'a FleetState>) -> Self {
-        Self { base, ..self }
+    /// What all rules share.
+    pub(super) fn parts(&self) -> Arc<Parts<'a>> {
+        self.parts.clone()
+    }
+
+    /// For another rule, which has asked for nothing yet.
+    pub(super) fn over(parts: Arc<Parts<'a>>) -> Self {
+        Self { parts, asked: Asking::default() }
+    }
+
+    /// Number of manifests.
+    pub(super) fn len(&self) -> usize {
+        self.parts.state.manifests.len()
+    }
+
+    /// What has been asked for.
+    pub(super) fn asked(self) -> Asked {
+        self.asked.end()
     }
 
     /// The same, with what schemas said of objects before; they are asked of these files only.
     #[cfg(feature = "schema")]
-    pub(super) fn knowing(self, known: Known, paths: &[String]) -> Self {
-        Self { verdicts: verdicts::Verdicts::knowing(known, paths), ..self }
+    pub(super) fn knowing(mut self, known: Known, paths: &[String]) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.parts) {
+            parts.verdicts = verdicts::Verdicts::knowing(known, paths);
+        }
+        self
     }
 
-    /// What schemas said of objects.
+    /// What schemas said of objects; when nobody else holds this world.
     #[cfg(feature = "schema")]
     pub(super) fn known(self) -> Known {
-        self.verdicts.known()
+        Arc::into_inner(self.parts).map(|parts| parts.verdicts.known()).unwrap_or_default()
+    }
+
+    /// Everything as it was read. Who asks for this is asked again after every change.
+    pub(super) fn state(&self) -> &'a FleetState {
+        self.asked.part(Part::Everything);
+        self.parts.state
+    }
+
+    /// `fleet.yaml`.
+    pub(super) fn fleet(&self) -> Option<&'a Fleet> {
+        self.asked.part(Part::Fleet);
+        self.parts.state.fleet.as_ref()
+    }
+
+    /// The clusters that `fleet.yaml` declares.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = &'a Cluster> + Clone + use<'a> {
+        self.fleet().into_iter().flat_map(|fleet| &fleet.spec.clusters)
+    }
+
+    /// The fleet before the change that is judged, for rules about changes.
+    pub(super) fn base(&self) -> Option<&'a FleetState> {
+        self.asked.part(Part::Everything);
+        self.parts.base
+    }
+
+    /// Istio Gateways, ordered by namespace and name.
+    pub(super) fn gateways(&self) -> &[GatewayView<'a>] {
+        self.asked.part(Part::Gateways);
+        self.parts.gateways()
+    }
+
+    /// VirtualServices.
+    pub(super) fn routes(&self) -> &[RouteView<'a>] {
+        self.asked.part(Part::Routes);
+        self.parts.routes.get_or_init(|| routing::routes(self.parts.of_kind(ISTIO_NETWORKING, "VirtualService")))
+    }
+
+    /// DestinationRules.
+    pub(super) fn destination_rules(&self) -> &[DestinationRuleView<'a>] {
+        self.asked.part(Part::DestinationRules);
+        let rules = || routing::destination_rules(self.parts.of_kind(ISTIO_NETWORKING, "DestinationRule"));
+        self.parts.destination_rules.get_or_init(rules)
+    }
+
+    /// Pods that manifests make: pod templates of workloads, bare pods, the pods of IstioGateways.
+    pub(super) fn pods(&self) -> &[Pod<'a>] {
+        self.asked.part(Part::Pods);
+        self.parts.pods()
+    }
+
+    /// The pods with all these labels.
+    pub(super) fn pods_with<'w>(
+        &'w self,
+        labels: &Map<String, Value>,
+    ) -> impl Iterator<Item = &'w Pod<'a>> + use<'w, 'a> {
+        let pods = self.pods();
+        self.parts.pod_index().with(pods, labels).into_iter().filter_map(move |index| pods.get(index))
+    }
+
+    /// Services of member clusters, those that ASM makes of IstioGateways included.
+    pub(super) fn services(&self) -> &[Service<'a>] {
+        self.asked.part(Part::Services);
+        self.parts.services()
+    }
+
+    /// What host names mean.
+    pub(super) fn hosts(&self) -> &Hosts<'a> {
+        self.asked.part(Part::Services);
+        self.asked.part(Part::Entries);
+        let entries = || self.parts.of_kind(ISTIO_NETWORKING, "ServiceEntry");
+        self.parts.hosts.get_or_init(|| Hosts::of(entries(), self.parts.services()))
+    }
+
+    /// The same Services as the cloud controller sees them.
+    pub(super) fn fronts(&self) -> &[Front<'a>] {
+        self.asked.part(Part::Services);
+        self.parts.fronts.get_or_init(|| fronts::all(self.parts.state))
     }
 
     /// The Services of another state, as the cloud controller sees them.
@@ -131,24 +219,39 @@ impl<'a> World<'a> {
         fronts::all(state)
     }
 
-    /// Annotations of Istio, wherever they stand; looked for when the first rule asks.
+    /// Annotations of Istio, wherever they stand.
     pub(super) fn istio_annotations(&self) -> &[Annotated<'a>] {
-        self.annotated.get_or_init(|| annotated::all(self.state))
+        self.asked.part(Part::Everything);
+        self.parts.annotated.get_or_init(|| annotated::all(self.parts.state))
     }
 
     /// The version of Istio that the mesh runs, as far as the fleet says.
     pub(super) fn istio_version(&self) -> Option<&'a str> {
-        self.state.fleet.as_ref()?.spec.mesh.version.as_deref()
+        self.fleet()?.spec.mesh.version.as_deref()
     }
 
     /// Manifests of a kind, on any target.
-    pub(super) fn of_kind(&self, group: &'a str, kind: &'a str) -> impl Iterator<Item = &'a Manifest> + use<'_, 'a> {
-        self.by_kind.get(&(group, kind)).into_iter().flatten().copied()
+    pub(super) fn of_kind<'w>(
+        &'w self,
+        group: &'w str,
+        kind: &'w str,
+    ) -> impl Iterator<Item = &'a Manifest> + use<'w, 'a> {
+        self.asked.kind(group, kind);
+        self.parts.of_kind(group, kind).iter().copied()
+    }
+
+    /// Manifests of all kinds of a group, on any target.
+    pub(super) fn of_group<'w>(&'w self, group: &'w str) -> impl Iterator<Item = &'a Manifest> + use<'w, 'a> {
+        self.asked.kind(group, asked::ANY);
+        let all = self.parts.by_kind.get_or_init(|| by_kind(self.parts.state)).iter();
+        all.filter(move |((of, _), _)| *of == group).flat_map(|(_, manifests)| manifests.iter().copied())
     }
 
     /// The Istio Gateway of this namespace and name.
     pub(super) fn gateway(&self, namespace: &str, name: &str) -> Option<&GatewayView<'a>> {
-        self.by_gateway.get(&(namespace, name)).and_then(|index| self.gateways.get(*index))
+        let gateways = self.gateways();
+        let numbers = || gateways.iter().enumerate().map(|(index, gateway)| (gateway.key(), index)).collect();
+        gateways.get(*self.parts.by_gateway.get_or_init(numbers).get(&(namespace, name))?)
     }
 
     /// The Gateways a VirtualService is bound to, with the index in its `spec.gateways`. What is missing is left out.
@@ -164,76 +267,126 @@ impl<'a> World<'a> {
 
     /// The Services in front of a pod.
     pub(super) fn selecting(&self, pod: &Pod<'a>) -> impl Iterator<Item = &Service<'a>> {
-        self.selections.find(&self.services, pod).into_iter().filter_map(|index| self.services.get(index))
+        let services = self.services();
+        let selections = self.parts.selections.get_or_init(|| selections::Selections::of(services));
+        selections.find(services, pod).into_iter().filter_map(|index| services.get(index))
     }
 
-    /// The pods behind Services that have these labels too, in any cluster (endpoints are those of all clusters). Asked by
-    /// selector and labels together: a label such as `version: v1` alone would choose half of a fleet.
+    /// The pods behind Services that have these labels too, in the clusters that have such a Service: a cluster without it makes no
+    /// endpoints of its pods. Asked by selector and labels together: a label such as `version: v1` alone would choose half of a fleet.
     pub(super) fn behind(&self, services: &[usize], labels: &Map<String, Value>) -> Vec<&Pod<'a>> {
-        let services = services.iter().filter_map(|index| self.services.get(*index));
-        let mut asked: Vec<(&str, Map<String, Value>)> = Vec::new();
+        let all = self.services();
+        let services = services.iter().filter_map(|index| all.get(*index));
+        let mut asked: Vec<Alike<'_>> = Vec::new();
         for (service, selector) in services.filter_map(|service| Some((service, service.selector.as_ref()?))) {
             let apart = selector.iter().any(|(key, value)| labels.get(key).is_some_and(|other| other != value));
-            let mut both = selector.clone();
-            both.extend(labels.clone());
+            if selector.is_empty() || apart {
+                continue;
+            }
             // The Services of all clusters mostly choose alike.
-            let known = asked.iter().any(|(space, known)| *space == service.namespace && *known == both);
-            if !selector.is_empty() && !apart && !known {
-                asked.push((service.namespace, both));
+            match asked.iter_mut().find(|it| it.namespace == service.namespace && *it.selector == **selector) {
+                Some(known) => known.targets.push(&service.target),
+                None => asked.push(Alike { namespace: service.namespace, selector, targets: vec![&service.target] }),
             }
         }
-        let found = asked.iter().flat_map(|(space, both)| {
-            let pods = self.pod_index.with(&self.pods, both).into_iter().filter_map(|index| self.pods.get(index));
-            pods.filter(move |pod| pod.namespace == *space)
-        });
-        found.collect()
+        let mut found = Vec::new();
+        for asked in asked {
+            let mut both = Map::clone(asked.selector);
+            both.extend(labels.clone());
+            // Of a gateway in clusters that the fleet does not declare, nobody knows where it runs.
+            let is_here = |pod: &&Pod<'a>| pod.target.as_ref().is_none_or(|target| asked.targets.contains(&target));
+            found.extend(self.pods_with(&both).filter(|pod| pod.namespace == asked.namespace).filter(is_here));
+        }
+        found
     }
 
     /// What a host means to a VirtualService or DestinationRule: what is exported to those who see it.
     pub(super) fn host_for(&self, host: &str, user: &Manifest) -> HostMatch<'a> {
-        let mut found = self.hosts.find(host, namespace(user));
-        let visible = |index: &usize| self.services.get(*index).is_some_and(|s| exports::sees(user, s.manifest));
+        let mut found = self.hosts().find(host, namespace(user));
+        let services = self.services();
+        let visible = |index: &usize| services.get(*index).is_some_and(|s| exports::sees(user, s.manifest));
         found.services.retain(visible);
         found.entries.retain(|entry| exports::sees(user, entry));
         found
     }
 
+    /// Does everybody who sees an object see a Service too?
+    pub(super) fn sees(&self, user: &Manifest, service: &Service<'a>) -> bool {
+        exports::sees(user, service.manifest)
+    }
+
     /// Is everything that exists in the files?
     pub(super) fn is_complete(&self) -> bool {
-        self.assumptions.complete
+        self.parts.assumptions.complete
     }
 
     /// What time it is.
     pub(super) fn now(&self) -> Option<jiff::Timestamp> {
-        self.assumptions.now
+        // It is another one each time.
+        self.asked.part(Part::Everything);
+        self.parts.assumptions.now
     }
 
     /// May anything be said of what is missing from this namespace? Not when its applications stand elsewhere.
     pub(super) fn knows_namespace(&self, namespace: &str) -> bool {
-        self.assumptions.complete || self.own_namespaces.contains(namespace)
+        [Part::Services, Part::Entries, Part::Pods].into_iter().for_each(|part| self.asked.part(part));
+        let own = || self.parts.state.manifests.iter().filter(holds_applications).map(self::namespace).collect();
+        self.is_complete() || self.parts.own_namespaces.get_or_init(own).contains(namespace)
     }
 
-    /// What the schema of its kind says of a manifest.
+    /// The manifests of which the schema of their kind says something, with what it says.
     #[cfg(feature = "schema")]
-    pub(super) fn verdict(&self, manifest: &Manifest) -> &crate::schema::Verdict {
-        self.verdicts.of(self.state, manifest)
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&'a Manifest, &crate::schema::Verdict)> {
+        self.asked.part(Part::Everything);
+        self.parts.verdicts.refused(self.parts.state)
     }
 
     /// By which schema a manifest was judged, when it is of another version than its mesh or cluster.
     #[cfg(feature = "schema")]
     pub(super) fn other_schema(&self, manifest: &Manifest) -> Option<String> {
-        let version = verdicts::version(self.state, manifest)?;
-        let edition = self.verdicts.edition(self.state, manifest)?;
+        self.asked.part(Part::Everything);
+        let state = self.parts.state;
+        let version = verdicts::version(state, manifest)?;
+        let edition = self.parts.verdicts.edition(state, manifest)?;
         let (source, is_other) = crate::schema::source(edition, Some(version))?;
         is_other.then(|| format!("this is the schema of {source}, the nearest to {version} that lint knows"))
     }
 
     /// The member cluster of a target.
-    #[allow(dead_code, reason = "rules of load balancers ask for it")]
     pub(super) fn cluster(&self, target: &Target) -> Option<&'a Cluster> {
-        let clusters = self.state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
-        clusters.into_iter().find(|cluster| cluster.name == target.name())
+        self.clusters().find(|cluster| cluster.name == target.name())
     }
+}
+
+impl<'a> Parts<'a> {
+    fn pods(&self) -> &[Pod<'a>] {
+        self.pods.get_or_init(|| pods::all(self.state))
+    }
+
+    fn pod_index(&self) -> &PodIndex {
+        self.pod_index.get_or_init(|| PodIndex::of(self.pods()))
+    }
+
+    fn services(&self) -> &[Service<'a>] {
+        self.services.get_or_init(|| services::all(self.state))
+    }
+
+    fn gateways(&self) -> &[GatewayView<'a>] {
+        let of_kind = || self.of_kind(ISTIO_NETWORKING, "Gateway");
+        self.gateways.get_or_init(|| routing::gateways(of_kind(), self.pods(), self.pod_index()))
+    }
+
+    fn of_kind<'p>(&'p self, group: &'p str, kind: &'p str) -> &'p [&'a Manifest] {
+        let all: &HashMap<(&str, &str), Vec<&'a Manifest>> = self.by_kind.get_or_init(|| by_kind(self.state));
+        all.get(&(group, kind)).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Services that choose alike, and where they are.
+struct Alike<'s> {
+    namespace: &'s str,
+    selector: &'s Map<String, Value>,
+    targets: Vec<&'s Target>,
 }
 
 fn by_kind(state: &FleetState) -> HashMap<(&str, &str), Vec<&Manifest>> {

@@ -2,9 +2,8 @@
 
 use super::names::namespace;
 use super::pods::{Pod, PodIndex};
-use crate::fleet::{FleetState, Manifest};
+use crate::fleet::Manifest;
 use crate::istio::{DestinationRule, Gateway, VirtualService, gateway_name, meet};
-use crate::object::kinds::ISTIO_NETWORKING;
 
 /// An Istio Gateway.
 #[derive(Clone, Debug)]
@@ -53,9 +52,8 @@ pub(in crate::lint) struct DestinationRuleView<'a> {
     pub(in crate::lint) rule: DestinationRule,
 }
 
-pub(super) fn gateways<'a>(state: &'a FleetState, pods: &[Pod<'a>], index: &PodIndex) -> Vec<GatewayView<'a>> {
-    let of_kind = state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "Gateway"));
-    of_kind
+pub(super) fn gateways<'a>(all: &[&'a Manifest], pods: &[Pod<'a>], index: &PodIndex) -> Vec<GatewayView<'a>> {
+    all.iter()
         .map(|manifest| {
             let gateway = Gateway::read(&manifest.object);
             // Without a selector it is for every gateway; which pods those are besides ASM's, nobody can tell from files.
@@ -69,10 +67,8 @@ pub(super) fn gateways<'a>(state: &'a FleetState, pods: &[Pod<'a>], index: &PodI
         .collect()
 }
 
-pub(super) fn routes(state: &FleetState) -> Vec<RouteView<'_>> {
-    let of_kind =
-        state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "VirtualService"));
-    of_kind
+pub(super) fn routes<'a>(all: &[&'a Manifest]) -> Vec<RouteView<'a>> {
+    all.iter()
         .map(|manifest| {
             let named = manifest.object.pointer("/spec/gateways").and_then(serde_json::Value::as_array);
             let named: Vec<_> = named.into_iter().flatten().filter_map(|name| name.as_str()).collect();
@@ -92,10 +88,8 @@ pub(in crate::lint) fn reference<'a>(name: &'a str, own: &'a str) -> Reference<'
     gateway_name(name, own).map_or(Reference::Mesh, |(space, name)| Reference::Gateway(space, name))
 }
 
-pub(super) fn destination_rules(state: &FleetState) -> Vec<DestinationRuleView<'_>> {
-    let of_kind =
-        state.manifests.iter().filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "DestinationRule"));
-    of_kind.map(|manifest| DestinationRuleView { manifest, rule: DestinationRule::read(&manifest.object) }).collect()
+pub(super) fn destination_rules<'a>(all: &[&'a Manifest]) -> Vec<DestinationRuleView<'a>> {
+    all.iter().map(|manifest| DestinationRuleView { manifest, rule: DestinationRule::read(&manifest.object) }).collect()
 }
 
 /// Is there a host name that both mean? Either side may begin with a wildcard. Hosts have no case.

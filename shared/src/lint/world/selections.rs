@@ -14,7 +14,11 @@ impl<'a> Selections<'a> {
     pub(super) fn of(services: &[Service<'a>]) -> Self {
         let mut selections = Self::default();
         for (index, service) in services.iter().enumerate() {
-            let first = service.selector.iter().flatten().find_map(|(key, value)| Some((key, value.as_str()?)));
+            let first = service
+                .selector
+                .iter()
+                .flat_map(|selector| selector.iter())
+                .find_map(|(key, value)| Some((key, value.as_str()?)));
             if let Some((key, value)) = first {
                 let place = (service.namespace, service.target.clone(), key.clone(), value.to_owned());
                 selections.by_label.entry(place).or_default().push(index);

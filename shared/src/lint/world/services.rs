@@ -6,6 +6,7 @@ use crate::fleet::pods;
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// A Service in one cluster.
 #[derive(Clone, Debug)]
@@ -17,13 +18,13 @@ pub(in crate::lint) struct Service<'a> {
     /// Namespace.
     pub(in crate::lint) namespace: &'a str,
     /// Name.
-    pub(in crate::lint) name: String,
+    pub(in crate::lint) name: Cow<'a, str>,
     /// `spec.type`.
     pub(in crate::lint) kind: &'a str,
     /// Ports.
     pub(in crate::lint) ports: Vec<ServicePort<'a>>,
     /// `spec.selector`; `None` when it has none.
-    pub(in crate::lint) selector: Option<Map<String, Value>>,
+    pub(in crate::lint) selector: Option<Cow<'a, Map<String, Value>>>,
     /// ASM makes it of an IstioGateway.
     pub(in crate::lint) generated: bool,
 }
@@ -63,10 +64,10 @@ pub(super) fn all(state: &FleetState) -> Vec<Service<'_>> {
                 manifest,
                 target: manifest.target.clone(),
                 namespace: namespace(manifest),
-                name: manifest.id.name.to_string(),
+                name: Cow::Borrowed(&*manifest.id.name),
                 kind: text(&manifest.object, "/spec/type").unwrap_or("ClusterIP"),
                 ports: ports(&manifest.object),
-                selector: manifest.object.pointer("/spec/selector").and_then(Value::as_object).cloned(),
+                selector: manifest.object.pointer("/spec/selector").and_then(Value::as_object).map(Cow::Borrowed),
                 generated: false,
             });
         } else if manifest.group_kind().is(ASM, "IstioGateway") {
@@ -85,10 +86,10 @@ fn of_gateway(manifest: &Manifest, target: Target) -> Service<'_> {
         manifest,
         target,
         namespace: namespace(manifest),
-        name: gateway::generated_name(&manifest.id.name),
+        name: Cow::Owned(gateway::generated_name(&manifest.id.name)),
         kind: text(&manifest.object, "/spec/serviceType").unwrap_or("LoadBalancer"),
         ports: ports(&manifest.object),
-        selector: Some(selector),
+        selector: Some(Cow::Owned(selector)),
         generated: true,
     }
 }

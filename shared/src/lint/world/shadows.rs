@@ -1,5 +1,7 @@
 //! Which match entries of a VirtualService are never reached, and what takes their requests.
 
+use super::{World, has, items, namespace, scope, text};
+use crate::fleet::Manifest;
 use crate::istio::{HttpAction, HttpMatch, HttpRule, StringMatch, covers};
 use serde_json::Value;
 
@@ -40,16 +42,30 @@ struct Entry {
 }
 
 /// All of them.
-pub(in crate::lint) fn shadows(object: &Value) -> Vec<Shadow> {
-    ["http", "tls", "tcp"].into_iter().flat_map(|kind| of_kind(object, kind)).collect()
+pub(in crate::lint) fn shadows(world: &World<'_>, route: &Manifest) -> Vec<Shadow> {
+    ["http", "tls", "tcp"].into_iter().flat_map(|kind| of_kind(world, route, kind)).collect()
 }
 
-fn of_kind(object: &Value, kind: &'static str) -> Vec<Shadow> {
+/// Takes the VirtualService that a rule leaves requests to all of them? It does with a rule without conditions.
+fn takes_all(world: &World<'_>, route: &Manifest, delegate: &Value) -> bool {
+    let own = namespace(route);
+    let space = Some(text(delegate, "/namespace")).filter(|space| !space.is_empty()).unwrap_or(own);
+    let mut all = world.routes().iter().filter(|it| it.route.hosts.is_empty() && namespace(it.manifest) == space);
+    let found = all.find(|it| *it.manifest.id.name == *text(delegate, "/name"));
+    found.is_some_and(|it| {
+        let mut rules = items(&it.manifest.object, "/spec/http");
+        let acts = |rule: &Value| ["route", "redirect", "directResponse"].iter().any(|action| has(rule, action));
+        scope(it.manifest).has(own) && rules.any(|(_, rule)| items(rule, "/match").count() == 0 && acts(rule))
+    })
+}
+
+fn of_kind(world: &World<'_>, route: &Manifest, kind: &'static str) -> Vec<Shadow> {
+    let object = &route.object;
     let rules = object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array);
     let mut earlier: Vec<Entry> = Vec::new();
     let mut found = Vec::new();
     for (number, rule) in rules.into_iter().flatten().enumerate() {
-        let own = entries(rule, number, kind == "http");
+        let own = entries(rule, number, kind == "http", &|delegate| takes_all(world, route, delegate));
         let all = own.len();
         let mut hits = Vec::new();
         for entry in own {
@@ -65,8 +81,10 @@ fn of_kind(object: &Value, kind: &'static str) -> Vec<Shadow> {
     found
 }
 
-fn entries(rule: &Value, number: usize, http: bool) -> Vec<Entry> {
-    let delegates = http && matches!(HttpRule::read(rule).action, HttpAction::Delegate(_));
+fn entries(rule: &Value, number: usize, http: bool, takes_all: &dyn Fn(&Value) -> bool) -> Vec<Entry> {
+    // What a delegate leaves goes on to later rules.
+    let delegates =
+        http && matches!(HttpRule::read(rule).action, HttpAction::Delegate(delegate) if !takes_all(&delegate));
     let matches = rule.get("match").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if matches.is_empty() {
         let http = http.then(HttpMatch::default);
@@ -85,7 +103,6 @@ fn entries(rule: &Value, number: usize, http: bool) -> Vec<Entry> {
 }
 
 fn hit(before: &Entry, entry: &Entry) -> Option<Hit> {
-    // What a delegate matches is not known here: it may leave requests to later rules.
     if before.delegates && before.rule != entry.rule {
         return None;
     }

@@ -4,7 +4,7 @@ use crate::fleet::{FleetState, Manifest, Target};
 use crate::lint::select::is_in;
 use crate::schema::{self, Edition, Of, Verdict, judge_in};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -85,13 +85,32 @@ impl Verdicts {
         self.by_object.into_inner().unwrap_or(self.before)
     }
 
+    /// The manifests of which a schema says something.
+    pub(super) fn refused<'s, 'v>(
+        &'v self,
+        state: &'s FleetState,
+    ) -> impl Iterator<Item = (&'s Manifest, &'v Verdict)> + use<'s, 'v> {
+        let all = self.all(state);
+        let told = all.iter().filter(|(_, (_, verdict))| is_telling(verdict));
+        let told: HashSet<usize> = told.map(|((place, _), _)| *place).collect();
+        let manifests = if told.is_empty() { &[] } else { state.manifests.as_slice() };
+        let near = manifests.iter().filter(move |manifest| told.contains(&place(&manifest.object)));
+        near.map(|manifest| (manifest, self.of(state, manifest))).filter(|(_, verdict)| is_telling(verdict))
+    }
+
     /// What the schema of its kind says of a manifest.
-    pub(super) fn of(&self, state: &FleetState, manifest: &Manifest) -> &Verdict {
+    fn of(&self, state: &FleetState, manifest: &Manifest) -> &Verdict {
         let editions = self.editions.get_or_init(|| Editions::of(state));
-        let all = self.by_object.get_or_init(|| {
+        let found = self.all(state).get(&(place(&manifest.object), editions.find(manifest)));
+        found.map_or(&Verdict::UnknownKind, |(_, verdict)| verdict)
+    }
+
+    fn all(&self, state: &FleetState) -> &Known {
+        let editions = self.editions.get_or_init(|| Editions::of(state));
+        self.by_object.get_or_init(|| {
             let wanted = state.manifests.iter().filter(|manifest| is_in(&manifest.position.file, &self.paths));
-            let judged = wanted.map(|manifest| (&manifest.object, editions.find(manifest)));
-            let mut judged: Vec<Judged<'_>> = judged.collect();
+            let mut judged: Vec<Judged<'_>> =
+                wanted.map(|manifest| (&manifest.object, editions.find(manifest))).collect();
             judged.sort_unstable_by_key(|(object, edition)| (place(object), *edition));
             judged.dedup_by_key(|(object, edition)| (place(object), *edition));
             let key = |(object, edition): &Judged<'_>| (place(object), *edition);
@@ -100,14 +119,21 @@ impl Verdicts {
             judged.retain(|judged| !all.contains_key(&key(judged)));
             all.extend(side_by_side(&judged));
             all
-        });
-        all.get(&(place(&manifest.object), editions.find(manifest)))
-            .map_or(&Verdict::UnknownKind, |(_, verdict)| verdict)
+        })
     }
 
     /// By what a manifest is judged.
     pub(super) fn edition(&self, state: &FleetState, manifest: &Manifest) -> Option<Edition> {
         self.editions.get_or_init(|| Editions::of(state)).find(manifest)
+    }
+}
+
+/// Is anything said?
+fn is_telling(verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::UnknownKind => false,
+        Verdict::UnknownVersion(_) => true,
+        Verdict::Judged(violations) => !violations.is_empty(),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Scene {
     /// What the files say.
     pub(super) state: FleetState,
     /// What they said, and what that is called.
-    pub(super) before: Option<(String, FleetState)>,
+    pub(super) before: Option<(String, Arc<FleetState>)>,
     /// Cases of `--tests`.
     foreign: Vec<Case>,
     /// What of other tools' tests means nothing here.

@@ -1,0 +1,102 @@
+//! # export-to-namespace
+//!
+//! ## What it finds
+//!
+//! In `exportTo` of a VirtualService, a DestinationRule or a ServiceEntry, and in the annotation `networking.istio.io/exportTo` of a
+//! Service: a namespace in which the fleet has nothing. A warning when it is almost the name of one that it knows; otherwise it is
+//! information, because a namespace may be somebody else's.
+//!
+//! ## Why it is bad
+//!
+//! Nobody sees the object whom it is meant for: routes, policies or hosts do not exist for them. Nothing reports it.
+//!
+//! ## How to mend it
+//!
+//! Correct the name.
+
+use super::super::Severity;
+use super::super::finding::EditOp;
+use super::super::rule::{Rule, Status};
+use super::super::sink::{Report, Sink};
+use super::super::world::{World, escape, items, namespace};
+use crate::distance::distance;
+use crate::fleet::Manifest;
+use crate::object::kinds::ISTIO_NETWORKING;
+use std::collections::BTreeSet;
+
+/// See the module.
+pub(in crate::lint) const RULE: Rule = Rule {
+    id: "export-to-namespace",
+    severity: Severity::Warning,
+    summary: "exportTo names a namespace that the fleet does not know",
+    istio: &[],
+    kiali: &["KIA0005"],
+    status: Status::Stable("0.1.0"),
+    fixes: true,
+    source: include_str!("export_to_namespace.rs"),
+    check,
+};
+
+const KINDS: [&str; 3] = ["VirtualService", "DestinationRule", "ServiceEntry"];
+const OF_SERVICES: &str = "networking.istio.io/exportTo";
+
+fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
+    let named: Vec<Named<'a>> = named(world);
+    if named.is_empty() {
+        return;
+    }
+    let mut known: BTreeSet<&str> = world.state().manifests.iter().map(namespace).collect();
+    known.extend(world.of_kind("", "Namespace").map(|manifest| &*manifest.id.name));
+    for Named { manifest, pointer, word, all } in named {
+        if matches!(word, "" | "*" | "." | "~") || known.contains(word) {
+            continue;
+        }
+        let near = known.iter().map(|known| (distance(known, word), *known)).min();
+        let near = near.filter(|(far, known)| *far <= 1 + known.len() / 6).map(|(_, known)| known);
+        let report = Report::at(manifest, pointer.clone(), format!("the fleet has nothing in the namespace {word}"));
+        sink.push(match near {
+            Some(meant) => {
+                let text = match all {
+                    None => meant.to_owned(),
+                    Some(all) => {
+                        let words = all.split(',').map(|other| if other.trim() == word { meant } else { other });
+                        words.collect::<Vec<_>>().join(",")
+                    }
+                };
+                let report = report.hint(format!("Did you mean {meant}?"));
+                report.fix(format!("export it to {meant}"), false, vec![(manifest, EditOp::Set(pointer, text.into()))])
+            }
+            None if world.is_complete() => report.hint("Correct the name, or leave it out"),
+            None => report.severity(Severity::Info).hint("Correct the name, if nobody else has this namespace"),
+        });
+    }
+}
+
+/// A namespace in an `exportTo`.
+struct Named<'a> {
+    manifest: &'a Manifest,
+    pointer: String,
+    word: &'a str,
+    /// The whole text, where several stand in one.
+    all: Option<&'a str>,
+}
+
+fn named<'a>(world: &World<'a>) -> Vec<Named<'a>> {
+    let mut found = Vec::new();
+    for manifest in KINDS.into_iter().flat_map(|kind| world.of_kind(ISTIO_NETWORKING, kind)) {
+        let words = items(&manifest.object, "/spec/exportTo").filter_map(|(at, word)| Some((at, word.as_str()?)));
+        found.extend(words.map(|(index, word)| Named {
+            manifest,
+            pointer: format!("/spec/exportTo/{index}"),
+            word,
+            all: None,
+        }));
+    }
+    let pointer = format!("/metadata/annotations/{}", escape(OF_SERVICES));
+    for manifest in world.of_kind("", "Service") {
+        let Some(all) = manifest.object.pointer(&pointer).and_then(|text| text.as_str()) else { continue };
+        let words = all.split(',').map(str::trim);
+        found.extend(words.map(|word| Named { manifest, pointer: pointer.clone(), word, all: Some(all) }));
+    }
+    found
+}
