@@ -121,7 +121,7 @@ fn findings_since_a_revision_follow_the_files_and_the_revision() {
     world.write("mesh/route.yaml", &wrong);
     watching.until("error[virtual-service-gateway]");
     world.write("mesh/route.yaml", &format!("# more\n{wrong}"));
-    watching.until("mesh/route.yaml:7");
+    watching.until("mesh/route.yaml:6");
     commit(&world);
     world.write("mesh/route.yaml", &wrong);
     watching.until("nothing");

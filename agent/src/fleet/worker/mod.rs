@@ -12,6 +12,7 @@ mod identity;
 mod judge;
 mod leaving;
 mod lint;
+mod pace;
 mod parting;
 mod pass;
 mod remove;
@@ -42,6 +43,7 @@ use asm_shared::object::{GroupKind, ObjectId};
 use asm_shared::plan::{Desired, PruneLimits};
 use identity::{Held, Identity, lost};
 use jiff::Timestamp;
+use pace::Pace;
 use pass::PassEnd;
 use resources::Resources;
 use signals::Signals;
@@ -55,15 +57,6 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 use watch::Watches;
 
-/// Events are gathered this long before they are looked at: one write often makes several.
-const GATHER: Duration = Duration::from_millis(50);
-/// After a look that took long (many objects had to be read) the next one waits this many times as long: a rollout of a
-/// thousand Deployments must not make the agent read them over and over.
-const LOOK_SHARE: u32 = 5;
-/// … unless nothing has happened for this part of its time: the rollout has ended, and people wait to hear it.
-const QUIET_SHARE: u32 = 4;
-/// No longer than this, however long the look took.
-const QUIET: Duration = Duration::from_millis(500);
 /// How long a pass waits for the first lists.
 const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Back-off after something that may pass by itself: first and last.
@@ -375,10 +368,7 @@ impl Worker {
 
     async fn work(&mut self, orders: &mut channel::Receiver<Order>) -> Ended {
         let mut pass_at = Some(Instant::now());
-        let mut look_at: Option<Instant> = None;
-        // Touched objects are looked at when it has been quiet for a while, and at `look_at` at the latest.
-        let mut quiet_at: Option<Instant> = None;
-        let (mut gather, mut quiet) = (GATHER, GATHER);
+        let mut pace = Pace::default();
         let mut backoff = Backoff::default();
         let mut list_deadline = self.follow();
         self.follow_arrival();
@@ -393,7 +383,6 @@ impl Worker {
         loop {
             let lists_done = self.state.is_settled(&self.kinds);
             let start = pass_at.map(|at| if lists_done { at } else { at.max(list_deadline) });
-            let due = look_at.into_iter().chain(quiet_at).min();
             tokio::select! {
                 () = self.context.shutdown.cancelled() => return Ended::Over,
                 () = &mut renewed => {
@@ -427,7 +416,7 @@ impl Worker {
                     // What is fought about is put back once more.
                     self.state.suspects.extend(self.state.drift.keys().cloned());
                     thaw_at = self.thaw_at();
-                    look_at = Some(Instant::now());
+                    pace.now(Instant::now());
                     self.tell().await;
                 }
                 (kind, seen) = self.watches.next() => {
@@ -445,9 +434,7 @@ impl Worker {
                         pass_at = Some(Instant::now());
                     }
                     if !self.state.suspects.is_empty() || !self.state.look_again.is_empty() {
-                        let now = Instant::now();
-                        look_at = sooner(look_at, now + gather);
-                        quiet_at = Some(now + quiet);
+                        pace.touched(Instant::now());
                     }
                     self.tell().await;
                 }
@@ -457,23 +444,19 @@ impl Worker {
                         heard |= self.heed(signal);
                     }
                     if heard {
-                        look_at = sooner(look_at, Instant::now() + gather);
+                        pace.heard(Instant::now());
                     }
                 }
-                () = at(due), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
-                    quiet_at = None;
+                () = at(pace.due()), if lists_done && start.is_none_or(|start| start > Instant::now()) => {
                     let started = Instant::now();
                     if self.look().await {
                         pass_at = Some(Instant::now());
                     }
                     self.tell_started();
                     thaw_at = self.thaw_at();
-                    let took = started.elapsed();
-                    gather = GATHER.max(took * LOOK_SHARE);
-                    quiet = (took / QUIET_SHARE).clamp(GATHER, QUIET);
                     let later = std::mem::take(&mut self.look_later).then_some(SOON.0);
                     let pauses = [later, self.state.fronts.pause(), self.state.certificates.pause(Timestamp::now())];
-                    look_at = pauses.into_iter().flatten().min().map(|pause| Instant::now() + pause);
+                    pace.looked(started, Instant::now(), pauses.into_iter().flatten().min());
                     if let Err(error) = self.save().await {
                         tracing::warn!(target = %self.target(), "{error}");
                     }
@@ -514,7 +497,7 @@ impl Worker {
                         self.report.request.clone_from(&self.order.request);
                     }
                     self.revert().await;
-                    look_at = Some(Instant::now());
+                    pace.now(Instant::now());
                     self.tell().await;
                 }
                 Ok(()) = sets.changed(), if waits_for_owner => {
@@ -602,11 +585,6 @@ impl Worker {
             let _ = self.words.send(Word::Report(Box::new(next))).await;
         }
     }
-}
-
-/// The earlier of two times.
-fn sooner(at: Option<Instant>, other: Instant) -> Option<Instant> {
-    Some(at.map_or(other, |at| at.min(other)))
 }
 
 /// Growing pauses between passes that fail.
