@@ -193,7 +193,9 @@ fn report<'a>(asked: &'a [Asked], lines: usize, skipped: usize, changed: Option<
 }
 
 fn page(report: &AccessLogReport<'_>) -> String {
-    let mut text = format!("{} lines, {} different requests", report.lines, report.requests);
+    let lines = if report.lines == 1 { "line" } else { "lines" };
+    let requests = if report.requests == 1 { "request" } else { "requests" };
+    let mut text = format!("{} {lines}, {} different {requests}", report.lines, report.requests);
     match report.skipped {
         0 => {}
         1 => text.push_str("; 1 line is no HTTP request"),
