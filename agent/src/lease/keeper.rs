@@ -175,7 +175,8 @@ impl<L: Leases> Keeper<L> {
         let is_held = |name: &Arc<str>| me.is_some() && self.roster.holder(name) == me && !self.given.contains(name);
         let is_mine = |name: &&Arc<str>| is_held(name) && !decision.give.contains(*name);
         let claimed = |name: &Arc<str>| {
-            let lease = self.roster.lease(name).filter(|lease| holder(lease).is_some_and(|it| Some(it) != me))?;
+            let is_others = |lease: &&Lease| holder(lease).is_some_and(|it| Some(it) != me);
+            let lease = self.roster.lease(name).filter(|lease| is_others(lease) || decision.kept.contains(name))?;
             let of = annotation(lease, labels::LEASE_CLUSTER_OF).unwrap_or("another target");
             Some((name.clone(), Arc::from(of)))
         };

@@ -68,6 +68,8 @@ pub(super) struct Decision {
     pub(super) give: BTreeSet<Arc<str>>,
     /// Targets of this replica that nobody wants any more.
     pub(super) drop: BTreeSet<Arc<str>>,
+    /// Clusters that are free, and kept for the target that had them last.
+    pub(super) kept: BTreeSet<Arc<str>>,
     /// Leases of members that are over and hold nothing, and of clusters that nobody works on, for the leader to delete.
     pub(super) collect: Vec<Arc<str>>,
     /// There are other members.
@@ -264,15 +266,38 @@ impl Roster {
 
     /// Clusters are nobody's share: whose target leads to one first has it, as long as the target does.
     fn clusters(&self, wish: Wish<'_>, now: Instant, decision: &mut Decision) {
-        for name in wish.clusters.keys() {
-            if self.is_free(name, wish, now, decision) {
-                decision.take.push(name.clone());
+        for (name, of) in wish.clusters {
+            if !self.is_free(name, wish, now, decision) {
+                continue;
+            }
+            match self.kept_until(name, of, wish.me).filter(|until| now < *until) {
+                Some(until) => {
+                    decision.kept.insert(name.clone());
+                    decision.wake_at(until);
+                }
+                None => decision.take.push(name.clone()),
             }
         }
         let held = self.leases.iter().filter(|(_, known)| is_cluster(&known.lease) && !known.gone);
         let held = held.filter(|(_, known)| holder(&known.lease) == Some(wish.me)).map(|(name, _)| name);
         // The Lease stays for a while: a target that another replica takes over, or whose credentials are new, asks for it next.
         decision.give.extend(held.filter(|name| !wish.clusters.contains_key(*name)).cloned());
+    }
+
+    /// A cluster that is free stays for a while with the target that had it: which of two names it is synced under must not
+    /// depend on who is quicker when a replica ends. `None`: nobody had it, or this target itself.
+    fn kept_until(&self, name: &str, of: &str, me: &str) -> Option<Instant> {
+        let known = self.leases.get(name)?;
+        annotation(&known.lease, labels::LEASE_CLUSTER_OF).filter(|last| *last != of)?;
+        let since = match holder(&known.lease) {
+            None => known.since,
+            Some(holder) if holder == me => return None,
+            Some(holder) => match self.leases.get(names::of_member(holder).as_str()) {
+                Some(member) => member.since,
+                None => *self.absent.get(holder)? + self.duration,
+            },
+        };
+        Some(since + self.duration)
     }
 
     /// May this replica take it?

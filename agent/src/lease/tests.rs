@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use asm_shared::api::labels;
+use rand::{Rng, SeedableRng as _};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep};
 use tokio_util::sync::CancellationToken;
@@ -124,6 +125,18 @@ async fn seconds(count: u64) {
 
 fn loads(replicas: &[Replica]) -> Vec<usize> {
     replicas.iter().map(|replica| replica.writes().len()).collect()
+}
+
+/// Something happens to the line of one of three replicas.
+fn trouble(replicas: &[Replica], rng: &mut impl Rng) {
+    let line = match rng.random_range(0..9) {
+        0 => Line::Broken,
+        1 => Line::Silent,
+        2 => Line::AnswersLost,
+        3 => Line::Late(Duration::from_secs(rng.random_range(1..40))),
+        _ => Line::Good,
+    };
+    replicas[rng.random_range(0..3)].line.set(line);
 }
 
 /// No target has two writers. Gives back how many have one.
@@ -331,7 +344,6 @@ async fn a_claim_runs_out_by_itself_and_on_a_machine_that_slept() {
 /// Random trouble on random lines for half an hour: never two writers of a target, and most targets have one most of the time.
 #[tokio::test(start_paused = true)]
 async fn never_two_writers_whatever_happens() {
-    use rand::{Rng as _, SeedableRng as _};
     let seeds = if std::env::var_os("KUBECTL_ASM_FULL").is_some() { 8 } else { 1 };
     for seed in 0..seeds {
         let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
@@ -341,14 +353,7 @@ async fn never_two_writers_whatever_happens() {
         for step in 0..3600 {
             sleep(Duration::from_millis(500)).await;
             if step % 20 == 0 {
-                let line = match rng.random_range(0..9) {
-                    0 => Line::Broken,
-                    1 => Line::Silent,
-                    2 => Line::AnswersLost,
-                    3 => Line::Late(Duration::from_secs(rng.random_range(1..40))),
-                    _ => Line::Good,
-                };
-                replicas[rng.random_range(0..3)].line.set(line);
+                trouble(&replicas, &mut rng);
             }
             total += written(&replicas, &format!("seed {seed}, step {step}"));
         }
@@ -393,27 +398,42 @@ async fn two_names_of_one_cluster_are_not_worked_on_by_two_replicas_at_once() {
     elsewhere.ended();
     drop(elsewhere);
 
-    // Given back in order it is the other one's at once; cut off only when what was on its way has landed.
+    // The target moves to the other replica: given back in order it has the cluster at once, cut off only when what was on its way
+    // has landed.
+    let target = format!("m1c{}", has + 1);
     let [one, two] = claims;
     let (first, second) = if has == 0 { (one, two) } else { (two, one) };
     drop(second);
     first.ended();
     drop(first);
     let since = Instant::now();
-    let second = claimed(&replicas[other].shards, "x").await;
+    let second = claimed(&replicas[other].shards, &target).await;
     assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
     drop(second);
     let since = Instant::now();
-    let first = claimed(&replicas[has].shards, "y").await;
+    let first = claimed(&replicas[has].shards, &target).await;
     assert!(since.elapsed() >= DURATION / 5, "{:?}", since.elapsed());
 
     // The one that has it is killed.
     replicas[has].kill();
     let since = Instant::now();
-    let second = claimed(&replicas[other].shards, "z").await;
+    let second = claimed(&replicas[other].shards, &target).await;
     assert!(since.elapsed() > DURATION - Duration::from_secs(11), "before its time: {:?}", since.elapsed());
     assert!(since.elapsed() < DURATION + Duration::from_secs(15), "{:?}", since.elapsed());
     drop(first);
+
+    // The other name has it when the first one has not wanted it for a while, and is told whose it is until then.
+    second.ended();
+    drop(second);
+    let since = Instant::now();
+    seconds(1).await;
+    let early = replicas[other].shards.claim_cluster(SYNC, "z", UID);
+    assert_eq!(early.held().await.unwrap_err().as_ref(), name);
+    early.ended();
+    drop(early);
+    let second = claimed(&replicas[other].shards, "z").await;
+    assert!(since.elapsed() >= DURATION, "before its time: {:?}", since.elapsed());
+    assert!(since.elapsed() < DURATION + Duration::from_secs(5), "{:?}", since.elapsed());
 
     // A target that begins anew (its Secret has changed) has it at once again, however quickly; nobody wants it: no Lease is left.
     second.ended();
@@ -432,10 +452,9 @@ async fn two_names_of_one_cluster_are_not_worked_on_by_two_replicas_at_once() {
 /// That a replica has the cluster, under which claim, and how often it has had it.
 type Having = Arc<Mutex<(Option<Tenure>, usize)>>;
 
-/// Three replicas want one cluster all the time, over lines with random trouble: never two have it.
+/// Three replicas want one cluster all the time, under two names, over lines with random trouble: never two have it.
 #[tokio::test(start_paused = true)]
 async fn never_two_replicas_have_one_cluster() {
-    use rand::{Rng as _, SeedableRng as _};
     let server = Fake::new();
     let replicas: Vec<Replica> = ["a", "b", "c"].iter().map(|name| Replica::start(&server, name, 2)).collect();
     let held: Vec<Having> = (0..3).map(|_| Arc::default()).collect();
@@ -446,13 +465,14 @@ async fn never_two_replicas_have_one_cluster() {
         .map(|(n, (replica, held))| {
             let (claim, shards, held) = (replica.claim.clone(), replica.shards.clone(), held.clone());
             tokio::spawn(async move {
-                let (mut rng, target) = (rand::rngs::StdRng::seed_from_u64(n as u64), format!("m1c{n}"));
+                let mut rng = rand::rngs::StdRng::seed_from_u64(n as u64);
                 loop {
                     let tenure = Tenure::of(claim.clone());
                     if !tenure.is_current() {
                         sleep(Duration::from_millis(100)).await;
                         continue;
                     }
+                    let target = format!("m1c{}", rng.random_range(0..2));
                     let cluster = tokio::select! {
                         cluster = claimed(&shards, &target) => cluster,
                         () = tenure.over() => continue,
@@ -482,14 +502,7 @@ async fn never_two_replicas_have_one_cluster() {
         let having = held.iter().filter(|held| held.lock().unwrap().0.as_ref().is_some_and(Tenure::is_current)).count();
         assert!(having <= 1, "step {step}: {having} have it");
         if step % 200 == 0 {
-            let line = match rng.random_range(0..9) {
-                0 => Line::Broken,
-                1 => Line::Silent,
-                2 => Line::AnswersLost,
-                3 => Line::Late(Duration::from_secs(rng.random_range(1..40))),
-                _ => Line::Good,
-            };
-            replicas[rng.random_range(0..3)].line.set(line);
+            trouble(&replicas, &mut rng);
         }
     }
     workers.iter().for_each(JoinHandle::abort);
