@@ -4,7 +4,7 @@ use crate::fleet::{Fleet, SPACE, by_agent as is_agent};
 use crate::workload::{FIRST, SECOND, Workload};
 use crate::{bare, say};
 use anyhow::Result;
-use asm_lab::{AuditMark, Lab, LabOptions};
+use asm_lab::{AuditEntry, Lab, LabOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,7 +41,8 @@ pub(crate) async fn install_and_upgrade(lab: &Lab, fleet: &mut Fleet<'_>, worklo
         let (cpu, mark) = (fleet.cpu()?, lab.audit_mark(CLUSTER).await?);
         let agent = by_agent(fleet, workload, version).await?;
         let cpu = fleet.cpu()? - cpu;
-        let requests = requests(lab, mark).await?;
+        let entries = lab.audit_since(CLUSTER, mark).await?;
+        let requests = verbs(&entries);
         let ratio = agent.as_secs_f64() / bare.as_secs_f64();
         say(&format!(
             "{step}: loop {bare:.1?}, agent {agent:.1?}, ratio {ratio:.2}, CPU of the agent {cpu:.1} s, requests {requests:?}"
@@ -54,13 +55,13 @@ pub(crate) async fn install_and_upgrade(lab: &Lab, fleet: &mut Fleet<'_>, worklo
     Ok(json!({"steps": rows}))
 }
 
-/// What the agent has asked of the cluster, by verb.
-pub(crate) async fn requests(lab: &Lab, since: AuditMark) -> Result<BTreeMap<String, usize>> {
-    let mut verbs: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in lab.audit_since(CLUSTER, since).await?.iter().filter(|entry| is_agent(entry)) {
-        *verbs.entry(entry.verb.clone()).or_default() += 1;
+/// What the agent has asked, by verb.
+pub(crate) fn verbs(entries: &[AuditEntry]) -> BTreeMap<&str, usize> {
+    let mut verbs = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| is_agent(entry)) {
+        *verbs.entry(entry.verb.as_str()).or_default() += 1;
     }
-    Ok(verbs)
+    verbs
 }
 
 async fn by_agent(fleet: &mut Fleet<'_>, workload: Workload, version: &str) -> Result<Duration> {

@@ -2,7 +2,7 @@
 
 use crate::fleet::{Fleet, SPACE, by_agent, is_lease};
 use crate::say;
-use crate::sizes::{CLUSTER, install_and_upgrade, options, requests};
+use crate::sizes::{CLUSTER, install_and_upgrade, options, verbs};
 use crate::workload::{Workload, map_name, one_changed};
 use anyhow::{Context as _, Result, ensure};
 use asm_lab::story::{FLEET_SYNC, NAMESPACE};
@@ -67,9 +67,9 @@ async fn restart(lab: &Lab, fleet: &mut Fleet<'_>) -> Result<Value> {
     for _ in 0..5 {
         times.push(fleet.restart().await?.as_secs_f64());
     }
-    let verbs = requests(lab, mark).await?;
-    let writes: usize =
-        verbs.iter().filter(|(verb, _)| !matches!(verb.as_str(), "get" | "list" | "watch")).map(|(_, n)| n).sum();
+    let entries = lab.audit_since(CLUSTER, mark).await?;
+    let verbs = verbs(&entries);
+    let writes = entries.iter().filter(|entry| by_agent(entry) && entry.is_write()).count();
     say(&format!("restart: slowest {:.2} s, {writes} writes, requests {verbs:?}", slowest(&times)));
     Ok(json!({"seconds": times, "writes": writes, "requests": verbs, "memory": fleet.memory()?}))
 }

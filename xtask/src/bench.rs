@@ -17,7 +17,6 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Options of `cargo xtask bench`.
@@ -253,14 +252,10 @@ fn machine() -> String {
 /// The directory of the release build, of which all parts are built at once: crates built one by one would compile what
 /// they share anew, each with features of its own.
 fn release() -> Result<PathBuf> {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    if BUILT.get().is_none() {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--release", "--workspace", "--bins", "--examples"]).current_dir(root());
-        ensure!(command.status().context("cannot run cargo")?.success(), "the release build failed");
-        BUILT.get_or_init(|| ());
-    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release", "--workspace", "--bins", "--examples"]).current_dir(root());
+    ensure!(command.status().context("cannot run cargo")?.success(), "the release build failed");
     Ok(root().join("target/release"))
 }
 

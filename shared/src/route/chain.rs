@@ -215,8 +215,20 @@ fn make<'s>(
         namespace: route.namespace,
         port: server.number,
     };
+    by_rule(&resolver, route, rank, rule, pointer, matched)
+}
+
+/// To where a rule for connections sends them.
+pub(super) fn by_rule<'s>(
+    resolver: &Resolver<'_, 's, '_>,
+    route: &VirtualService<'s>,
+    rank: u8,
+    rule: &Value,
+    pointer: &str,
+    matched: Option<String>,
+) -> TcpRoute<'s> {
     TcpRoute {
-        action: action::connection(&resolver, route, rule, pointer),
+        action: action::connection(resolver, route, rule, pointer),
         rule: rule_at(route.manifest, pointer, matched),
         rank,
     }

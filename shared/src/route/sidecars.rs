@@ -1,7 +1,6 @@
 //! The rules for requests between workloads, for pictures: those of VirtualServices that are bound to `mesh`, which they all
 //! are that name no Gateway; whoever calls. What the sidecar of one workload does is a table of its own (`outbound`).
 
-use super::action;
 use super::chain;
 use super::compiled::{Core, TcpRoute};
 use super::destination::Resolver;
@@ -108,11 +107,7 @@ fn connections<'s>(resolver: &Resolver<'_, 's, '_>, route: &VirtualService<'s>, 
     rules
         .map(|(index, rule)| {
             let pointer = format!("{pointer}/{index}");
-            TcpRoute {
-                action: action::connection(resolver, route, rule, &pointer),
-                rule: chain::rule_at(route.manifest, &pointer, None),
-                rank: 0,
-            }
+            chain::by_rule(resolver, route, 0, rule, &pointer, None)
         })
         .collect()
 }

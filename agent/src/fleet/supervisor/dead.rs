@@ -2,6 +2,7 @@
 //! clusters can say so.
 
 use super::Supervisor;
+use crate::fleet::worker::seconds;
 use asm_shared::fleet::Target;
 use asm_shared::health::ways::{Told, Way, dead};
 use asm_shared::object::ObjectId;
@@ -24,8 +25,7 @@ impl Since {
         self.0 = dead.iter().map(since).collect();
         let told = |way: &&Way| {
             let since = self.0.get(&key(way)).copied().unwrap_or(now);
-            let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
-            (way.used_by.object.clone(), format!("{} (since {since})", way.fault()))
+            (way.used_by.object.clone(), format!("{} (since {})", way.fault(), seconds(since)))
         };
         dead.iter().map(told).collect()
     }

@@ -2,6 +2,7 @@
 //! of a subset. EndpointSlices tell the first, reduced to names of pods; the second is read when other pods have come.
 
 use super::Worker;
+use super::resources::each_metadata;
 use super::signals::{Interest, is_refusal};
 use asm_io::cluster::ClusterError;
 use asm_shared::health::arrival::Arrival;
@@ -17,8 +18,6 @@ use std::sync::Arc;
 const SERVICE: &str = "kubernetes.io/service-name";
 /// So many groups of pods of one namespace are told apart by one list of all its pods, fewer by a list each.
 const LIST_FROM: usize = 8;
-/// Pods per page of a list.
-const PAGE: u32 = 500;
 
 /// Namespace and name of a Service.
 type Place = (Arc<str>, Arc<str>);
@@ -277,28 +276,18 @@ async fn pods(
     let lists: Vec<Option<&BTreeMap<String, String>>> =
         if groups.len() >= LIST_FROM { vec![None] } else { groups.iter().map(Some).collect() };
     for list in lists {
-        let mut params = ListParams::default().limit(PAGE);
+        let mut params = ListParams::default();
         if let Some(labels) = list {
             params = params.labels(&listed(labels));
         }
-        let mut pages = 0;
-        loop {
-            let page = api.list_metadata(&params).await.map_err(ClusterError::from)?;
-            for pod in page.items {
-                let (name, own) = (pod.metadata.name.unwrap_or_default(), pod.metadata.labels.unwrap_or_default());
-                let has =
-                    |labels: &BTreeMap<String, String>| labels.iter().all(|(key, value)| own.get(key) == Some(value));
-                for (_, names) in found.iter_mut().filter(|(labels, _)| has(labels)) {
-                    names.insert(name.as_str().into());
-                }
+        each_metadata(&api, params, &GroupKind::new("", "Pod"), |pod| {
+            let (name, own) = (pod.name.unwrap_or_default(), pod.labels.unwrap_or_default());
+            let has = |labels: &BTreeMap<String, String>| labels.iter().all(|(key, value)| own.get(key) == Some(value));
+            for (_, names) in found.iter_mut().filter(|(labels, _)| has(labels)) {
+                names.insert(name.as_str().into());
             }
-            pages += 1;
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(_) if pages >= super::MOST_PAGES => return Err(super::endless(&GroupKind::new("", "Pod"))),
-                Some(token) => params = params.continue_token(&token),
-                None => break,
-            }
-        }
+        })
+        .await?;
     }
     Ok(found)
 }

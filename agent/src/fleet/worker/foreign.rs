@@ -3,6 +3,7 @@
 
 use super::Worker;
 use super::pass::PassEnd;
+use super::resources::each_metadata;
 use asm_io::cluster::ClusterError;
 use asm_shared::api::labels::PART_OF;
 use asm_shared::object::{GroupKind, ObjectId};
@@ -11,9 +12,6 @@ use kube::api::ListParams;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Objects per page of a list.
-const PAGE: u32 = 500;
 
 impl Worker {
     /// Takes out of the plan what belongs to another FleetSync. Costs nothing while this one is alone; else one list of
@@ -64,25 +62,18 @@ impl Worker {
     /// Objects of a kind that belong to other FleetSyncs of this agent, and whose they are.
     async fn others(&self, kind: &GroupKind, version: &str) -> Result<BTreeMap<ObjectId, String>, ClusterError> {
         let api = self.resources.metadata_api(kind, version).await?;
-        let mut params = ListParams::default().labels(&format!("{PART_OF},{PART_OF}!={}", self.set)).limit(PAGE);
+        let params = ListParams::default().labels(&format!("{PART_OF},{PART_OF}!={}", self.set));
         let mut found = BTreeMap::new();
-        for _ in 0..super::MOST_PAGES {
-            let page = api.list_metadata(&params).await.map_err(ClusterError::from)?;
-            for object in page.items {
-                let metadata = object.metadata;
-                let set = metadata.labels.as_ref().and_then(|labels| labels.get(PART_OF));
-                let name = metadata.name.as_deref().unwrap_or_default();
-                let id = ObjectId::new(&kind.group, &kind.kind, metadata.namespace.as_deref(), name);
-                if let Some(owner) = set.and_then(|set| self.context.sets.other_wants(set, &id, &self.owner)) {
-                    found.insert(id, owner);
-                }
+        each_metadata(&api, params, kind, |metadata| {
+            let set = metadata.labels.as_ref().and_then(|labels| labels.get(PART_OF));
+            let name = metadata.name.as_deref().unwrap_or_default();
+            let id = ObjectId::new(&kind.group, &kind.kind, metadata.namespace.as_deref(), name);
+            if let Some(owner) = set.and_then(|set| self.context.sets.other_wants(set, &id, &self.owner)) {
+                found.insert(id, owner);
             }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = params.continue_token(&token),
-                None => return Ok(found),
-            }
-        }
-        Err(super::endless(kind))
+        })
+        .await?;
+        Ok(found)
     }
 
     /// Tells the other FleetSyncs what has left Git here and is still there. What may be missing by mistake has not left.

@@ -2,7 +2,7 @@
 
 use super::Worker;
 use super::ending::{Why, deleted, ended_by_itself, remember_authors};
-use super::resources::Resources;
+use super::resources::{MOST_PAGES, Resources};
 use super::stage::live;
 use super::state::Drift;
 use super::wanted::{apply_wanted, expected, is_provisional};
@@ -134,7 +134,7 @@ impl Worker {
         let Some(version) = ids.first().map(|id| self.version_of(id)) else { return (false, ids) };
         let Ok(api) = self.resources.api(kind, &version, None).await else { return (false, ids) };
         let mut params = ListParams::default().labels(&format!("{}={}", labels::PART_OF, self.set)).limit(PAGE);
-        for _ in 0..super::MOST_PAGES {
+        for _ in 0..MOST_PAGES {
             let Ok(page) = api.list(&params).await else { return (pass_needed, ids) };
             for object in page.items {
                 let name = object.metadata.name.as_deref().unwrap_or_default();

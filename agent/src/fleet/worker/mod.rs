@@ -28,6 +28,7 @@ mod watch;
 #[cfg(test)]
 pub(super) use certificates::Ending;
 pub(super) use report::TargetReport;
+pub(super) use state::seconds;
 
 use super::at;
 use super::inventory::InventoryStore;
@@ -36,10 +37,10 @@ use crate::context::FleetContext;
 use crate::credentials::{Actor, Fence};
 use crate::metrics::TargetKind;
 use crate::trace;
-use asm_io::cluster::{ClusterError, ErrorKind};
+use asm_io::cluster::ClusterError;
 use asm_shared::api::{Change, DriftMode, KeyReference, PastDrift, RevertRequest, SyncProblem};
 use asm_shared::fleet::Target;
-use asm_shared::object::{GroupKind, ObjectId};
+use asm_shared::object::ObjectId;
 use asm_shared::plan::{Desired, PruneLimits};
 use identity::{Held, Identity, lost};
 use jiff::Timestamp;
@@ -71,13 +72,6 @@ const ANEW: Duration = Duration::from_secs(60);
 
 /// A field that is left alone until some day is looked at this often at least, whatever the clocks do meanwhile.
 const THAW_LOOK: Duration = Duration::from_secs(24 * 3600);
-
-/// Pages of 500 that one list may have: a server that always has one more is not believed.
-const MOST_PAGES: usize = 2_000;
-
-fn endless(kind: &GroupKind) -> ClusterError {
-    ClusterError::new(ErrorKind::Server, format!("the API server lists {kind} without end"))
-}
 
 /// What a target is told to do.
 #[derive(Clone, Debug)]

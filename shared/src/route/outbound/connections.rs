@@ -36,7 +36,14 @@ impl<'s> Making<'_, 's, '_> {
             let fitting =
                 rules.find_map(|(index, rule)| Some((index, rule, self.meets(core, service, route, index, rule)?)));
             if let Some((index, rule, matched)) = fitting {
-                found.push(self.to(route, rank, rule, &format!("/spec/tcp/{index}"), matched));
+                found.push(chain::by_rule(
+                    &self.resolver(route.namespace),
+                    route,
+                    rank,
+                    rule,
+                    &format!("/spec/tcp/{index}"),
+                    matched,
+                ));
             }
         }
         if found.is_empty() {
@@ -87,7 +94,8 @@ impl<'s> Making<'_, 's, '_> {
                     }
                     let names: Vec<String> = texts(entry, "/sniHosts").map(str::to_owned).collect();
                     let pointer = format!("/spec/tls/{index}");
-                    let made = self.to(route, rank, rule, &pointer, Some(format!("{pointer}/match/{at}")));
+                    let matched = Some(format!("{pointer}/match/{at}"));
+                    let made = chain::by_rule(&self.resolver(route.namespace), route, rank, rule, &pointer, matched);
                     match parts.iter_mut().find(|(known, of, _)| *known == names && *of == subnets) {
                         Some((_, _, routes)) => {
                             let is_new = |it: &TcpRoute<'s>| it.rule.virtual_service.manifest.id != route.manifest.id;
@@ -130,21 +138,6 @@ impl<'s> Making<'_, 's, '_> {
             && labels.is_none_or(|labels| self.caller.front.has(labels))
             && port(entry, "/port").is_none_or(|port| port == self.port)
             && (space.is_empty() || space == self.caller.front.namespace)
-    }
-
-    fn to(
-        &self,
-        route: &VirtualService<'s>,
-        rank: u8,
-        rule: &Value,
-        pointer: &str,
-        matched: Option<String>,
-    ) -> TcpRoute<'s> {
-        TcpRoute {
-            action: action::connection(&self.resolver(route.namespace), route, rule, pointer),
-            rule: chain::rule_at(route.manifest, pointer, matched),
-            rank,
-        }
     }
 
     /// To the Service itself.
