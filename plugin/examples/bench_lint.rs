@@ -10,6 +10,10 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Instant;
 
+/// As the plugin.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, runs, files @ ..] = arguments.as_slice() else { panic!("FOLDER RUNS FILE…") };

@@ -1,5 +1,6 @@
 //! The addresses that an object holds: what clients and DNS know, and what is lost with it.
 
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ pub fn of(kind: &GroupKind, live: &Value) -> Vec<String> {
 
 /// IPs and host names in the status of a Service.
 pub fn of_service(service: &Value) -> Vec<String> {
-    let ingress = service.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
+    let ingress = service.at("/status/loadBalancer/ingress").and_then(Value::as_array);
     ingress
         .into_iter()
         .flatten()
@@ -27,8 +28,8 @@ pub fn of_service(service: &Value) -> Vec<String> {
 
 /// Addresses in the status of an IstioGateway, over all clusters, each once.
 pub fn of_istio_gateway(gateway: &Value) -> Vec<String> {
-    let plain = gateway.pointer("/status/GatewayAddress").and_then(Value::as_array);
-    let mapped = gateway.pointer("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
+    let plain = gateway.at("/status/GatewayAddress").and_then(Value::as_array);
+    let mapped = gateway.at("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
     let mut addresses: Vec<String> = plain
         .into_iter()
         .flatten()
@@ -44,7 +45,7 @@ pub fn of_istio_gateway(gateway: &Value) -> Vec<String> {
 
 /// Addresses in the status of an IstioGateway in one cluster.
 pub fn of_istio_gateway_in(gateway: &Value, cluster_id: &str) -> Vec<String> {
-    let mapped = gateway.pointer("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
+    let mapped = gateway.at("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array);
     mapped
         .into_iter()
         .flatten()

@@ -3,6 +3,7 @@
 use super::annotations::{LEGACY_PREFIX, NLB_CLASS, PREFIX, at_least};
 use super::gateway;
 use crate::fleet::{Cluster, Mesh};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Graceful shutdown since ASM 1.26.
@@ -56,7 +57,7 @@ const FEATURES: &[Feature] = &[
     Feature {
         name: "an NLB for a gateway",
         used_at: |gateway| {
-            let class = gateway.pointer("/spec/loadBalancerClass").and_then(Value::as_str);
+            let class = gateway.at("/spec/loadBalancerClass").and_then(Value::as_str);
             class.filter(|class| *class == NLB_CLASS).and_then(|_| field(gateway, "/spec/loadBalancerClass"))
         },
         higher_edition: false,
@@ -66,7 +67,7 @@ const FEATURES: &[Feature] = &[
 ];
 
 fn field(gateway: &Value, pointer: &str) -> Option<String> {
-    gateway.pointer(pointer).map(|_| pointer.to_owned())
+    gateway.at(pointer).map(|_| pointer.to_owned())
 }
 
 fn annotation(gateway: &Value, key: &str) -> Option<String> {
@@ -155,7 +156,7 @@ pub fn lacking<'a>(gateway: &Value, mesh: &Mesh, clusters: impl IntoIterator<Ite
 
 /// What the drain timeout may be, when it is something else.
 pub fn drain_timeout_fault(gateway: &Value) -> Option<&'static str> {
-    let value = gateway.pointer("/metadata/annotations")?.get(DRAIN_SECONDS)?;
+    let value = gateway.at("/metadata/annotations")?.get(DRAIN_SECONDS)?;
     let seconds = value.as_str().and_then(|text| text.parse::<u32>().ok());
     let limited = gateway::wants_load_balancer(gateway);
     let good = seconds.is_some_and(|seconds| !limited || (10..=890).contains(&seconds));

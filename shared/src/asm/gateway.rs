@@ -1,5 +1,6 @@
 //! The IstioGateway (`istio.alibabacloud.com`).
 
+use crate::object::At as _;
 use serde_json::{Map, Value};
 
 /// Annotation that makes a gateway serverless: its pods are ASM's, not a member cluster's.
@@ -15,17 +16,14 @@ pub const OF_A_CLUSTER: [&str; 6] =
 
 /// Does ASM run the data plane of this gateway?
 pub fn is_serverless(gateway: &Value) -> bool {
-    gateway
-        .pointer("/metadata/annotations")
-        .and_then(|annotations| annotations.get(MANAGED_BY_ASM))
-        .and_then(Value::as_str)
+    gateway.at("/metadata/annotations").and_then(|annotations| annotations.get(MANAGED_BY_ASM)).and_then(Value::as_str)
         == Some("true")
 }
 
 /// `spec.clusterIds`.
 pub fn cluster_ids(gateway: &Value) -> Vec<&str> {
     gateway
-        .pointer("/spec/clusterIds")
+        .at("/spec/clusterIds")
         .and_then(Value::as_array)
         .map(|ids| ids.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default()
@@ -33,7 +31,7 @@ pub fn cluster_ids(gateway: &Value) -> Vec<&str> {
 
 /// Is its Service of type LoadBalancer (also the documented default)?
 pub fn wants_load_balancer(gateway: &Value) -> bool {
-    gateway.pointer("/spec/serviceType").and_then(Value::as_str).is_none_or(|kind| kind == "LoadBalancer")
+    gateway.at("/spec/serviceType").and_then(Value::as_str).is_none_or(|kind| kind == "LoadBalancer")
 }
 
 /// Name of the generated Service and Deployment in the member clusters.
@@ -43,7 +41,7 @@ pub fn generated_name(gateway: &str) -> String {
 
 /// The labels of its pods: those that ASM sets, and `spec.podLabels`.
 pub fn pod_labels(name: &str, gateway: &Value) -> Map<String, Value> {
-    let own = gateway.pointer("/spec/podLabels").and_then(Value::as_object);
+    let own = gateway.at("/spec/podLabels").and_then(Value::as_object);
     let mut labels = own.cloned().unwrap_or_default();
     for (key, value) in [
         ("app", generated_name(name)),
@@ -58,7 +56,7 @@ pub fn pod_labels(name: &str, gateway: &Value) -> Map<String, Value> {
 
 /// The numbers at which a Gateway's server can be reached: ports of its Service, and of its pods.
 pub fn ports(gateway: &Value) -> Vec<u64> {
-    let ports = gateway.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports = gateway.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
     ports
         .flat_map(|port| ["port", "targetPort"].map(|field| port.get(field).and_then(Value::as_u64)))
         .flatten()

@@ -2,6 +2,7 @@
 
 use super::{gateway, usage};
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -80,7 +81,7 @@ pub fn gateways(state: &FleetState) -> impl Iterator<Item = &Manifest> {
 /// A gateway on one page.
 pub fn of(state: &FleetState, manifest: &Manifest) -> GatewayOverview {
     let object = &*manifest.object;
-    let text = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_str).map(str::to_owned);
+    let text = |field: &str| object.at(&format!("/spec/{field}")).and_then(Value::as_str).map(str::to_owned);
     let used = usage::of(state, manifest);
     let serverless = gateway::is_serverless(object);
     let service_type = text("serviceType").unwrap_or_else(|| "LoadBalancer".to_owned());
@@ -88,13 +89,13 @@ pub fn of(state: &FleetState, manifest: &Manifest) -> GatewayOverview {
     let is_nlb = text("loadBalancerClass").is_some_and(|class| class.ends_with("/nlb"));
     let address_type = ["alibaba-cloud", "alicloud"].iter().find_map(|prefix| {
         let key = format!("service.beta.kubernetes.io/{prefix}-loadbalancer-address-type");
-        object.pointer("/spec/serviceAnnotations")?.get(key)?.as_str().map(str::to_owned)
+        object.at("/spec/serviceAnnotations")?.get(key)?.as_str().map(str::to_owned)
     });
     let clusters = gateway::cluster_ids(object).into_iter().map(|id| {
         let known = state.fleet.iter().flat_map(|fleet| &fleet.spec.clusters);
         let name = known.into_iter().find(|cluster| cluster.id.as_deref() == Some(id)).map(|c| c.name.clone());
         let cluster = name.unwrap_or_else(|| id.to_owned());
-        let own = object.pointer("/spec/overrides").and_then(|all| all.get(id)).and_then(Value::as_object);
+        let own = object.at("/spec/overrides").and_then(|all| all.get(id)).and_then(Value::as_object);
         let services = used.services.iter().filter(|service| service.target.name() == cluster);
         ClusterPart {
             id: id.to_owned(),
@@ -104,7 +105,7 @@ pub fn of(state: &FleetState, manifest: &Manifest) -> GatewayOverview {
             cluster,
         }
     });
-    let labels = object.pointer("/spec/podLabels").and_then(Value::as_object).into_iter().flatten();
+    let labels = object.at("/spec/podLabels").and_then(Value::as_object).into_iter().flatten();
     GatewayOverview {
         name: manifest.id.name.to_string(),
         gateway_type: text("gatewayType").unwrap_or_else(|| "ingress".to_owned()),
@@ -134,7 +135,7 @@ fn place(manifest: &Manifest) -> Place {
 
 /// Pods per cluster: a number, or a range.
 pub(crate) fn replicas(object: &Value) -> String {
-    let number = |field: &str| object.pointer(&format!("/spec/{field}")).and_then(Value::as_i64);
+    let number = |field: &str| object.at(&format!("/spec/{field}")).and_then(Value::as_i64);
     match (number("minReplicas"), number("maxReplicas")) {
         (Some(min), Some(max)) => format!("{min}-{max}"),
         (None, Some(max)) => format!("1-{max}"),
@@ -143,7 +144,7 @@ pub(crate) fn replicas(object: &Value) -> String {
 }
 
 fn ports(object: &Value) -> Vec<String> {
-    let ports = object.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports = object.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let told = |port: &Value| {
         let number = port.get("port").map(plain).unwrap_or_default();

@@ -4,6 +4,7 @@
 use super::gateway;
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::istio::gateway_name;
+use crate::object::At as _;
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ pub fn of<'a>(state: &'a FleetState, proxy: &Manifest) -> Usage<'a> {
     let gateways: Vec<_> = mesh()
         .filter(|manifest| manifest.group_kind().is(ISTIO_NETWORKING, "Gateway"))
         .filter_map(|manifest| {
-            let selector = manifest.object.pointer("/spec/selector");
+            let selector = manifest.object.at("/spec/selector");
             let selected = |proxy: &Manifest| selects(selector, &proxy.id.name, &proxy.object);
             selected(proxy).then(|| {
                 let others = proxies.iter().filter(|other| other.id != proxy.id && selected(other));
@@ -60,7 +61,7 @@ pub fn selects(selector: Option<&Value>, name: &str, proxy: &Value) -> bool {
 
 /// The Gateways that a VirtualService is bound to, as far as the fleet has them.
 pub fn gateways_of<'a>(state: &'a FleetState, route: &Manifest) -> Vec<&'a Manifest> {
-    let named = route.object.pointer("/spec/gateways").and_then(Value::as_array);
+    let named = route.object.at("/spec/gateways").and_then(Value::as_array);
     let own = route.id.namespace.as_deref().unwrap_or("default");
     let named: Vec<(&str, &str)> =
         named.into_iter().flatten().filter_map(Value::as_str).filter_map(|name| gateway_name(name, own)).collect();
@@ -90,9 +91,9 @@ fn services<'a>(state: &'a FleetState, proxy: &Manifest) -> Vec<&'a Manifest> {
 /// Is it a Service with a load balancer in front of the pods of this gateway?
 pub fn is_in_front_of(service: &Value, name: &str, proxy: &Value) -> bool {
     let selector = service
-        .pointer("/spec/selector")
+        .at("/spec/selector")
         .filter(|selector| selector.as_object().is_some_and(|selector| !selector.is_empty()));
-    service.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
+    service.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
         && selector.is_some()
         && selects(selector, name, proxy)
 }

@@ -5,6 +5,7 @@ use super::text::{Node, field, list};
 use super::workspace::{Change, Workspace};
 use super::{AuthoringError, Plan};
 use crate::fleet::{FleetState, Manifest, Target, Tree};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -147,7 +148,7 @@ fn load_balancers(state: &FleetState, cluster: &str, id: Option<&str>) -> Vec<St
     let target = Target::Cluster(cluster.into());
     let is_door = |manifest: &&Manifest| {
         manifest.group_kind().is("", "Service")
-            && manifest.object.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
+            && manifest.object.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
     };
     let services = state.manifests_of(&target).filter(is_door).map(|service| {
         format!(
@@ -157,7 +158,7 @@ fn load_balancers(state: &FleetState, cluster: &str, id: Option<&str>) -> Vec<St
         )
     });
     let names_cluster = |gateway: &&Manifest| {
-        let ids = gateway.object.pointer("/spec/clusterIds").and_then(Value::as_array).into_iter().flatten();
+        let ids = gateway.object.at("/spec/clusterIds").and_then(Value::as_array).into_iter().flatten();
         gateway.group_kind().is(ASM, "IstioGateway") && id.is_some_and(|id| ids.into_iter().any(|known| known == id))
     };
     let gateways = state.manifests_of(&Target::Mesh).filter(names_cluster).map(|gateway| {

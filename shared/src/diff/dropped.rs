@@ -3,12 +3,13 @@
 
 use super::FieldChange;
 use crate::api::labels::FIELD_MANAGER;
+use crate::object::At as _;
 use crate::object::{FieldPath, Segment, fold_string_data, server_owned};
 use serde_json::{Map, Value};
 
 /// Fields that the agent owns by apply and that `wanted` does not set any more; `before` is the live value.
 pub fn dropped(wanted: &Value, live: &Value) -> Vec<FieldChange> {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let entries = live.at("/metadata/managedFields").and_then(Value::as_array);
     let is_ours = |entry: &&Value| {
         let is = |field: &str, text: &str| entry.get(field).and_then(Value::as_str) == Some(text);
         is("manager", FIELD_MANAGER) && is("operation", "Apply") && entry.get("subresource").is_none()

@@ -1,21 +1,22 @@
 //! May an object that somebody deleted be made again without being asked?
 
 use crate::asm::annotations::setting;
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 
 /// Would the object, made again, get a load balancer of its own with another address than the one that is lost? A Service that
 /// names its load balancer (`loadbalancer-id`) gets that one back.
 pub fn loses_address(group_kind: &GroupKind, wanted: &Value) -> bool {
-    let annotations = |pointer: &str| wanted.pointer(pointer);
+    let annotations = |pointer: &str| wanted.at(pointer);
     let names_one =
         |annotations: Option<&Value>| setting(annotations, "loadbalancer-id").is_some_and(|id| !id.is_empty());
     if group_kind.is("", "Service") {
-        let is_load_balancer = wanted.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer");
+        let is_load_balancer = wanted.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer");
         return is_load_balancer && !names_one(annotations("/metadata/annotations"));
     }
     if group_kind.is(kinds::ASM, "IstioGateway") {
-        let kind = wanted.pointer("/spec/serviceType").and_then(Value::as_str);
+        let kind = wanted.at("/spec/serviceType").and_then(Value::as_str);
         return kind.is_none_or(|kind| kind == "LoadBalancer" || kind.is_empty())
             && !names_one(annotations("/spec/serviceAnnotations"));
     }

@@ -3,6 +3,7 @@
 
 use crate::api::labels;
 use crate::diff::between;
+use crate::object::At as _;
 use crate::object::{FieldPath, ObjectId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -53,10 +54,10 @@ impl Sighting {
         if request.get("dryRun").and_then(Value::as_bool) == Some(true) {
             return None;
         }
-        let word = |pointer: &str| request.pointer(pointer).and_then(Value::as_str).filter(|word| !word.is_empty());
+        let word = |pointer: &str| request.at(pointer).and_then(Value::as_str).filter(|word| !word.is_empty());
         let (old, new) = (request.get("oldObject"), request.get("object"));
         let old = old.filter(|object| object.is_object())?;
-        let set = old.pointer("/metadata/labels")?.get(labels::PART_OF)?.as_str()?;
+        let set = old.at("/metadata/labels")?.get(labels::PART_OF)?.as_str()?;
         let what = match (word("/operation")?, new.filter(|object| object.is_object())) {
             ("DELETE", _) => Seen::Delete,
             ("UPDATE", Some(new)) => {
@@ -71,12 +72,12 @@ impl Sighting {
             }
             _ => return None,
         };
-        let name = word("/name").or_else(|| old.pointer("/metadata/name").and_then(Value::as_str))?;
+        let name = word("/name").or_else(|| old.at("/metadata/name").and_then(Value::as_str))?;
         let group = word("/kind/group").unwrap_or_default();
         Some(Self {
             set: set.into(),
             object: ObjectId::new(group, word("/kind/kind")?, word("/namespace"), name),
-            uid: old.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().into(),
+            uid: old.at("/metadata/uid").and_then(Value::as_str).unwrap_or_default().into(),
             user: word("/userInfo/username")?.into(),
             at,
             what,

@@ -4,6 +4,7 @@ use super::fields_v1::{author_of, own_entry};
 use super::managers::author_kind;
 use crate::api::DriftedField;
 use crate::diff::missing_from;
+use crate::object::At as _;
 use crate::object::{GroupKind, redact};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
@@ -61,7 +62,7 @@ pub fn judge(group_kind: &GroupKind, wanted: &Value, live: &Value) -> Verdict {
 
 /// The entries of a full object; nothing when they cannot be read.
 pub(super) fn managed_fields(live: &Value) -> Vec<ManagedFieldsEntry> {
-    live.pointer("/metadata/managedFields")
+    live.at("/metadata/managedFields")
         .and_then(|entries| serde_json::from_value(entries.clone()).ok())
         .unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 
 use super::{FleetState, Manifest, Target};
 use crate::asm::gateway;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -78,7 +79,7 @@ fn namespace(manifest: &Manifest) -> &str {
 
 /// The pod template of a workload (or a bare pod): metadata and spec.
 pub(crate) fn template(manifest: &Manifest) -> Option<&Value> {
-    manifest.object.pointer(template_at(manifest)?)
+    manifest.object.at(template_at(manifest)?)
 }
 
 /// Where the pod template of a workload stands; nothing before it for a bare pod.
@@ -114,7 +115,7 @@ fn of<'a>(state: &'a FleetState, manifest: &'a Manifest) -> Vec<Pod<'a>> {
     }
     let Some(template) = template(manifest) else { return Vec::new() };
     static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    let labels = template.pointer("/metadata/labels").and_then(Value::as_object).unwrap_or(&NONE);
+    let labels = template.at("/metadata/labels").and_then(Value::as_object).unwrap_or(&NONE);
     vec![Pod {
         manifest,
         target: Some(manifest.target.clone()),

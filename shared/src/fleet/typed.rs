@@ -2,6 +2,7 @@
 //! pass, before serde (which stops at the first) makes the value.
 
 use super::FileError;
+use crate::object::At as _;
 use crate::yaml::Document;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -137,7 +138,7 @@ impl Walk<'_> {
     {
         // A schema without definitions of its own refers to one of the root's.
         let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-        reference.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+        reference.and_then(|pointer| self.root.at(pointer)).unwrap_or(schema)
     }
 }
 

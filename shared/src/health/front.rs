@@ -5,6 +5,7 @@ use super::Health;
 use super::ways::Origin;
 use crate::asm::addresses;
 use crate::doctor::clb_access::complaints;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -39,10 +40,10 @@ pub fn judge(front: &Front<'_>) -> Verdict {
         let why = if front.generated { "ASM has not made it in this cluster yet" } else { "is not there" };
         return seen(Health::Progressing(why.to_owned()));
     };
-    if service.pointer("/metadata/deletionTimestamp").is_some() {
+    if service.at("/metadata/deletionTimestamp").is_some() {
         return seen(Health::Progressing("is being deleted".to_owned()));
     }
-    if service.pointer("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
+    if service.at("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
         let wrong = Health::Failed("is no load balancer, though its gateway wants one".to_owned());
         return seen(if front.generated { wrong } else { Health::Healthy });
     }
@@ -63,7 +64,7 @@ pub fn judge(front: &Front<'_>) -> Verdict {
 
 /// A port that a Gateway opens and the Service does not have: the Service's number counts, or that of the pods.
 fn unopened(service: &Value, listeners: &BTreeMap<u16, Origin>) -> Option<Health> {
-    let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports = service.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
     let numbers = ports.flat_map(|port| ["port", "targetPort"].map(|field| port.get(field).and_then(Value::as_u64)));
     let open: Vec<u64> = numbers.flatten().collect();
     let mut missing = listeners.iter().filter(|(port, _)| !open.contains(&u64::from(**port)));
@@ -78,11 +79,11 @@ fn unopened(service: &Value, listeners: &BTreeMap<u16, Origin>) -> Option<Health
 
 /// What is wrong with the pods behind it; `None` also when nothing is known.
 fn behind(service: &Value, slices: Option<&[Value]>) -> Option<Health> {
-    let selector = service.pointer("/spec/selector").and_then(Value::as_object).filter(|all| !all.is_empty())?;
+    let selector = service.at("/spec/selector").and_then(Value::as_object).filter(|all| !all.is_empty())?;
     // Without any slice the cluster's controller has not come to it, or there is none.
     let slices = slices.filter(|slices| !slices.is_empty())?;
     let endpoints = |slice: &Value| slice.get("endpoints").and_then(Value::as_array).cloned().unwrap_or_default();
-    let is_ready = |endpoint: &Value| endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
+    let is_ready = |endpoint: &Value| endpoint.at("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
     let all: Vec<Value> = slices.iter().flat_map(endpoints).collect();
     if !all.iter().any(is_ready) {
         let labels: Vec<String> =
@@ -95,7 +96,7 @@ fn behind(service: &Value, slices: Option<&[Value]>) -> Option<Health> {
         }));
     }
     let open: Vec<&Value> = slices.iter().filter(|slice| endpoints(slice).iter().any(is_ready)).collect();
-    let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports = service.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
     let closed: Vec<String> = ports
         .filter(|port| {
             let name = port.get("name").and_then(Value::as_str).unwrap_or_default();

@@ -3,10 +3,11 @@
 
 use super::Health;
 use crate::asm::{addresses, gateway};
+use crate::object::At as _;
 use serde_json::Value;
 
 pub(super) fn judge(live: &Value) -> Health {
-    let text = |pointer| live.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let text = |pointer| live.at(pointer).and_then(Value::as_str).unwrap_or_default();
     let error = text("/status/ErrorMessage");
     if !error.is_empty() {
         return Health::Failed(error.to_owned());

@@ -14,6 +14,7 @@ mod service;
 pub mod ways;
 mod workload;
 
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ pub fn has_status(group_kind: &GroupKind) -> bool {
 
 /// Judges an object as the API server returned it.
 pub fn judge(group_kind: &GroupKind, live: &Value) -> Health {
-    if live.pointer("/metadata/deletionTimestamp").is_some() {
+    if live.at("/metadata/deletionTimestamp").is_some() {
         return Health::Progressing("is being deleted".to_owned());
     }
     rule(group_kind).map_or(Health::Healthy, |rule| rule(live))
@@ -64,7 +65,7 @@ fn rule(group_kind: &GroupKind) -> Option<Rule> {
 
 /// An integer at a JSON pointer; 0 when absent, as the API server leaves zeros out.
 fn number(object: &Value, pointer: &str) -> i64 {
-    object.pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
+    object.at(pointer).and_then(Value::as_i64).unwrap_or_default()
 }
 
 /// Has the controller seen the newest spec?

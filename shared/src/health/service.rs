@@ -2,10 +2,11 @@
 
 use super::Health;
 use crate::asm::addresses;
+use crate::object::At as _;
 use serde_json::Value;
 
 pub(super) fn judge(live: &Value) -> Health {
-    if live.pointer("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
+    if live.at("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
         return Health::Healthy;
     }
     if addresses::of_service(live).is_empty() {

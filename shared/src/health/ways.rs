@@ -3,6 +3,7 @@
 
 use crate::fleet::{FleetState, Manifest, Position};
 use crate::istio::{DestinationRule, VirtualService, full_host, is_subset};
+use crate::object::At as _;
 use crate::object::ObjectId;
 use crate::object::kinds::ISTIO_NETWORKING;
 use base64::Engine as _;
@@ -118,10 +119,10 @@ fn namespace(manifest: &Manifest) -> &str {
 fn services(state: &FleetState) -> HashMap<String, (Arc<str>, Arc<str>)> {
     let of_pods = |manifest: &&Manifest| {
         let object = &manifest.object;
-        let selector = object.pointer("/spec/selector").and_then(Value::as_object);
+        let selector = object.at("/spec/selector").and_then(Value::as_object);
         manifest.group_kind().is("", "Service")
             && selector.is_some_and(|selector| !selector.is_empty())
-            && object.pointer("/spec/type").and_then(Value::as_str) != Some("ExternalName")
+            && object.at("/spec/type").and_then(Value::as_str) != Some("ExternalName")
     };
     let named = state.manifests.iter().filter(of_pods).map(|manifest| {
         let space = namespace(manifest);
@@ -134,7 +135,7 @@ fn services(state: &FleetState) -> HashMap<String, (Arc<str>, Arc<str>)> {
 /// Hosts of ServiceEntries: what is behind them need not be pods.
 fn entries(state: &FleetState) -> HashSet<String> {
     let hosts = |manifest: &Manifest| {
-        let hosts = manifest.object.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
+        let hosts = manifest.object.at("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
         let own = namespace(manifest).to_owned();
         hosts.filter_map(Value::as_str).map(|host| full_host(host, &own).to_lowercase()).collect::<Vec<_>>()
     };

@@ -1,6 +1,7 @@
 //! Workloads and CRDs, by the rules of kstatus.
 
 use super::{Health, number, observed};
+use crate::object::At as _;
 use serde_json::Value;
 
 fn progress(text: String) -> Health {
@@ -8,7 +9,7 @@ fn progress(text: String) -> Health {
 }
 
 fn condition<'a>(live: &'a Value, kind: &str) -> Option<&'a Value> {
-    live.pointer("/status/conditions")?
+    live.at("/status/conditions")?
         .as_array()?
         .iter()
         .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
@@ -20,7 +21,7 @@ fn is_true(condition: &Value) -> bool {
 
 /// `spec.replicas` defaults to 1; the API server writes the default, a fresh object may not have it yet.
 fn wanted(live: &Value) -> i64 {
-    live.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
+    live.at("/spec/replicas").and_then(Value::as_i64).unwrap_or(1)
 }
 
 pub(super) fn deployment(live: &Value) -> Health {

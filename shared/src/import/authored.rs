@@ -5,6 +5,7 @@
 
 use super::defaults::is_default;
 use crate::drift::owners;
+use crate::object::At as _;
 use crate::object::list_keys::{Ownership, is_atomic_map, key_of, ownership};
 use crate::object::server_owned::{LAST_APPLIED, is_filled_in, is_never_wanted};
 use crate::object::{FieldPath, GroupKind, ObjectId, Segment};
@@ -30,10 +31,10 @@ pub(super) struct Authored {
 pub(super) fn authored(live: &Value) -> Authored {
     let kind = ObjectId::of(live).map_or_else(|| GroupKind::new("", ""), |id| id.group_kind);
     let entries: Vec<ManagedFieldsEntry> = live
-        .pointer("/metadata/managedFields")
+        .at("/metadata/managedFields")
         .and_then(|entries| serde_json::from_value(entries.clone()).ok())
         .unwrap_or_default();
-    let applied = live.pointer("/metadata/annotations").and_then(|annotations| annotations.get(LAST_APPLIED));
+    let applied = live.at("/metadata/annotations").and_then(|annotations| annotations.get(LAST_APPLIED));
     let applied: Option<Value> = applied.and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
     let mut walk = Walk { kind: &kind, entries: &entries, path: FieldPath::root(), is_scaled: false };
     let object = walk.value(live, applied.as_ref(), None).unwrap_or(Value::Null);

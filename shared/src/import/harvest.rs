@@ -5,6 +5,7 @@ use super::authored::authored;
 use super::pods::{app_of, credentials_of_gateway, needs, pod_labels, selects};
 use super::reason::{Generated, Reason, Why, against, in_a_set, is_in_a_set};
 use crate::fleet::Target;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use crate::object::{GroupKind, ObjectId};
 use serde_json::{Map, Value};
@@ -125,8 +126,8 @@ impl Harvest {
     /// also where it has not changed it yet.
     pub fn autoscaler(&mut self, live: &Value) {
         self.read += 1;
-        let namespace = live.pointer("/metadata/namespace").and_then(Value::as_str);
-        let text = |field: &str| live.pointer(&format!("/spec/scaleTargetRef/{field}")).and_then(Value::as_str);
+        let namespace = live.at("/metadata/namespace").and_then(Value::as_str);
+        let text = |field: &str| live.at(&format!("/spec/scaleTargetRef/{field}")).and_then(Value::as_str);
         let (Some(kind), Some(name)) = (text("kind"), text("name")) else { return };
         let Some(kept) = self.kept.get_mut(&ObjectId::new("apps", kind, namespace, name)) else { return };
         if let Some(spec) = kept.object.get_mut("spec").and_then(Value::as_object_mut) {
@@ -136,7 +137,7 @@ impl Harvest {
 
     /// Has a workload been chosen?
     pub fn has_workloads(&self) -> bool {
-        self.kept.values().any(|kept| kept.object.pointer("/spec/template").is_some())
+        self.kept.values().any(|kept| kept.object.at("/spec/template").is_some())
     }
 
     /// A Service of a member: imported when it is a load balancer or belongs to a chosen workload.
@@ -144,8 +145,8 @@ impl Harvest {
         self.read += 1;
         let Some(id) = ObjectId::of(live) else { return };
         let empty = Map::new();
-        let selector = live.pointer("/spec/selector").and_then(Value::as_object).unwrap_or(&empty);
-        let is_door = live.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer");
+        let selector = live.at("/spec/selector").and_then(Value::as_object).unwrap_or(&empty);
+        let is_door = live.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer");
         if !is_door && !chosen.has(id.namespace.as_deref(), selector) {
             return;
         }
@@ -251,7 +252,7 @@ impl Harvest {
 }
 
 fn stated(id: &ObjectId, gateway: &Value) -> Vec<(String, String, String)> {
-    let map = gateway.pointer("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array).into_iter().flatten();
+    let map = gateway.at("/status/ClusterIdGatewayAddressMap").and_then(Value::as_array).into_iter().flatten();
     let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).map(str::to_owned);
     map.filter_map(|entry| Some((id.name.to_string(), text(entry, "ipAddress")?, text(entry, "clusterId")?))).collect()
 }

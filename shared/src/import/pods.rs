@@ -1,5 +1,6 @@
 //! What a workload's pods refer to and are selected by.
 
+use crate::object::At as _;
 use crate::object::ObjectId;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -9,7 +10,7 @@ const APP_LABELS: [&str; 2] = ["app", "app.kubernetes.io/name"];
 
 /// Labels of the pods of a workload.
 pub(super) fn pod_labels(workload: &Value) -> Map<String, Value> {
-    let labels = workload.pointer("/spec/template/metadata/labels").and_then(Value::as_object);
+    let labels = workload.at("/spec/template/metadata/labels").and_then(Value::as_object);
     labels.cloned().unwrap_or_default()
 }
 
@@ -33,7 +34,7 @@ pub(super) struct Needs {
 
 pub(super) fn needs(workload: &Value) -> Needs {
     let mut needs = Needs::default();
-    let Some(pod) = workload.pointer("/spec/template/spec") else { return needs };
+    let Some(pod) = workload.at("/spec/template/spec") else { return needs };
     let account = pod.get("serviceAccountName").and_then(Value::as_str);
     needs.service_account = account.filter(|name| *name != "default").map(str::to_owned);
     for secret in pod.get("imagePullSecrets").and_then(Value::as_array).into_iter().flatten() {
@@ -69,8 +70,8 @@ pub(super) fn credentials_of_gateway(id: &ObjectId, gateway: &Value) -> BTreeSet
     if !id.group_kind.is(crate::object::kinds::ISTIO_NETWORKING, "Gateway") {
         return BTreeSet::new();
     }
-    let servers = gateway.pointer("/spec/servers").and_then(Value::as_array).into_iter().flatten();
-    servers.filter_map(|server| server.pointer("/tls/credentialName")?.as_str().map(str::to_owned)).collect()
+    let servers = gateway.at("/spec/servers").and_then(Value::as_array).into_iter().flatten();
+    servers.filter_map(|server| server.at("/tls/credentialName")?.as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Why an object is not imported.
 
 use crate::api::labels::PART_OF;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use crate::object::{ObjectId, redact_text};
 use schemars::JsonSchema;
@@ -80,7 +81,7 @@ pub(super) fn in_a_set() -> Why {
 
 /// Does an object carry the label of a set? Those that Git has may: that is the agent's work.
 pub(super) fn is_in_a_set(live: &Value) -> bool {
-    live.pointer("/metadata/labels").is_some_and(|labels| labels.get(PART_OF).is_some())
+    live.at("/metadata/labels").is_some_and(|labels| labels.get(PART_OF).is_some())
 }
 
 fn other_tool(metadata: &Value) -> Option<Why> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::diff::{LiveObject, LiveTarget, diff_live};
 use crate::fleet::{FleetState, MemoryTree, Target, Tree};
+use crate::object::At as _;
 use crate::object::{GroupKind, ObjectId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -235,7 +236,7 @@ fn replicas_are_left_to_an_autoscaler_that_has_not_scaled_yet() {
     }));
     let (_, state, import) = fresh(&["a"], &harvest(Target::Mesh, &[]), &members);
     let web = state.manifests.iter().find(|manifest| *manifest.id.group_kind.kind == *"Deployment").unwrap();
-    assert_eq!(web.object.pointer("/spec/replicas"), None);
+    assert_eq!(web.object.at("/spec/replicas"), None);
     let told = "Deployment shop/web in a: replicas are left out, an autoscaler sets them";
     assert!(import.report.warnings.iter().any(|warning| warning == told), "{:?}", import.report.warnings);
 }

@@ -1,6 +1,7 @@
 //! `DestinationRule`: the versions of a host that routes can name.
 
 use super::{items, text};
+use crate::object::At as _;
 use serde_json::{Map, Value};
 
 /// A DestinationRule.
@@ -43,7 +44,7 @@ impl DestinationRule {
             let labels = subset.get("labels").and_then(Value::as_object).cloned().unwrap_or_default();
             Some(Subset { name: text(subset, "/name")?, labels })
         });
-        let policy = |value: &Value, pointer: &str| value.pointer(pointer).is_some_and(|policy| !policy.is_null());
+        let policy = |value: &Value, pointer: &str| value.at(pointer).is_some_and(|policy| !policy.is_null());
         Self {
             host: text(object, "/spec/host").unwrap_or_default(),
             subsets: subsets.collect(),

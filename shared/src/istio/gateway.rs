@@ -1,6 +1,7 @@
 //! `Gateway`: ports that are opened on the pods of a gateway.
 
 use super::{items, port, text, texts};
+use crate::object::At as _;
 use serde_json::{Map, Value};
 
 /// A Gateway.
@@ -35,9 +36,9 @@ impl Gateway {
             protocol: text(server, "/port/protocol").unwrap_or_default().to_uppercase(),
             hosts: texts(server, "/hosts"),
             tls_mode: text(server, "/tls/mode"),
-            redirects_to_https: server.pointer("/tls/httpsRedirect").and_then(Value::as_bool).unwrap_or_default(),
+            redirects_to_https: server.at("/tls/httpsRedirect").and_then(Value::as_bool).unwrap_or_default(),
         });
-        let selector = object.pointer("/spec/selector").and_then(Value::as_object).cloned().unwrap_or_default();
+        let selector = object.at("/spec/selector").and_then(Value::as_object).cloned().unwrap_or_default();
         Self { selector, servers: servers.collect() }
     }
 }

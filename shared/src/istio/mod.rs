@@ -17,25 +17,26 @@ pub use gateway::{Credential, Gateway, Server, credentials, secret_of};
 pub use hosts::{by_specificity, full_host, gateway_name, is_subset, meet, narrower, server_host};
 pub use virtual_service::{HttpAction, HttpMatch, HttpRule, RouteDestination, StringMatch, VirtualService};
 
+use crate::object::At as _;
 use serde_json::Value;
 
 /// The text at a pointer.
 fn text(value: &Value, pointer: &str) -> Option<String> {
-    value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+    value.at(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
 /// The texts of the list at a pointer.
 fn texts(value: &Value, pointer: &str) -> Vec<String> {
-    let items = value.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+    let items = value.at(pointer).and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The items of the list at a pointer.
 fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    value.at(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The port number at a pointer.
 fn port(value: &Value, pointer: &str) -> Option<u16> {
-    value.pointer(pointer).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
+    value.at(pointer).and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())
 }

@@ -3,6 +3,7 @@
 use super::DestinationRefs;
 use crate::asm::gateway;
 use crate::istio::full_host;
+use crate::object::At as _;
 use crate::object::{ObjectId, kinds};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub fn needs(one: Named<'_>, other: Named<'_>) -> bool {
         return id.namespace.as_deref() == Some(&*needed.name);
     }
     if kind("apiextensions.k8s.io", "CustomResourceDefinition") {
-        let text = |pointer| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let text = |pointer| value.at(pointer).and_then(Value::as_str).unwrap_or_default();
         return id.group_kind.is(text("/spec/group"), text("/spec/names/kind"));
     }
     match (&*id.group_kind.group, &*id.group_kind.kind) {
@@ -28,11 +29,11 @@ pub fn needs(one: Named<'_>, other: Named<'_>) -> bool {
             needed.group_kind.is(kinds::ASM, "IstioGateway") && selects(object, &needed.name, value)
         }
         (kinds::ISTIO_NETWORKING, "DestinationRule") => {
-            kind(kinds::ISTIO_NETWORKING, "ServiceEntry") && is_host_of(object.pointer("/spec/host"), id, other)
+            kind(kinds::ISTIO_NETWORKING, "ServiceEntry") && is_host_of(object.at("/spec/host"), id, other)
         }
         ("networking.k8s.io", "Ingress") => kind("", "Service") && same_namespace && names(object, &needed.name),
         ("autoscaling", _) => {
-            let target = |field: &str| object.pointer("/spec/scaleTargetRef").and_then(|to| to.get(field)?.as_str());
+            let target = |field: &str| object.at("/spec/scaleTargetRef").and_then(|to| to.get(field)?.as_str());
             same_namespace && target("kind") == Some(&needed.group_kind.kind) && target("name") == Some(&needed.name)
         }
         ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => binding_needs(object, needed),
@@ -67,27 +68,27 @@ fn route_needs((id, object): Named<'_>, (needed, value): Named<'_>) -> bool {
 }
 
 fn rules(route: &Value) -> impl Iterator<Item = &Value> {
-    let list = |name: &str| route.pointer("/spec")?.get(name)?.as_array();
+    let list = |name: &str| route.at("/spec")?.get(name)?.as_array();
     ["http", "tls", "tcp"].into_iter().filter_map(list).flatten()
 }
 
 /// The Gateways that a route names: its own and those of single matches.
 fn gateways(route: &Value) -> impl Iterator<Item = &str> {
     let matches = rules(route).filter_map(|rule| rule.get("match")?.as_array()).flatten();
-    let all = route.pointer("/spec/gateways").into_iter().chain(matches.filter_map(|one| one.get("gateways")));
+    let all = route.at("/spec/gateways").into_iter().chain(matches.filter_map(|one| one.get("gateways")));
     all.filter_map(Value::as_array).flatten().filter_map(Value::as_str).filter(|name| *name != "mesh")
 }
 
 fn destinations(route: &Value) -> impl Iterator<Item = &Value> {
     let entries =
         rules(route).flat_map(|rule| ["route", "mirrors"].map(|part| rule.get(part).and_then(Value::as_array)));
-    entries.flatten().flatten().filter_map(|entry| entry.pointer("/destination/host"))
+    entries.flatten().flatten().filter_map(|entry| entry.at("/destination/host"))
 }
 
 /// Does a route send requests to the host that a DestinationRule is about?
 pub(super) fn leads_to((id, route): Named<'_>, (rule, value): Named<'_>) -> bool {
     let of = |id: &ObjectId, host: &str| full_host(host, id.namespace.as_deref().unwrap_or("default"));
-    let Some(host) = value.pointer("/spec/host").and_then(Value::as_str).map(|host| of(rule, host)) else {
+    let Some(host) = value.at("/spec/host").and_then(Value::as_str).map(|host| of(rule, host)) else {
         return false;
     };
     destinations(route).filter_map(Value::as_str).any(|to| of(id, to) == host)
@@ -97,14 +98,14 @@ pub(super) fn leads_to((id, route): Named<'_>, (rule, value): Named<'_>) -> bool
 fn is_host_of(host: Option<&Value>, id: &ObjectId, (entry, value): Named<'_>) -> bool {
     let of = |id: &ObjectId, host: &str| full_host(host, id.namespace.as_deref().unwrap_or("default"));
     let Some(host) = host.and_then(Value::as_str) else { return false };
-    let hosts = value.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let hosts = value.at("/spec/hosts").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     hosts.map(|own| of(entry, own)).any(|own| own == of(id, host))
 }
 
 /// Does a Gateway choose the pods of an IstioGateway?
 fn selects(object: &Value, name: &str, istio_gateway: &Value) -> bool {
     let labels = gateway::pod_labels(name, istio_gateway);
-    let selector = object.pointer("/spec/selector").and_then(Value::as_object);
+    let selector = object.at("/spec/selector").and_then(Value::as_object);
     selector.is_some_and(|all| !all.is_empty() && all.iter().all(|(key, value)| labels.get(key) == Some(value)))
 }
 
@@ -125,7 +126,7 @@ fn binding_needs(binding: &Value, needed: &ObjectId) -> bool {
 /// The template of the pods of a workload of any kind.
 fn pod_template(workload: &Value) -> Option<&Value> {
     let places = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec"];
-    let template = places.iter().find_map(|place| workload.pointer(place));
+    let template = places.iter().find_map(|place| workload.at(place));
     template.or_else(|| workload.get("spec").filter(|_| workload["kind"] == "Pod"))
 }
 

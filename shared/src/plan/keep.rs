@@ -4,6 +4,7 @@
 use super::Danger;
 use crate::asm::annotations::{at_least, find, key, setting};
 use crate::fleet::{Approval, ApprovalAction, LoadBalancerFate};
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 
@@ -41,7 +42,7 @@ pub fn keep(
             .any(|name| setting(annotations, name).is_some_and(|value| !value.is_empty()))
     };
     if group_kind.is(kinds::ASM, "IstioGateway") {
-        if is_kept(live.pointer("/spec/serviceAnnotations")) {
+        if is_kept(live.at("/spec/serviceAnnotations")) {
             return Ok(Keep::Nothing);
         }
         return Err(format!(
@@ -49,7 +50,7 @@ pub fn keep(
              when every cluster has it"
         ));
     }
-    if is_kept(live.pointer("/metadata/annotations")) {
+    if is_kept(live.at("/metadata/annotations")) {
         return Ok(Keep::Nothing);
     }
     if approval.spec.action != ApprovalAction::Delete {

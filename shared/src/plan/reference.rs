@@ -1,12 +1,13 @@
 //! What a VirtualService refers to: destinations with their subsets, and which DestinationRules define those.
 
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Names of a DestinationRule's subsets.
 pub fn subsets_of(rule: &Value) -> Vec<&str> {
-    let subsets = rule.pointer("/spec/subsets").and_then(Value::as_array);
+    let subsets = rule.at("/spec/subsets").and_then(Value::as_array);
     subsets.into_iter().flatten().filter_map(|subset| subset.get("name").and_then(Value::as_str)).collect()
 }
 
@@ -20,7 +21,7 @@ impl DestinationRefs {
         let namespace = namespace(virtual_service);
         let mut refs = Self::default();
         for list in ["http", "tls", "tcp"] {
-            let rules = virtual_service.pointer(&format!("/spec/{list}")).and_then(Value::as_array);
+            let rules = virtual_service.at(&format!("/spec/{list}")).and_then(Value::as_array);
             for rule in rules.into_iter().flatten() {
                 for part in ["route", "mirrors"] {
                     let entries = rule.get(part).and_then(Value::as_array);
@@ -46,7 +47,7 @@ impl DestinationRefs {
 
     /// Does it need a subset of this DestinationRule?
     pub fn needs(&self, rule: &Value) -> bool {
-        let Some(host) = rule.pointer("/spec/host").and_then(Value::as_str) else { return false };
+        let Some(host) = rule.at("/spec/host").and_then(Value::as_str) else { return false };
         let host = full_host(host, namespace(rule));
         let subsets = subsets_of(rule);
         self.0
@@ -64,18 +65,18 @@ pub fn relies_on_more(kind: &GroupKind, wanted: &Value, live: Option<&Value>) ->
     }
     if kind.is(kinds::ISTIO_NETWORKING, "DestinationRule") {
         let parts = |rule: &Value| {
-            let subsets = rule.pointer("/spec/subsets").and_then(Value::as_array);
+            let subsets = rule.at("/spec/subsets").and_then(Value::as_array);
             let part = |subset: &Value| (subset.get("name").cloned(), subset.get("labels").cloned());
             subsets.into_iter().flatten().map(part).collect::<Vec<_>>()
         };
-        let (known, host) = (parts(live), |rule: &Value| rule.pointer("/spec/host").cloned());
+        let (known, host) = (parts(live), |rule: &Value| rule.at("/spec/host").cloned());
         return host(wanted) != host(live) || parts(wanted).iter().any(|part| !known.contains(part));
     }
     true
 }
 
 fn namespace(object: &Value) -> &str {
-    object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
+    object.at("/metadata/namespace").and_then(Value::as_str).unwrap_or("default")
 }
 
 /// A short name gets the namespace and the cluster domain, as istiod does it.

@@ -5,13 +5,14 @@
 //! everything new, plus the subsets that go.
 
 use super::subsets_of;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// The wanted rule with the live rule's other subsets added; `None` when no subset goes.
 pub fn union_subsets(wanted: &Value, live: &Value) -> Option<Value> {
     let kept = subsets_of(wanted);
     let gone: Vec<Value> = live
-        .pointer("/spec/subsets")?
+        .at("/spec/subsets")?
         .as_array()?
         .iter()
         .filter(|subset| subset.get("name").and_then(Value::as_str).is_some_and(|name| !kept.contains(&name)))

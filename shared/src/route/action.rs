@@ -6,6 +6,7 @@ use super::destination::{self, Other, Resolver};
 use super::model::{VirtualService, items, namespace, port, text};
 use super::outcome::{Destination, Fault, HeaderChanges, Mirror, Place, Retries};
 use super::rules::{At, compare};
+use crate::object::At as _;
 use crate::object::parse_duration;
 use serde_json::Value;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(super) fn compile<'s>(at: &At<'_, 's, '_>, route: &VirtualService<'s>, sourc
     }
     if let Some(direct) = rule.get("directResponse").filter(|it| it.is_object()) {
         let status = direct.get("status").and_then(Value::as_u64).and_then(|it| u16::try_from(it).ok());
-        let body = match direct.pointer("/body/bytes").and_then(Value::as_str) {
+        let body = match direct.at("/body/bytes").and_then(Value::as_str) {
             Some(bytes) => decode(bytes),
             None => text(direct, "/body/string").to_owned(),
         };
@@ -178,7 +179,7 @@ pub(super) fn shares(routes: &[Value]) -> Vec<(usize, f64)> {
 }
 
 fn rewrite(rule: &Value) -> Rewrite {
-    if let Some(regex) = rule.pointer("/rewrite/uriRegexRewrite").filter(|it| it.is_object()) {
+    if let Some(regex) = rule.at("/rewrite/uriRegexRewrite").filter(|it| it.is_object()) {
         return Rewrite::Regex { pattern: Pattern::new(text(regex, "/match")), by: text(regex, "/rewrite").to_owned() };
     }
     match text(rule, "/rewrite/uri") {
@@ -192,10 +193,7 @@ fn mirrors<'s>(resolver: &Resolver<'_, 's, '_>, source: &Source<'s>) -> Vec<Mirr
     // A mirror that comes from the rule above means what it means there.
     let of = |field: &str| {
         let inner = source.delegate.as_ref().filter(|it| {
-            it.manifest
-                .object
-                .pointer(&it.pointer)
-                .is_some_and(|own| own.get(field).is_some_and(|value| !value.is_null()))
+            it.manifest.object.at(&it.pointer).is_some_and(|own| own.get(field).is_some_and(|value| !value.is_null()))
         });
         inner.unwrap_or(&source.root)
     };
@@ -223,11 +221,11 @@ fn mirrors<'s>(resolver: &Resolver<'_, 's, '_>, source: &Source<'s>) -> Vec<Mirr
 }
 
 fn fault(written: &Value) -> Option<Fault> {
-    let part = |kind: &str| written.pointer(&format!("/{kind}/percentage/value")).and_then(Value::as_f64);
-    let abort = written.pointer("/abort/httpStatus").and_then(Value::as_u64).and_then(|it| u16::try_from(it).ok());
+    let part = |kind: &str| written.at(&format!("/{kind}/percentage/value")).and_then(Value::as_f64);
+    let abort = written.at("/abort/httpStatus").and_then(Value::as_u64).and_then(|it| u16::try_from(it).ok());
     // A gRPC status is sent with 200.
-    let abort = abort.or_else(|| written.pointer("/abort/grpcStatus").map(|_| 200));
-    let old = || written.pointer("/delay/percent").and_then(Value::as_f64);
+    let abort = abort.or_else(|| written.at("/abort/grpcStatus").map(|_| 200));
+    let old = || written.at("/delay/percent").and_then(Value::as_f64);
     let fault = Fault {
         abort: abort.map(|status| (part("abort").unwrap_or_default() / 100.0, status)).filter(|(part, _)| *part > 0.0),
         delay: duration(written, "/delay/fixedDelay")
@@ -239,7 +237,7 @@ fn fault(written: &Value) -> Option<Fault> {
 
 /// A duration that is more than nothing.
 fn duration(value: &Value, pointer: &str) -> Option<Duration> {
-    let nanoseconds = parse_duration(value.pointer(pointer)?.as_str()?)?;
+    let nanoseconds = parse_duration(value.at(pointer)?.as_str()?)?;
     u64::try_from(nanoseconds).ok().filter(|it| *it > 0).map(Duration::from_nanos)
 }
 
@@ -281,7 +279,7 @@ fn changes(written: Option<&Value>) -> (HeaderChanges, Option<String>) {
     let is_host = |name: &str| name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case(":authority");
     let inner = |name: &str| name.starts_with(':') || name.eq_ignore_ascii_case("host");
     let pairs = |pointer: &str| -> Vec<(String, String)> {
-        let all = written.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+        let all = written.at(pointer).and_then(Value::as_object).into_iter().flatten();
         all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
     };
     let plain = |pointer: &str| {

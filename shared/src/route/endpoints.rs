@@ -8,6 +8,7 @@ use super::services::{Kind, Service};
 use crate::asm::gateway;
 use crate::fleet::pods::Pod;
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use serde_json::{Map, Value};
 
@@ -37,7 +38,7 @@ pub(super) fn of<'s>(
         let selector = if generated {
             Some(own_labels(manifest))
         } else {
-            manifest.object.pointer("/spec/selector").and_then(Value::as_object).cloned()
+            manifest.object.at("/spec/selector").and_then(Value::as_object).cloned()
         };
         match selector.filter(|selector| !selector.is_empty()) {
             Some(selector) => {
@@ -143,7 +144,7 @@ fn lies_in(model: &Model<'_, '_>, target: &Target, labels: &Map<String, Value>) 
 /// How many pods a manifest makes.
 pub(super) fn replicas(manifest: &Manifest) -> u32 {
     let object = &manifest.object;
-    let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_u64);
+    let number = |pointer: &str| object.at(pointer).and_then(Value::as_u64);
     let count = match &*manifest.group_kind().kind {
         "CronJob" => 0,
         "Pod" => {
@@ -166,7 +167,7 @@ fn written<'s>(model: &Model<'s, '_>, service: &Manifest) -> Vec<(&'s Manifest, 
         if it.group_kind().is("discovery.k8s.io", "EndpointSlice") {
             let of = text(&it.object, "/metadata/labels/kubernetes.io~1service-name");
             let ready = items(&it.object, "/endpoints").iter();
-            let ready = ready.filter(|it| it.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false));
+            let ready = ready.filter(|it| it.at("/conditions/ready").and_then(Value::as_bool) != Some(false));
             (of == &*service.id.name).then(|| (it, count(ready.count())))
         } else if it.group_kind().is("", "Endpoints") && it.id.name == service.id.name {
             let subsets = items(&it.object, "/subsets").iter();
@@ -189,7 +190,7 @@ fn of_entry<'s>(
     let has = |own: Option<&Value>| {
         labels.is_none_or(|labels| labels.iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value)))
     };
-    if let Some(selector) = object.pointer("/spec/workloadSelector/labels").and_then(Value::as_object) {
+    if let Some(selector) = object.at("/spec/workloadSelector/labels").and_then(Value::as_object) {
         let mut both = selector.clone();
         both.extend(labels.cloned().unwrap_or_default());
         let pods = model.pod_index.with(&model.pods, &both).into_iter().filter_map(|at| model.pods.get(at));
@@ -202,8 +203,8 @@ fn of_entry<'s>(
         let machines = machines.filter(|it| it.group_kind().is(ISTIO_NETWORKING, "WorkloadEntry"));
         for machine in machines.filter(|it| namespace(it) == namespace(entry)) {
             let own = |key: &String| {
-                let metadata = machine.object.pointer("/metadata/labels").and_then(|it| it.get(key));
-                metadata.or_else(|| machine.object.pointer("/spec/labels").and_then(|it| it.get(key)))
+                let metadata = machine.object.at("/metadata/labels").and_then(|it| it.get(key));
+                metadata.or_else(|| machine.object.at("/spec/labels").and_then(|it| it.get(key)))
             };
             if both.iter().all(|(key, value)| own(key) == Some(value)) {
                 add(&mut found, Target::Mesh, 1, machine);

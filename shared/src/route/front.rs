@@ -6,6 +6,7 @@ use crate::asm::annotations::setting;
 use crate::asm::{addresses, gateway};
 use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::ObjectId;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
@@ -102,7 +103,7 @@ pub fn gateways(state: &FleetState) -> Vec<Front<'_>> {
         fronts.add(pod);
     }
     let of_kind = state.manifests.iter().filter(|it| it.group_kind().is(ISTIO_NETWORKING, "Gateway"));
-    let selectors = of_kind.filter_map(|it| it.object.pointer("/spec/selector").and_then(Value::as_object));
+    let selectors = of_kind.filter_map(|it| it.object.at("/spec/selector").and_then(Value::as_object));
     let mut chosen: Vec<usize> = selectors.flat_map(|selector| index.with(&pods, selector)).collect();
     chosen.sort_unstable();
     chosen.dedup();
@@ -195,7 +196,7 @@ fn is_proxy(pod: &Pod<'_>) -> bool {
     let containers = pod.spec.and_then(|spec| spec.get("containers")).and_then(Value::as_array);
     let mut containers = containers.into_iter().flatten();
     let annotations = ["/metadata/annotations", "/spec/template/metadata/annotations"];
-    let template = annotations.iter().find_map(|at| pod.manifest.object.pointer(at)?.get("inject.istio.io/templates"));
+    let template = annotations.iter().find_map(|at| pod.manifest.object.at(at)?.get("inject.istio.io/templates"));
     containers.any(|it| text(it, "/name") == "istio-proxy" || text(it, "/image") == "auto")
         || template.and_then(Value::as_str).is_some_and(|words| words.split(',').any(|word| word.trim() == "gateway"))
         || pod.labels.get("istio").and_then(Value::as_str).is_some_and(|name| name.ends_with("gateway"))
@@ -281,7 +282,7 @@ impl<'s> ServicesOf<'s> {
         for manifest in state.manifests.iter().filter(|it| it.group_kind().is("", "Service")) {
             groups.entry((&manifest.target, namespace(manifest))).or_default().push(manifest);
         }
-        let selector = |it: &&'s Manifest| it.object.pointer("/spec/selector").and_then(Value::as_object);
+        let selector = |it: &&'s Manifest| it.object.at("/spec/selector").and_then(Value::as_object);
         let group = |all: Vec<&'s Manifest>| {
             let selectors = Selectors::of(all.iter().map(selector));
             (all, selectors)
@@ -305,7 +306,7 @@ impl<'s> ServicesOf<'s> {
 
 fn door<'s>(manifest: &'s Manifest, target: &Target, spec: Option<&Value>) -> Door<'s> {
     let object = &*manifest.object;
-    let annotations = object.pointer("/metadata/annotations");
+    let annotations = object.at("/metadata/annotations");
     Door {
         manifest,
         cluster: target.clone(),
@@ -328,9 +329,9 @@ fn generated<'s>(state: &'s FleetState, manifest: &'s Manifest, target: &Target)
     // A cluster's own field replaces the one for all clusters.
     let place = |field: &str| {
         let own = own.as_ref().map(|base| format!("{base}/{field}"));
-        own.filter(|pointer| object.pointer(pointer).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
+        own.filter(|pointer| object.at(pointer).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
     };
-    let annotations = object.pointer(&place("serviceAnnotations"));
+    let annotations = object.at(&place("serviceAnnotations"));
     Door {
         manifest,
         cluster: target.clone(),
@@ -352,7 +353,7 @@ fn kind<'s>(written: &'s str, default: &'static str) -> &'s str {
 }
 
 fn ports<'s>(object: &'s Value, base: &str, annotations: Option<&'s Value>, spec: Option<&Value>) -> Vec<DoorPort<'s>> {
-    let all = object.pointer(base).and_then(Value::as_array).into_iter().flatten().enumerate();
+    let all = object.at(base).and_then(Value::as_array).into_iter().flatten().enumerate();
     let word = |value: &'s Value, field: &str| value.get(field).and_then(Value::as_str);
     all.filter_map(|(index, it)| {
         let number = port(it, "/port")?;

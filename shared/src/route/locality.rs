@@ -7,6 +7,7 @@ use super::model::{Model, items, text, texts};
 use super::outcome::{ClusterEndpoints, Destination};
 use super::rules_of::{Joined, Subset};
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ pub(super) fn names_clusters(policy: &Value) -> bool {
 
 /// Does a Service ask that its requests stay near (`trafficDistribution`)?
 pub(super) fn stays_near(service: &Manifest) -> bool {
-    let annotations = service.object.pointer("/metadata/annotations");
+    let annotations = service.object.at("/metadata/annotations");
     let annotation = annotations.and_then(|it| it.get("networking.istio.io/traffic-distribution"));
     let said = annotation.and_then(Value::as_str).unwrap_or_else(|| text(&service.object, "/spec/trafficDistribution"));
     matches!(said, "PreferClose" | "PreferSameZone" | "PreferSameNode")
@@ -108,7 +109,7 @@ impl<'s> Policy<'s> {
     fn get(&self, field: &str, port: u16) -> Option<&'s Value> {
         let of_port = |policy: &'s Value| {
             let mut all = items(policy, "/portLevelSettings").iter();
-            all.find(|it| it.pointer("/port/number").and_then(Value::as_u64) == Some(u64::from(port)))
+            all.find(|it| it.at("/port/number").and_then(Value::as_u64) == Some(u64::from(port)))
         };
         for policy in [self.subset, self.whole].into_iter().flatten() {
             if let Some(own) = of_port(policy) {
@@ -236,8 +237,8 @@ impl Here<'_, '_, '_> {
             REGION => region(self.model, cluster),
             _ => {
                 let object = &workload?.object;
-                let template = object.pointer("/spec/template/metadata/labels");
-                let own = || object.pointer("/metadata/labels").and_then(|it| it.get(key));
+                let template = object.at("/spec/template/metadata/labels");
+                let own = || object.at("/metadata/labels").and_then(|it| it.get(key));
                 template.and_then(|it| it.get(key)).or_else(own)?.as_str()
             }
         }

@@ -6,6 +6,7 @@ use super::outcome::Place;
 use super::ports::{self, ServicePort};
 use super::select::Selected;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use indexmap::IndexMap;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -133,7 +134,7 @@ pub(super) fn servers<'s>(
         bound: HashMap::new(),
     };
     for (gateway, selected) in gateways.iter().enumerate() {
-        let all = selected.manifest.object.pointer("/spec/servers").and_then(Value::as_array);
+        let all = selected.manifest.object.at("/spec/servers").and_then(Value::as_array);
         for (index, written) in all.into_iter().flatten().enumerate() {
             let Some(server) = read(selected.manifest, gateway, index, written) else { continue };
             for port in ports::resolve(selected.manifest, server.number, ports) {

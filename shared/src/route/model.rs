@@ -14,6 +14,7 @@ use super::table::{Options, Refusal};
 use crate::fleet::pods::{self, Pod, PodIndex};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::istio::full_host;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
 use std::cell::{OnceCell, RefCell};
@@ -120,31 +121,19 @@ pub(super) fn texts<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item =
     items(value, pointer).iter().filter_map(Value::as_str)
 }
 
-/// What stands at a pointer without escapes. `Value::pointer` allocates for every step, and compiling takes many.
-pub(super) fn at<'v>(value: &'v Value, pointer: &str) -> Option<&'v Value> {
-    if pointer.contains('~') {
-        return value.pointer(pointer);
-    }
-    pointer.split('/').skip(1).try_fold(value, |value, step| match value {
-        Value::Object(fields) => fields.get(step),
-        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
 /// The items of the list at a pointer.
 pub(super) fn items<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
-    at(value, pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    value.at(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// The text at a pointer; empty when absent.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
+    value.at(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The port number at a pointer; 0 is none.
 pub(super) fn port(value: &Value, pointer: &str) -> Option<u16> {
-    let number = at(value, pointer).and_then(Value::as_u64)?;
+    let number = value.at(pointer).and_then(Value::as_u64)?;
     u16::try_from(number).ok().filter(|port| *port > 0)
 }
 
@@ -192,9 +181,9 @@ impl<'s, 'o> Model<'s, 'o> {
         }
         let pods = pods::all(state);
         let gateways = of_kind("Gateway");
-        let selector = |it: &&'s Manifest| it.object.pointer("/spec/selector").and_then(Value::as_object);
+        let selector = |it: &&'s Manifest| it.object.at("/spec/selector").and_then(Value::as_object);
         let is_apart = |it: &Manifest| {
-            let selects_all = it.object.pointer("/spec/selector").and_then(Value::as_object).is_none_or(Map::is_empty);
+            let selects_all = it.object.at("/spec/selector").and_then(Value::as_object).is_none_or(Map::is_empty);
             selects_all || ports::is_bound(it)
         };
         let known = |it: &&Manifest| BEYOND.iter().any(|(group, kind)| it.group_kind().is(group, kind));

@@ -4,6 +4,7 @@
 use super::front::Front;
 use super::model::{Model, items, port, text};
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Label by which a Service keeps out of this.
@@ -77,7 +78,7 @@ pub(super) fn of(model: &Model<'_, '_>, front: &Front<'_>, cluster: Option<&Targ
 }
 
 fn translates(service: &Manifest) -> bool {
-    service.object.pointer(&format!("/metadata/labels/{NO_TRANSLATION}")).is_none()
+    service.object.at(&format!("/metadata/labels/{NO_TRANSLATION}")).is_none()
 }
 
 /// The ports that a server of a Gateway opens.
@@ -108,7 +109,7 @@ pub(super) fn applies(gateway: &Manifest, ports: &[ServicePort]) -> Option<bool>
 }
 
 fn bound_to(gateway: &Manifest) -> Option<Vec<&str>> {
-    Some(gateway.object.pointer(BOUND_TO)?.as_str()?.split(',').collect())
+    Some(gateway.object.at(BOUND_TO)?.as_str()?.split(',').collect())
 }
 
 /// What istiod takes a port of a Service for: `appProtocol`, else the first word of its name. Empty when neither says it.

@@ -4,6 +4,7 @@ use super::model::items;
 use super::outcome::Place;
 use super::table::Refusal;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::Regex;
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ fn patterns(rule: &Value, at: &str) -> Option<Found> {
             }
         }
     }
-    let rewrite = rule.pointer("/rewrite/uriRegexRewrite/match").and_then(Value::as_str)?;
+    let rewrite = rule.at("/rewrite/uriRegexRewrite/match").and_then(Value::as_str)?;
     refused(rewrite).map(|reason| (format!("{at}/rewrite/uriRegexRewrite/match"), reason))
 }
 

@@ -5,6 +5,7 @@ use super::model::{ROOT_NAMESPACE, items, namespace, text, texts};
 use super::order::Ages;
 use crate::fleet::Manifest;
 use crate::istio::{by_specificity, full_host};
+use crate::object::At as _;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,13 +51,13 @@ impl<'s> DestinationRules<'s> {
     /// Those given are ordered by age.
     pub(super) fn of(all: &[&'s Manifest], ages: Ages<'_>) -> Self {
         let mut found = Self::default();
-        let selector = |rule: &Manifest| rule.object.pointer("/spec/workloadSelector").is_some();
+        let selector = |rule: &Manifest| rule.object.at("/spec/workloadSelector").is_some();
         let mut all = all.to_vec();
         // A stable sort: by age among themselves.
         all.sort_by_key(|rule| !selector(rule));
         for rule in all {
             let subsets = items(&rule.object, "/spec/subsets").iter().filter_map(|it| it.get("trafficPolicy"));
-            for policy in subsets.chain(rule.object.pointer("/spec/trafficPolicy")) {
+            for policy in subsets.chain(rule.object.at("/spec/trafficPolicy")) {
                 found.by_region |= locality::matters(policy);
                 found.by_cluster |= locality::names_clusters(policy);
             }
@@ -187,10 +188,10 @@ fn read<'s>(rule: &'s Manifest, exported: &BTreeSet<&'s str>) -> Joined<'s> {
         from: vec![rule],
         selector: rule
             .object
-            .pointer("/spec/workloadSelector")
+            .at("/spec/workloadSelector")
             .map(|selector| selector.get("matchLabels").and_then(Value::as_object).unwrap_or(none())),
         subsets: subsets.collect(),
-        policy: rule.object.pointer("/spec/trafficPolicy").filter(|policy| !policy.is_null()),
+        policy: rule.object.at("/spec/trafficPolicy").filter(|policy| !policy.is_null()),
     }
 }
 

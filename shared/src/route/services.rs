@@ -6,6 +6,7 @@ use super::order::Ages;
 use super::ports;
 use crate::asm::gateway;
 use crate::fleet::{FleetState, Manifest};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -140,8 +141,7 @@ fn kubernetes<'s>(state: &'s FleetState, ages: Ages<'_>) -> Vec<Service<'s>> {
             // istiod takes the ports of the first cluster.
             let first = manifests.iter().find(|it| it.group_kind().is("", "Service")).or_else(|| manifests.first())?;
             let object = &first.object;
-            let annotation =
-                object.pointer("/metadata/annotations/networking.istio.io~1exportTo").and_then(Value::as_str);
+            let annotation = object.at("/metadata/annotations/networking.istio.io~1exportTo").and_then(Value::as_str);
             let words = annotation.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty());
             let external = text(object, "/spec/type") == "ExternalName";
             Some(Service {

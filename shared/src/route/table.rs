@@ -13,6 +13,7 @@ use super::outcome::{Entry, Place};
 use super::ports::{self, ServicePort};
 use super::select;
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::ObjectId;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -258,7 +259,7 @@ fn beyond<'s>(model: &Model<'s, '_>, front: &Front<'s>) -> Vec<&'s Manifest> {
         let own = super::model::namespace(manifest);
         let selector =
             ["/spec/selector/matchLabels", "/spec/workloadSelector/labels", "/spec/workloadSelector/matchLabels"];
-        let selector = selector.iter().find_map(|at| manifest.object.pointer(at)?.as_object());
+        let selector = selector.iter().find_map(|at| manifest.object.at(at)?.as_object());
         (own == front.namespace || own == super::model::ROOT_NAMESPACE) && selector.is_none_or(|it| front.has(it))
     };
     let applies = |it: &&Manifest| front.sidecar || *it.group_kind().kind != *SIDECAR;

@@ -6,6 +6,7 @@
 
 use super::{Violation, ViolationKind};
 use crate::distance::distance;
+use crate::object::At as _;
 use jsonschema::Validator;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use serde_json::{Map, Value, json};
@@ -49,7 +50,7 @@ impl Structure {
     }
 
     fn unknown(&self, object: &Value, pointer: &str, field: &str) -> Violation {
-        let siblings = object.pointer(pointer).and_then(Value::as_object);
+        let siblings = object.at(pointer).and_then(Value::as_object);
         let known = fields_at(&self.translated, &self.translated, pointer);
         let near = known.into_iter().filter(|known| siblings.is_none_or(|siblings| !siblings.contains_key(known)));
         let near = near.map(|known| (distance(&known.to_lowercase(), &field.to_lowercase()), known));
@@ -111,7 +112,7 @@ fn fields_at(root: &Value, schema: &Value, pointer: &str) -> Vec<String> {
     let mut at = resolve(root, schema);
     for token in pointer.split('/').skip(1) {
         let token = token.replace("~1", "/").replace("~0", "~");
-        let next = at.pointer("/properties").and_then(|fields| fields.get(&token));
+        let next = at.at("/properties").and_then(|fields| fields.get(&token));
         let next = next.or_else(|| at.get("items")).or_else(|| at.get("additionalProperties"));
         let Some(next) = next else { return Vec::new() };
         at = resolve(root, next);
@@ -121,7 +122,7 @@ fn fields_at(root: &Value, schema: &Value, pointer: &str) -> Vec<String> {
 
 fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
     let reference = schema.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix('#'));
-    reference.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
+    reference.and_then(|pointer| root.at(pointer)).unwrap_or(schema)
 }
 
 /// Translates a structural schema in place. `top`: it is the schema of a whole object, whose metadata is Kubernetes' own.

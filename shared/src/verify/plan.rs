@@ -3,6 +3,7 @@
 use crate::asm::{overview, usage};
 use crate::fleet::{FleetState, Manifest, Target};
 use crate::istio::{Gateway, HttpMatch, Server, StringMatch, VirtualService};
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use crate::route::{self, Answer, Destination, Options, Request, Sni};
 use serde_json::Value;
@@ -174,7 +175,7 @@ fn doors<'a>(state: &'a FleetState, gateway: &'a Manifest) -> Vec<Door<'a>> {
 
 /// The port of the load balancer that leads to a server: its own number, or that whose target it names.
 fn front_port(gateway: &Manifest, number: u16) -> Option<u16> {
-    let ports = gateway.object.pointer("/spec/ports").and_then(Value::as_array)?;
+    let ports = gateway.object.at("/spec/ports").and_then(Value::as_array)?;
     let read = |port: &Value, field: &str| port.get(field).and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok());
     let by =
         |field: &str| ports.iter().find(|port| read(port, field) == Some(number)).and_then(|port| read(port, "port"));

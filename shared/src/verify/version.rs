@@ -1,5 +1,6 @@
 //! Which version of the application answered, by what the answer says.
 
+use crate::object::At as _;
 use regex::Regex;
 use serde_json::Value;
 use std::str::FromStr;
@@ -61,7 +62,7 @@ fn header(headers: &[(String, String)], name: &str) -> Option<String> {
 
 fn json(body: &[u8], pointer: &str) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
-    match value.pointer(pointer)? {
+    match value.at(pointer)? {
         Value::String(text) => Some(text.clone()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
         other => Some(other.to_string()),

@@ -1,6 +1,7 @@
 //! Where the fields of a document stand in its file, kept compactly: 40 bytes per field, no copies of names.
 
 use super::Document;
+use crate::object::At as _;
 use serde_json::Value;
 use std::ops::Range;
 use std::sync::Arc;
@@ -268,7 +269,7 @@ impl Document {
     /// The places of a map's fields or a list's items, by name or number, in the order of the text.
     pub(super) fn children_of(&self, pointer: &str) -> Vec<(String, Place)> {
         let Some(place) = self.place_of(pointer) else { return Vec::new() };
-        let names: Vec<String> = match self.value.pointer(pointer) {
+        let names: Vec<String> = match self.value.at(pointer) {
             Some(Value::Object(map)) => map.keys().cloned().collect(),
             Some(Value::Array(items)) => (0..items.len()).map(|index| index.to_string()).collect(),
             _ => Vec::new(),

@@ -4,6 +4,7 @@ use crate::api::DriftedField;
 use crate::diff::{FieldChange, missing_from, pairs};
 use crate::drift::{ManagerClass, Verdict, author_of, class_of, judge};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::list_keys::{self, Ownership};
 use crate::object::{FieldPath, Segment, redact, server_owned};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -42,7 +43,7 @@ fn replacements(manifest: &Manifest, live: &Value, found: &[Difference]) -> Vec<
     let kind = manifest.group_kind();
     let mut seen = BTreeSet::new();
     let entries: Vec<ManagedFieldsEntry> = live
-        .pointer("/metadata/managedFields")
+        .at("/metadata/managedFields")
         .and_then(|entries| serde_json::from_value(entries.clone()).ok())
         .unwrap_or_default();
     let clean = server_owned::strip(live, Some(&manifest.object));

@@ -1,6 +1,7 @@
 //! Changes of an object as JSON patches and JSON merge patches, and what they make of it.
 
 use super::super::workspace::Change;
+use crate::object::At as _;
 use serde_json::{Map, Value, json};
 
 /// The changes as operations of RFC 6902.
@@ -9,14 +10,14 @@ pub(super) fn json6902(object: &Value, changes: &[Change]) -> Option<Vec<Value>>
     let mut operations = Vec::new();
     for change in changes {
         let operation = match change {
-            Change::Set(pointer, value) if object.pointer(pointer).is_some() => {
+            Change::Set(pointer, value) if object.at(pointer).is_some() => {
                 json!({"op": "replace", "path": pointer, "value": value})
             }
             Change::Set(pointer, value) => {
                 let (mut at, mut value) = (pointer.as_str(), value.clone());
                 // Maps on the way that are not there come with the value.
                 while let Some((above, last)) = at.rsplit_once('/')
-                    && !object.pointer(above).is_some_and(|above| above.is_object() || above.is_array())
+                    && !object.at(above).is_some_and(|above| above.is_object() || above.is_array())
                 {
                     value = Value::Object([(last.replace("~1", "/").replace("~0", "~"), value)].into_iter().collect());
                     at = above;

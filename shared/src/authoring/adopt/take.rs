@@ -2,6 +2,7 @@
 
 use super::super::workspace::Change;
 use crate::diff::{FieldChange, pairs};
+use crate::object::At as _;
 use crate::object::list_keys::{self, Ownership};
 use crate::object::{FieldPath, GroupKind, Segment};
 use serde_json::Value;
@@ -137,7 +138,7 @@ fn removals(wanted: &Value, pointers: &[String]) -> Vec<Change> {
     let mut gone: Vec<String> = Vec::new();
     for pointer in pointers {
         let parent = pointer.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let all = wanted.pointer(parent).and_then(Value::as_object).is_some_and(|map| {
+        let all = wanted.at(parent).and_then(Value::as_object).is_some_and(|map| {
             map.keys()
                 .all(|name| pointers.contains(&format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))))
         });

@@ -7,6 +7,7 @@ use super::super::{AuthoringError, Plan};
 use super::missing_namespace;
 use super::view::View;
 use crate::fleet::{FleetState, Target, Tree};
+use crate::object::At as _;
 use std::collections::BTreeSet;
 
 /// Add an application: `clusters/<cluster>/apps/<name>.yaml` in every cluster that runs or calls it.
@@ -127,8 +128,8 @@ impl AddApp {
 
     /// Would this Service choose its pods, at its port?
     fn is_served_by(&self, service: &serde_json::Value) -> bool {
-        let selector = service.pointer("/spec/selector").and_then(serde_json::Value::as_object);
-        let ports = service.pointer("/spec/ports").and_then(serde_json::Value::as_array).into_iter().flatten();
+        let selector = service.at("/spec/selector").and_then(serde_json::Value::as_object);
+        let ports = service.at("/spec/ports").and_then(serde_json::Value::as_array).into_iter().flatten();
         let labels = [("app", self.name.as_str()), ("version", self.version.as_str())];
         let is_label = |key: &str, value: &serde_json::Value| {
             labels.iter().any(|(known, own)| *known == key && value.as_str() == Some(own))
@@ -156,7 +157,7 @@ impl AddApp {
         }
         if runs {
             let account = view.workloads.iter().any(|workload| {
-                let name = workload.object.pointer("/spec/template/spec/serviceAccountName");
+                let name = workload.object.at("/spec/template/spec/serviceAccountName");
                 workload.target == *target && name.and_then(serde_json::Value::as_str) == Some(&*self.name)
             });
             if self.service_account && !account {

@@ -6,6 +6,7 @@ use super::super::text::{Field, File, Node, field, list};
 use super::super::{AuthoringError, FileEdit, Placement, PlacementRule, Plan, Workload};
 use super::missing_namespace;
 use crate::fleet::{FleetState, Manifest, Tree};
+use crate::object::At as _;
 use std::collections::BTreeSet;
 
 /// Add Bookinfo: `clusters/<cluster>/apps/bookinfo.yaml` in every cluster that gets a part of it.
@@ -77,7 +78,7 @@ impl Recognised {
         let mut annotations: Vec<ServiceAnnotation> = Vec::new();
         for service in here.iter().filter(|m| m.group_kind().is("", "Service") && is_own(m)) {
             let Some(known) = BOOKINFO.iter().find(|known| *known.name == *service.id.name) else { continue };
-            let found = service.object.pointer("/metadata/annotations").and_then(serde_json::Value::as_object);
+            let found = service.object.at("/metadata/annotations").and_then(serde_json::Value::as_object);
             for (key, value) in found.into_iter().flatten() {
                 let value = value.as_str()?.to_owned();
                 let annotation = ServiceAnnotation { service: known.name, key: key.clone(), value };

@@ -4,6 +4,7 @@ use super::super::AuthoringError;
 use super::super::workspace::Workspace;
 use super::view::View;
 use crate::fleet::{FleetState, Manifest, Target, Tree};
+use crate::object::At as _;
 use crate::yaml;
 use serde_json::Value;
 
@@ -76,7 +77,7 @@ pub(super) fn copy_for_name(
 
 /// The ServiceAccount of a workload in its cluster.
 pub(super) fn account<'a>(state: &'a FleetState, workload: &Manifest) -> Option<&'a Manifest> {
-    let spec = |name: &str| workload.object.pointer(&format!("/spec/template/spec/{name}")).and_then(Value::as_str);
+    let spec = |name: &str| workload.object.at(&format!("/spec/template/spec/{name}")).and_then(Value::as_str);
     let name = spec("serviceAccountName").or_else(|| spec("serviceAccount"))?;
     find(state, &workload.target, "ServiceAccount", name, workload)
 }

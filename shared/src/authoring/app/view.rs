@@ -4,6 +4,7 @@ use super::super::bookinfo;
 use super::super::fleet_view;
 use super::super::{AuthoringError, did_you_mean};
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::At as _;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
@@ -109,12 +110,12 @@ impl<'a> View<'a> {
 
 /// Labels of a workload's pods.
 pub(super) fn labels(workload: &Manifest) -> Option<&Map<String, Value>> {
-    workload.object.pointer("/spec/template/metadata/labels").and_then(Value::as_object)
+    workload.object.at("/spec/template/metadata/labels").and_then(Value::as_object)
 }
 
 /// Does a Service choose the pods of a workload, wherever they run?
 pub(super) fn chooses(service: &Manifest, workload: &Manifest) -> bool {
-    let selector = service.object.pointer("/spec/selector").and_then(Value::as_object);
+    let selector = service.object.at("/spec/selector").and_then(Value::as_object);
     let (Some(selector), Some(labels)) = (selector.filter(|s| !s.is_empty()), labels(workload)) else { return false };
     selector.iter().all(|(key, value)| labels.get(key) == Some(value))
 }
@@ -126,7 +127,7 @@ pub(super) fn placed(workload: &Manifest) -> String {
 
 fn containers(workload: &Manifest) -> impl Iterator<Item = &Value> {
     let lists = ["/spec/template/spec/initContainers", "/spec/template/spec/containers"].into_iter();
-    lists.flat_map(|list| workload.object.pointer(list).and_then(Value::as_array).into_iter().flatten())
+    lists.flat_map(|list| workload.object.at(list).and_then(Value::as_array).into_iter().flatten())
 }
 
 fn images(workload: &Manifest) -> impl Iterator<Item = &str> {

@@ -10,6 +10,7 @@ use crate::asm::gateway::generated_name;
 use crate::diff::diff;
 use crate::doctor::clb_access::RemedyKind;
 use crate::fleet::{FleetState, Manifest, Target, Tree};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,12 +125,12 @@ impl<'a> Work<'a> {
         }
         let object = &*manifest.object;
         let mut changes = Vec::new();
-        if object.pointer(&policy_at).and_then(Value::as_str) == Some("Local") {
+        if object.at(&policy_at).and_then(Value::as_str) == Some("Local") {
             changes.push(Change::Set(policy_at, "Cluster".into()));
         }
         if eni {
             let key = BACKEND_TYPE.replace('/', "~1");
-            match object.pointer(&annotations_at).filter(|annotations| annotations.is_object()) {
+            match object.at(&annotations_at).filter(|annotations| annotations.is_object()) {
                 Some(annotations) if annotations.get(BACKEND_TYPE).and_then(Value::as_str) == Some("eni") => {}
                 Some(_) => changes.push(Change::Set(format!("{annotations_at}/{key}"), "eni".into())),
                 None => changes.push(Change::Set(annotations_at, json!({ BACKEND_TYPE: "eni" }))),
@@ -169,7 +170,7 @@ impl<'a> Work<'a> {
         let id = clusters.into_iter().find(|known| known.name == cluster).and_then(|known| known.id.clone());
         let at = |field: &str| {
             let own = id.as_ref().map(|id| format!("/spec/overrides/{id}/{field}"));
-            own.filter(|own| gateway.object.pointer(own).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
+            own.filter(|own| gateway.object.at(own).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
         };
         (at("externalTrafficPolicy"), at("serviceAnnotations"))
     }
@@ -246,7 +247,7 @@ fn texts_of_clients(manifest: &Manifest) -> Vec<(String, &str)> {
     }
     for base in ["/spec", "/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
         for list in ["containers", "initContainers"] {
-            let containers = object.pointer(&format!("{base}/{list}")).and_then(Value::as_array);
+            let containers = object.at(&format!("{base}/{list}")).and_then(Value::as_array);
             for (index, container) in containers.into_iter().flatten().enumerate() {
                 let at = |field: &str| format!("{base}/{list}/{index}/{field}");
                 let items = |field| container.get(field).and_then(Value::as_array).into_iter().flatten().enumerate();
@@ -261,7 +262,7 @@ fn texts_of_clients(manifest: &Manifest) -> Vec<(String, &str)> {
             }
         }
     }
-    found.into_iter().filter_map(|pointer| object.pointer(&pointer)?.as_str().map(|text| (pointer, text))).collect()
+    found.into_iter().filter_map(|pointer| object.at(&pointer)?.as_str().map(|text| (pointer, text))).collect()
 }
 
 /// The text with whole host names exchanged, and which Services were named: `10.0.0.7` is no part of `110.0.0.7` or

@@ -11,6 +11,7 @@ use crate::asm::annotations::{Change as Fate, Product, find};
 use crate::authoring::workspace::{Change, Workspace};
 use crate::authoring::{AddressType, AuthoringError, ExternalTrafficPolicy, Plan};
 use crate::fleet::{FleetState, Tree};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// The first step: a new Service beside the old one, like it but for what changes.
@@ -218,7 +219,7 @@ impl FinishClb {
                     && *manifest.id.name == **name
                     && manifest
                         .object
-                        .pointer("/metadata/labels")
+                        .at("/metadata/labels")
                         .and_then(|labels| labels.get(REPLACES))
                         .and_then(Value::as_str)
                         == Some(&*self.remove.name)

@@ -6,6 +6,7 @@ use crate::asm::gateway::{cluster_ids, generated_name, is_serverless, wants_load
 use crate::authoring::fleet_view::namespace;
 use crate::fleet::{FleetState, Manifest, Position, Target};
 use crate::istio::gateway_name;
+use crate::object::At as _;
 use crate::object::kinds::{ASM, ISTIO_NETWORKING};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -121,9 +122,9 @@ impl LoadBalancerService {
     /// Host names that clients use for a gateway: those of the Gateways that select its pods and of their VirtualServices.
     pub fn hosts(state: &FleetState, gateway: &str) -> Vec<String> {
         let Some(own) = gateways(state).find(|manifest| *manifest.id.name == *gateway) else { return Vec::new() };
-        let labels = own.object.pointer("/spec/podLabels");
+        let labels = own.object.at("/spec/podLabels");
         let selects = |manifest: &&Manifest| {
-            let wanted = manifest.object.pointer("/spec/selector").and_then(Value::as_object);
+            let wanted = manifest.object.at("/spec/selector").and_then(Value::as_object);
             wanted.is_some_and(|wanted| {
                 wanted.iter().all(|(key, value)| {
                     selector(gateway).iter().any(|(own, label)| own == key && value.as_str() == Some(label))
@@ -140,15 +141,15 @@ impl LoadBalancerService {
             let list = value.and_then(Value::as_array);
             list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
-        let servers = doors.iter().flat_map(|door| door.object.pointer("/spec/servers").and_then(Value::as_array));
+        let servers = doors.iter().flat_map(|door| door.object.at("/spec/servers").and_then(Value::as_array));
         let mut hosts: Vec<String> = servers.flatten().flat_map(|server| texts(server.get("hosts"))).collect();
         for route in kind("VirtualService") {
-            let bound = texts(route.object.pointer("/spec/gateways")).iter().any(|name| {
+            let bound = texts(route.object.at("/spec/gateways")).iter().any(|name| {
                 gateway_name(name, namespace(route))
                     .is_some_and(|named| doors.iter().any(|door| (namespace(door), &*door.id.name) == named))
             });
             if bound {
-                hosts.extend(texts(route.object.pointer("/spec/hosts")));
+                hosts.extend(texts(route.object.at("/spec/hosts")));
             }
         }
         let mut hosts: Vec<String> =
@@ -161,7 +162,7 @@ impl LoadBalancerService {
 
     /// One that a cluster has and Git does not know. `None` for any other object.
     pub fn only_live(state: &FleetState, cluster: &str, service: &Value) -> Option<Self> {
-        if service.pointer("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
+        if service.at("/spec/type").and_then(Value::as_str) != Some("LoadBalancer") {
             return None;
         }
         let metadata = service.get("metadata")?;
@@ -185,14 +186,14 @@ impl LoadBalancerService {
     fn declared(state: &FleetState, cluster: &str, id: Option<&str>, service: &Manifest) -> Self {
         let gateways = selected_gateways(state, id, namespace(service), &service.object);
         let built = Self::build(cluster, namespace(service), &service.id.name, gateways, &service.object);
-        let replaces = service.object.pointer("/metadata/labels").and_then(|labels| labels.get(REPLACES));
+        let replaces = service.object.at("/metadata/labels").and_then(|labels| labels.get(REPLACES));
         let replaces = replaces.and_then(Value::as_str).map(str::to_owned);
         Self { replaces, position: Some(service.position.clone()), ..built }
     }
 
     /// What a Service says.
     fn build(cluster: &str, namespace: &str, name: &str, gateways: Vec<String>, service: &Value) -> Self {
-        let (spec, annotations) = (service.get("spec"), service.pointer("/metadata/annotations"));
+        let (spec, annotations) = (service.get("spec"), service.at("/metadata/annotations"));
         let setting = |name| setting(annotations, name).filter(|value| !value.is_empty()).map(str::to_owned);
         let text = |field: &str| spec?.get(field).and_then(Value::as_str);
         Self {
@@ -242,7 +243,7 @@ fn spec_document(gateway: &Manifest, cluster_id: Option<&str>) -> Value {
 /// Is it a Service of type LoadBalancer?
 pub(super) fn is_load_balancer(manifest: &Manifest) -> bool {
     manifest.group_kind().is("", "Service")
-        && manifest.object.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
+        && manifest.object.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
 }
 
 /// The four labels that ASM gives the pods of a gateway; the generated Service selects by them.
@@ -257,7 +258,7 @@ pub(super) fn selector(gateway: &str) -> [(&'static str, String); 4] {
 
 /// The gateways of a cluster whose pods a Service selects.
 fn selected_gateways(state: &FleetState, cluster_id: Option<&str>, namespace: &str, service: &Value) -> Vec<String> {
-    let Some(wanted) = service.pointer("/spec/selector").and_then(Value::as_object) else { return Vec::new() };
+    let Some(wanted) = service.at("/spec/selector").and_then(Value::as_object) else { return Vec::new() };
     if wanted.is_empty() || namespace != NAMESPACE {
         return Vec::new();
     }

@@ -11,6 +11,7 @@ use super::path::kind;
 use super::{NAMESPACE, RESERVED_LABELS, cloud};
 use crate::asm::gateway::{self, OF_A_CLUSTER};
 use crate::fleet::{Cluster, Fleet, FleetState};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// One finding.
@@ -135,7 +136,7 @@ impl<'a> Subject<'a> {
         if has_fraction(self.object) {
             self.error("/spec", "no field of a gateway takes a number with a fraction", &["quote it if it is text"]);
         }
-        let annotations = self.object.pointer("/metadata/annotations");
+        let annotations = self.object.at("/metadata/annotations");
         if annotations.is_some_and(|annotations| !Type::Texts.fits(annotations)) {
             self.error("/metadata/annotations", "annotations have to be text: quote them", &[]);
         }
@@ -208,7 +209,7 @@ impl<'a> Subject<'a> {
                 }
             }
         }
-        if self.object.pointer("/metadata/namespace").and_then(Value::as_str) != Some(NAMESPACE) {
+        if self.object.at("/metadata/namespace").and_then(Value::as_str) != Some(NAMESPACE) {
             self.error(
                 "/metadata/namespace",
                 format!("a gateway stands in {NAMESPACE}: elsewhere it does not start"),

@@ -5,6 +5,7 @@ use super::super::text::{File, Node, field, list};
 use super::super::{AuthoringError, FileEdit};
 use super::NAMESPACE;
 use crate::fleet::{API_VERSION, ApprovalAction, FleetState, Tree};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -30,7 +31,7 @@ impl Consent<'_> {
             ApprovalAction::TakeOver => ("take-over", "TakeOver"),
         };
         let addresses: BTreeSet<&String> = self.named.iter().chain(self.lost).collect();
-        let uid = self.live.and_then(|live| live.pointer("/metadata/uid")).and_then(Value::as_str);
+        let uid = self.live.and_then(|live| live.at("/metadata/uid")).and_then(Value::as_str);
         let covers = |spec: &crate::fleet::ApprovalSpec| {
             spec.action == self.action
                 && spec.kind == format!("IstioGateway.{ASM}")

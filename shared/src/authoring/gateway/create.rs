@@ -7,6 +7,7 @@ use super::settings::{GatewaySettings, no_id};
 use super::{LONGEST_NAME, NAMESPACE, check, gateways, render};
 use crate::asm::gateway::{self, MANAGED_BY_ASM};
 use crate::fleet::{FleetState, Tree};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Value, json};
 
@@ -107,7 +108,7 @@ impl CreateGateway {
     fn public(&self, object: &Value) -> Option<String> {
         let set = |part: &Value| super::cloud::setting(part.get("serviceAnnotations"), "address-type").is_some();
         let reused = |part: &Value| super::cloud::setting(part.get("serviceAnnotations"), "id").is_some();
-        let overrides = object.pointer("/spec/overrides").and_then(Value::as_object);
+        let overrides = object.at("/spec/overrides").and_then(Value::as_object);
         let said = std::iter::once(&object["spec"])
             .chain(overrides.into_iter().flat_map(|overrides| overrides.values()))
             .any(|part| set(part) || reused(part));

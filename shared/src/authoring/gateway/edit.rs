@@ -10,6 +10,7 @@ use super::{check, create, find};
 use crate::asm::gateway;
 use crate::diff::{Op, diff};
 use crate::fleet::{ApprovalAction, FleetState, Manifest, Tree};
+use crate::object::At as _;
 use crate::plan;
 use serde_json::Value;
 
@@ -112,7 +113,7 @@ fn set_clusters(object: &mut Value, wanted: Vec<String>) {
 pub(super) fn changes(before: &Value, after: &Value) -> Vec<Change> {
     let mut changes = Vec::new();
     for base in ["/metadata/annotations", "/metadata/labels", "/spec"] {
-        let (old, new) = (before.pointer(base), after.pointer(base));
+        let (old, new) = (before.at(base), after.at(base));
         match (old.and_then(Value::as_object), new.and_then(Value::as_object)) {
             (Some(old), Some(new)) => {
                 for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(value)) {

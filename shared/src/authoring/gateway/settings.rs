@@ -6,6 +6,7 @@ use super::cloud::{self, DRAIN_SECONDS, NLB_CLASS};
 use super::path::{Assignment, GatewayPath, kind};
 use super::ports::{GatewayPort, merged};
 use crate::fleet::{Fleet, FleetState};
+use crate::object::At as _;
 use serde_json::{Value, json};
 
 /// A flag that sets one field, or one entry of a map.
@@ -193,7 +194,7 @@ impl GatewaySettings {
             applying.put(&entry.path(), entry.value.clone())?;
         }
         if !self.ports.is_empty() {
-            let ports = merged(&self.ports, applying.object.pointer("/spec/ports"));
+            let ports = merged(&self.ports, applying.object.at("/spec/ports"));
             applying.set(&["spec", "ports"], ports)?;
         }
         if let Some(seconds) = self.graceful_shutdown {
@@ -248,12 +249,12 @@ impl Applying<'_> {
             return Err(AuthoringError::new(format!("the file with settings holds a {}", whole["kind"]))
                 .hint("give an IstioGateway, or only fields of its spec"));
         }
-        if let Some(other) = whole.pointer("/metadata/name").and_then(Value::as_str).filter(|other| *other != name) {
+        if let Some(other) = whole.at("/metadata/name").and_then(Value::as_str).filter(|other| *other != name) {
             self.warnings.push(format!("the settings are from the gateway {other}; its name is left out"));
         }
         let mut patch = json!({});
         for pointer in ["/spec", "/metadata/annotations", "/metadata/labels"] {
-            if let Some(value) = whole.pointer(pointer) {
+            if let Some(value) = whole.at(pointer) {
                 let path = GatewayPath::of(pointer.split('/').skip(1));
                 path.set(&mut patch, value.clone()).map_err(AuthoringError::new)?;
             }
@@ -304,8 +305,8 @@ impl Applying<'_> {
         // Whether ASM merges a map with the one of all clusters or replaces it is not documented: a whole one is right
         // either way.
         if let Some(field) = path.field(1).filter(|_| !path.is_top()) {
-            let common = self.object.pointer(&format!("/spec/{field}")).filter(|value| value.is_object()).cloned();
-            let missing = self.object.pointer(&format!("/spec/overrides/{id}/{field}")).is_none();
+            let common = self.object.at(&format!("/spec/{field}")).filter(|value| value.is_object()).cloned();
+            let missing = self.object.at(&format!("/spec/overrides/{id}/{field}")).is_none();
             if let Some(common) = common.filter(|_| missing) {
                 self.set(&["spec", "overrides", &id, field], common)?;
                 self.warnings.push(format!(

@@ -11,6 +11,7 @@ use super::path::GatewayPath;
 use super::{RESERVED_LABELS, find, gateways, written};
 use crate::asm::{gateway, usage};
 use crate::fleet::{FleetState, Manifest, Target, Tree};
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Value, json};
 
@@ -84,14 +85,14 @@ impl ShareGateway {
     fn labelled(&self, proxy: &Manifest) -> Result<Value, AuthoringError> {
         let (key, value) = &self.label;
         let mut after = Value::clone(&proxy.object);
-        let overrides = proxy.object.pointer("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
+        let overrides = proxy.object.at("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
         let own = overrides.filter(|(_, part)| part.get("podLabels").is_some());
         let places = std::iter::once(vec!["spec", "podLabels", key.as_str()])
             .chain(own.map(|(id, _)| vec!["spec", "overrides", id.as_str(), "podLabels", key.as_str()]));
         for fields in places {
             let pointer: String =
                 fields.iter().map(|field| format!("/{}", field.replace('~', "~0").replace('/', "~1"))).collect();
-            if let Some(other) = after.pointer(&pointer).filter(|other| *other != value.as_str()) {
+            if let Some(other) = after.at(&pointer).filter(|other| *other != value.as_str()) {
                 return Err(AuthoringError::new(format!(
                     "the pods of {} have the label {key}={} already",
                     proxy.id.name,
@@ -141,10 +142,10 @@ impl ShareGateway {
             return Ok(());
         }
         let shared = self.shared(state, proxies)?;
-        if shared.object.pointer("/spec/selector") == Some(&wanted) {
+        if shared.object.at("/spec/selector") == Some(&wanted) {
             return Ok(());
         }
-        let old = shared.object.pointer("/spec/selector");
+        let old = shared.object.at("/spec/selector");
         let left = gateways(state).filter(|other| {
             usage::selects(old, &other.id.name, &other.object) && !proxies.iter().any(|proxy| proxy.id == other.id)
         });
@@ -154,9 +155,9 @@ impl ShareGateway {
                 other.id.name, other.position, shared.id
             ));
         }
-        let servers = shared.object.pointer("/spec/servers").and_then(Value::as_array);
+        let servers = shared.object.at("/spec/servers").and_then(Value::as_array);
         let ports: Vec<u64> =
-            servers.into_iter().flatten().filter_map(|server| server.pointer("/port/number")?.as_u64()).collect();
+            servers.into_iter().flatten().filter_map(|server| server.at("/port/number")?.as_u64()).collect();
         for proxy in proxies {
             warnings.extend(closed(proxy, &ports));
         }
@@ -185,7 +186,7 @@ impl ShareGateway {
         }
         let selecting: Vec<_> = all()
             .filter(|manifest| {
-                let selector = manifest.object.pointer("/spec/selector");
+                let selector = manifest.object.at("/spec/selector");
                 proxies.iter().any(|proxy| usage::selects(selector, &proxy.id.name, &proxy.object))
             })
             .collect();

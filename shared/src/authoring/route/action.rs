@@ -8,6 +8,7 @@ use super::change::{Rule, declare};
 use super::{Destination, Scope, objects};
 use crate::fleet::{FleetState, Manifest, Tree};
 use crate::istio::{Gateway, HttpMatch, HttpRule, StringMatch, VirtualService, gateway_name};
+use crate::object::At as _;
 use crate::object::parse_duration;
 use serde_json::{Value, json};
 use std::str::FromStr;
@@ -118,7 +119,7 @@ pub(super) fn times(
     let per_try = match retries {
         Setting::To(Retries { per_try: Some(text), .. }) => parse_duration(text),
         Setting::Off => None,
-        _ => rule.value.pointer("/retries/perTryTimeout").and_then(Value::as_str).and_then(parse_duration),
+        _ => rule.value.at("/retries/perTryTimeout").and_then(Value::as_str).and_then(parse_duration),
     };
     if let (Some(total), Some(per_try)) = (total, per_try)
         && per_try >= total
@@ -416,7 +417,7 @@ impl RewriteRoute {
             if !prefix.starts_with('/') {
                 return Err(AuthoringError::new(format!("`{prefix}` is no path")).hint("a path begins with /"));
             }
-            if rule.value.pointer("/rewrite/uriRegexRewrite").is_some() {
+            if rule.value.at("/rewrite/uriRegexRewrite").is_some() {
                 changes.push(Change::Remove(rule.pointer("/rewrite/uriRegexRewrite")));
             }
             changes.push(Change::Set(rule.pointer("/rewrite/uri"), prefix.as_str().into()));

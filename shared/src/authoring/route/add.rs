@@ -9,6 +9,7 @@ use super::objects::{self, NewRule, NewVirtualService};
 use super::subsets::{self, with_weights};
 use super::{ApiVersion, Destination, MatchSpec, Scope, SubsetSpec};
 use crate::fleet::{FleetState, Tree};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Add a route: a VirtualService with one rule, the subsets it names, and its Gateway if wanted.
@@ -145,8 +146,8 @@ impl AddRoute {
         }
         let full: Vec<_> = hosts.iter().map(|host| scope.full_host(host)).collect();
         let same = scope.objects("VirtualService").filter(|route| {
-            let hosts = route.object.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
-            route.object.pointer("/spec/gateways").is_none()
+            let hosts = route.object.at("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
+            route.object.at("/spec/gateways").is_none()
                 && hosts.filter_map(Value::as_str).any(|host| full.contains(&scope.full_host(host)))
         });
         same.map(|route| format!("{} routes the same host: sidecars follow only the older of the two", route.position))

@@ -6,6 +6,7 @@ use super::super::{AuthoringError, Plan, did_you_mean};
 use super::subsets::{self, rule_of, with_weights};
 use super::{ApiVersion, Destination, Retries, Scope, Setting, SubsetSpec, Weight, objects};
 use crate::fleet::{FleetState, Manifest, Position, Tree};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Set where a rule of a route goes.
@@ -221,7 +222,7 @@ impl<'a> Rule<'a> {
 
     /// The rule with a name or number (from 1), or the only one.
     pub(super) fn locate(route: &'a Manifest, wanted: Option<&str>) -> Result<Self, AuthoringError> {
-        let rules = route.object.pointer("/spec/http").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let rules = route.object.at("/spec/http").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let name_of = |rule: &Value| rule.get("name").and_then(Value::as_str).map(str::to_owned);
         let fail = |message: String| {
             let listed = rules.iter().enumerate().map(|(index, rule)| match name_of(rule) {
@@ -261,7 +262,7 @@ impl<'a> Rule<'a> {
                 let to = entry.get("destination")?;
                 let destination = Destination {
                     host: to.get("host")?.as_str()?.to_owned(),
-                    port: number(to.pointer("/port/number")).and_then(|port| u16::try_from(port).ok()),
+                    port: number(to.at("/port/number")).and_then(|port| u16::try_from(port).ok()),
                     subset: to.get("subset").and_then(Value::as_str).map(str::to_owned),
                     weight: number(entry.get("weight")).and_then(|weight| u32::try_from(weight).ok()),
                 };

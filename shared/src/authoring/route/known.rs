@@ -6,6 +6,7 @@ use super::super::{AuthoringError, fleet_view};
 use super::{Destination, Scope, SubsetSpec};
 use crate::fleet::{Manifest, Target};
 use crate::istio::gateway_name;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -66,7 +67,7 @@ impl Scope<'_> {
     /// A host outside the mesh must be declared by a ServiceEntry, perhaps one that is not in this fleet.
     fn check_external(&self, host: &str) -> Option<String> {
         let declares = |entry: &Manifest| {
-            let hosts = entry.object.pointer("/spec/hosts").and_then(Value::as_array);
+            let hosts = entry.object.at("/spec/hosts").and_then(Value::as_array);
             hosts.is_some_and(|hosts| hosts.iter().any(|known| known == host))
         };
         let known = self
@@ -83,14 +84,14 @@ impl Scope<'_> {
         let selectors: Vec<_> = self
             .services()
             .filter(|service| fleet_view::namespace(service) == namespace && *service.id.name == *name)
-            .filter_map(|service| service.object.pointer("/spec/selector").and_then(Value::as_object))
+            .filter_map(|service| service.object.at("/spec/selector").and_then(Value::as_object))
             .collect();
         let pods: Vec<_> = self
             .state
             .manifests
             .iter()
             .filter(|manifest| manifest.target != Target::Mesh && fleet_view::namespace(manifest) == namespace)
-            .filter_map(|manifest| manifest.object.pointer("/spec/template/metadata/labels").and_then(Value::as_object))
+            .filter_map(|manifest| manifest.object.at("/spec/template/metadata/labels").and_then(Value::as_object))
             .filter(|labels| selectors.iter().any(|selector| selects(selector, labels)))
             .collect();
         let (key, value) = &subset.label;
@@ -147,7 +148,7 @@ impl Scope<'_> {
         gateways
             .map(|gateway| {
                 let name = &*gateway.id.name;
-                let own = gateway.object.pointer("/spec/podLabels").and_then(Value::as_object);
+                let own = gateway.object.at("/spec/podLabels").and_then(Value::as_object);
                 let mut labels = own.cloned().unwrap_or_default();
                 labels.insert("istio".to_owned(), name.into());
                 labels.insert("app".to_owned(), format!("istio-{name}").into());
@@ -158,7 +159,7 @@ impl Scope<'_> {
 }
 
 fn ports(service: &Manifest) -> impl Iterator<Item = u64> + use<'_> {
-    let ports = service.object.pointer("/spec/ports").and_then(Value::as_array);
+    let ports = service.object.at("/spec/ports").and_then(Value::as_array);
     ports.into_iter().flatten().filter_map(|port| port.get("port")?.as_u64())
 }
 

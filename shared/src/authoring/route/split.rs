@@ -6,6 +6,7 @@ use super::super::{AuthoringError, Plan};
 use super::change::{self, Rule};
 use super::{AddRoute, ApiVersion, Destination, Scope, SubsetSpec, Weight};
 use crate::fleet::{FleetState, Manifest, Tree};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Split the requests for a host among its subsets. Makes or changes the host's route for the sidecars of the mesh.
@@ -56,9 +57,9 @@ impl SplitRoute {
     pub(super) fn existing<'a>(&self, scope: Scope<'a>) -> Option<&'a Manifest> {
         let wanted = scope.full_host(&self.host);
         scope.objects("VirtualService").find(|route| {
-            let gateways = route.object.pointer("/spec/gateways").and_then(Value::as_array);
+            let gateways = route.object.at("/spec/gateways").and_then(Value::as_array);
             let for_mesh = gateways.is_none_or(|gateways| gateways.iter().any(|gateway| gateway == "mesh"));
-            let hosts = route.object.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
+            let hosts = route.object.at("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
             for_mesh && hosts.filter_map(Value::as_str).any(|host| scope.full_host(host) == wanted)
         })
     }

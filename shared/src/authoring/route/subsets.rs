@@ -5,6 +5,7 @@ use super::super::workspace::{Change, Workspace};
 use super::super::{AuthoringError, did_you_mean};
 use super::{ApiVersion, Destination, Scope, SubsetSpec, objects};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// What declaring subsets comes to, besides the changes in the workspace.
@@ -84,7 +85,7 @@ fn ensure_host(
     }
     match rule {
         _ if missing.is_empty() => {}
-        Some(rule) if rule.object.pointer("/spec/subsets").is_some_and(Value::is_array) => {
+        Some(rule) if rule.object.at("/spec/subsets").is_some_and(Value::is_array) => {
             let pushes: Vec<_> = missing
                 .iter()
                 .map(|subset| Change::Push("/spec/subsets".to_owned(), objects::subset(subset).value()))
@@ -109,13 +110,13 @@ fn ensure_host(
 pub(super) fn rule_of<'a>(scope: Scope<'a>, host: &str) -> Option<&'a Manifest> {
     let wanted = scope.full_host(host);
     scope.objects("DestinationRule").find(|rule| {
-        rule.object.pointer("/spec/host").and_then(Value::as_str).is_some_and(|host| scope.full_host(host) == wanted)
+        rule.object.at("/spec/host").and_then(Value::as_str).is_some_and(|host| scope.full_host(host) == wanted)
     })
 }
 
 /// Names and labels of the subsets of a DestinationRule.
 pub(super) fn subsets(rule: &Manifest) -> Vec<(&str, Option<&Value>)> {
-    let subsets = rule.object.pointer("/spec/subsets").and_then(Value::as_array).into_iter().flatten();
+    let subsets = rule.object.at("/spec/subsets").and_then(Value::as_array).into_iter().flatten();
     subsets.filter_map(|subset| Some((subset.get("name")?.as_str()?, subset.get("labels")))).collect()
 }
 

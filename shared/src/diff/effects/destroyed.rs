@@ -1,6 +1,7 @@
 //! What is gone with an object, for every kind: nothing is destroyed without a word about what that means.
 
 use super::{Consequence, Pair, text};
+use crate::object::At as _;
 use crate::object::kinds;
 use serde_json::Value;
 
@@ -81,7 +82,7 @@ fn of_object(pair: &Pair<'_>, object: &Value) -> Option<String> {
         return Some(format!("the name {name} is resolved no more: who calls it, and routes to it, fail"));
     }
     if workload("Deployment") || workload("StatefulSet") {
-        let pods = object.pointer("/spec/replicas").and_then(Value::as_u64);
+        let pods = object.at("/spec/replicas").and_then(Value::as_u64);
         let pods = match pods {
             None | Some(1) => "its pod is deleted".to_owned(),
             Some(pods) => format!("its {pods} pods are deleted"),
@@ -94,7 +95,7 @@ fn of_object(pair: &Pair<'_>, object: &Value) -> Option<String> {
         return Some(format!("requests for {} are no longer routed by it{through}", hosts(object, "/spec/hosts")));
     }
     if pair.is(kinds::ISTIO_NETWORKING, "DestinationRule") {
-        let subsets = object.pointer("/spec/subsets").and_then(Value::as_array).map_or(0, Vec::len);
+        let subsets = object.at("/spec/subsets").and_then(Value::as_array).map_or(0, Vec::len);
         let host = text(object, "/spec/host").unwrap_or("its host");
         return Some(if subsets > 0 {
             format!("routes to the subsets of {host} answer 503, and its traffic policy ends")
@@ -103,8 +104,8 @@ fn of_object(pair: &Pair<'_>, object: &Value) -> Option<String> {
         });
     }
     if pair.is(kinds::ISTIO_NETWORKING, "Gateway") {
-        let servers = object.pointer("/spec/servers").and_then(Value::as_array);
-        let ports = servers.into_iter().flatten().filter_map(|server| server.pointer("/port/number"));
+        let servers = object.at("/spec/servers").and_then(Value::as_array);
+        let ports = servers.into_iter().flatten().filter_map(|server| server.at("/port/number"));
         let mut ports: Vec<String> = ports.map(ToString::to_string).collect();
         ports.dedup();
         let ports = if ports.is_empty() { String::new() } else { format!(" on port {}", ports.join(", ")) };
@@ -115,7 +116,7 @@ fn of_object(pair: &Pair<'_>, object: &Value) -> Option<String> {
 
 /// `a.example.com, b.example.com and 3 more`.
 fn hosts(object: &Value, pointer: &str) -> String {
-    let list = object.pointer(pointer).and_then(Value::as_array);
+    let list = object.at(pointer).and_then(Value::as_array);
     let names: Vec<&str> = list.into_iter().flatten().filter_map(Value::as_str).collect();
     match names.len() {
         0 => "its hosts".to_owned(),

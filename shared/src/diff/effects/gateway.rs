@@ -3,6 +3,7 @@
 use super::{Consequence, Pair, annotations, named, service, text};
 use crate::asm::annotations::Product;
 use crate::asm::{addresses, gateway};
+use crate::object::At as _;
 use crate::object::kinds;
 use serde_json::Value;
 
@@ -106,7 +107,7 @@ pub(super) fn annotations_changed(pair: &Pair<'_>) -> Vec<Consequence> {
     let kept = both(pair)
         .filter(|(before, after)| gateway::wants_load_balancer(before) && gateway::wants_load_balancer(after));
     let Some((before, after)) = kept else { return Vec::new() };
-    let of = |gateway: &Value| gateway.pointer("/spec/serviceAnnotations").cloned();
+    let of = |gateway: &Value| gateway.at("/spec/serviceAnnotations").cloned();
     let product = Product::of_class(class(before));
     annotations::changed(of(before).as_ref(), of(after).as_ref(), product, &addresses::of_istio_gateway(before))
 }
@@ -114,7 +115,7 @@ pub(super) fn annotations_changed(pair: &Pair<'_>) -> Vec<Consequence> {
 pub(super) fn traffic_policy_changed(pair: &Pair<'_>) -> Vec<Consequence> {
     let Some((before, after)) = both(pair) else { return Vec::new() };
     let policy = |gateway| text(gateway, "/spec/externalTrafficPolicy");
-    let backend = after.pointer("/spec/serviceAnnotations").and_then(service::backend_type);
+    let backend = after.at("/spec/serviceAnnotations").and_then(service::backend_type);
     service::policy(policy(before), policy(after), backend == Some("eni"))
 }
 

@@ -9,6 +9,7 @@ mod service;
 mod workload;
 
 use super::FieldChange;
+use crate::object::At as _;
 use crate::object::{FieldPath, ObjectId};
 use serde_json::Value;
 
@@ -105,7 +106,7 @@ impl<'a> Pair<'a> {
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> Option<&'a str> {
-    object.pointer(pointer).and_then(Value::as_str)
+    object.at(pointer).and_then(Value::as_str)
 }
 
 /// ` 198.51.100.7`, ` 198.51.100.7 and lb.example.com`, or nothing: for "its address{}".

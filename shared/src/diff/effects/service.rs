@@ -3,6 +3,7 @@
 use super::{Consequence, Pair, annotations, named, text};
 use crate::asm::addresses;
 use crate::asm::annotations::{BACKEND_TYPE, Product, setting};
+use crate::object::At as _;
 use serde_json::Value;
 
 fn is_load_balancer(service: &Value) -> bool {
@@ -14,7 +15,7 @@ fn class(service: &Value) -> Option<&str> {
 }
 
 fn annotations_of(service: &Value) -> Option<&Value> {
-    service.pointer("/metadata/annotations")
+    service.at("/metadata/annotations")
 }
 
 /// What the cloud controller does when the load balancer is no longer wanted.
@@ -114,7 +115,7 @@ pub(super) fn ports_changed(pair: &Pair<'_>) -> Vec<Consequence> {
 /// Ports that go away or get another name, of Services and gateways.
 pub(super) fn ports(before: &Value, after: &Value, load_balancer: bool) -> Vec<Consequence> {
     let list = |object: &Value| -> Vec<(u64, String, Option<String>)> {
-        let ports = object.pointer("/spec/ports").and_then(Value::as_array);
+        let ports = object.at("/spec/ports").and_then(Value::as_array);
         ports
             .into_iter()
             .flatten()

@@ -1,6 +1,7 @@
 //! Workloads, and fields that no API server changes.
 
 use super::{Consequence, Pair};
+use crate::object::At as _;
 use crate::object::FieldPath;
 use crate::object::pattern::{self, Kinds};
 use serde_json::Value;
@@ -15,7 +16,7 @@ pub(super) fn pods_restart(pair: &Pair<'_>) -> Vec<Consequence> {
 }
 
 pub(super) fn scaled_to_zero(pair: &Pair<'_>) -> Vec<Consequence> {
-    let replicas = |object: &Value| object.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
+    let replicas = |object: &Value| object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1);
     let scales = ["Deployment", "StatefulSet"].iter().any(|kind| pair.is("apps", kind));
     let zero = pair.both().is_some_and(|(before, after)| scales && replicas(before) > 0 && replicas(after) == 0);
     if zero { vec![Consequence::note("no pod is left to serve")] } else { Vec::new() }

@@ -2,6 +2,7 @@
 
 use crate::asm::addresses;
 use crate::doctor::clb_access::{EventMeaning, complaints};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -38,7 +39,7 @@ impl LiveDoor {
     /// By the objects of the cluster.
     pub fn of(service: Option<&Value>, pods: &[Value], events: &[Value]) -> Self {
         let Some(service) = service else { return Self::default() };
-        let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+        let ports = service.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
         let number =
             |port: &Value| port.get("port").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok());
         Self {
@@ -71,8 +72,8 @@ impl LiveBackend {
 }
 
 fn is_ready(pod: &Value) -> bool {
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
-    pod.pointer("/metadata/deletionTimestamp").is_none()
+    let conditions = pod.at("/status/conditions").and_then(Value::as_array);
+    pod.at("/metadata/deletionTimestamp").is_none()
         && conditions
             .into_iter()
             .flatten()

@@ -3,6 +3,7 @@
 use super::live::{Live, LiveBackend};
 use crate::asm::annotations::{Product, setting};
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use crate::route::{Answer, Destination, Door, Front, Request, Stage, Step, Trace};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -113,8 +114,7 @@ pub fn backends<'t>(trace: &'t Trace<'_>) -> Vec<(&'t Manifest, Option<&'t str>,
 
 /// The labels that a DestinationRule gives the subset; the first one that has it counts.
 fn subset_labels(to: &Destination<'_>) -> BTreeMap<String, String> {
-    let subsets =
-        to.rules.iter().flat_map(|rule| rule.object.pointer("/spec/subsets").and_then(Value::as_array)).flatten();
+    let subsets = to.rules.iter().flat_map(|rule| rule.object.at("/spec/subsets").and_then(Value::as_array)).flatten();
     let own = subsets.into_iter().find(|subset| subset.get("name").and_then(Value::as_str) == to.subset.as_deref());
     let labels = own.and_then(|subset| subset.get("labels")).and_then(Value::as_object);
     labels.into_iter().flatten().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
@@ -531,8 +531,8 @@ fn by_step(number: u8, step: &Step<'_>) -> Link {
 fn reused_without_listeners(door: &Door<'_>) -> Option<String> {
     let object = &door.manifest.object;
     let at = if door.generated { "/spec/serviceAnnotations" } else { "/metadata/annotations" };
-    let annotations = object.pointer(at);
-    let class = object.pointer("/spec/loadBalancerClass").and_then(Value::as_str);
+    let annotations = object.at(at);
+    let class = object.at("/spec/loadBalancerClass").and_then(Value::as_str);
     let id = setting(annotations, "loadbalancer-id").filter(|id| !id.is_empty())?;
     let overrides = setting(annotations, "loadbalancer-force-override-listeners") == Some("true");
     (!overrides).then(|| format!("{} {id}", Product::of_class(class).word()))

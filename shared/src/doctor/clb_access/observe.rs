@@ -3,6 +3,7 @@
 use super::facts::{Caller, CloudEvent, Facts, Mode, Network, Node, Policy, Proxy, ServiceFacts, Version};
 use crate::asm::annotations::{BACKEND_TYPE, setting};
 use crate::authoring::LoadBalancerService;
+use crate::object::At as _;
 use crate::yaml;
 use serde_json::Value;
 use std::sync::Arc;
@@ -80,11 +81,11 @@ pub fn of_files(service: &LoadBalancerService, serverless: bool) -> Facts {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
+    value.at(pointer).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    value.at(pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn is_name(target_port: &str) -> bool {
@@ -102,7 +103,7 @@ fn service(value: &Value) -> ServiceFacts {
             (None, None) => {}
         }
     }
-    let annotations = value.pointer("/metadata/annotations");
+    let annotations = value.at("/metadata/annotations");
     let named = items(value, "/spec/ports").filter_map(|port| text(port, "/targetPort")).filter(|port| is_name(port));
     ServiceFacts {
         namespace: text(value, "/metadata/namespace").unwrap_or_default().to_owned(),
@@ -134,7 +135,7 @@ const EXCLUDING: [&str; 4] = [
 fn node(value: &Value, pods: &[Value], image: Option<Version>) -> Node {
     let name = text(value, "/metadata/name").unwrap_or_default();
     let here = || pods.iter().filter(|pod| text(pod, "/spec/nodeName") == Some(name) && is_alive(pod));
-    let labels = value.pointer("/metadata/labels");
+    let labels = value.at("/metadata/labels");
     let told = ["/status/nodeInfo/kubeProxyVersion", "/status/nodeInfo/kubeletVersion"];
     Node {
         name: name.to_owned(),
@@ -150,7 +151,7 @@ fn node(value: &Value, pods: &[Value], image: Option<Version>) -> Node {
 }
 
 fn is_alive(pod: &Value) -> bool {
-    pod.pointer("/metadata/deletionTimestamp").is_none()
+    pod.at("/metadata/deletionTimestamp").is_none()
         && !matches!(text(pod, "/status/phase"), Some("Succeeded" | "Failed"))
 }
 

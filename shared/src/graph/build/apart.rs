@@ -7,6 +7,7 @@ use crate::graph::findings::On;
 use crate::graph::model::{Kind, Node, Place, Role, State};
 use crate::istio::{VirtualService, gateway_name};
 use crate::lint::Finding;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use crate::route;
 use serde_json::Value;
@@ -47,7 +48,7 @@ impl Builder {
 
     /// The servers of a Gateway; those that no pods have are made.
     fn servers(&mut self, manifest: &Manifest) -> Vec<Arc<str>> {
-        let count = manifest.object.pointer("/spec/servers").and_then(Value::as_array).map_or(0, Vec::len);
+        let count = manifest.object.at("/spec/servers").and_then(Value::as_array).map_or(0, Vec::len);
         (0..count)
             .map(|index| {
                 let place = route::Place { manifest, pointer: format!("/spec/servers/{index}") };
@@ -139,7 +140,7 @@ impl Builder {
         node.cluster = super::in_cluster(target);
         node.namespace = Some(space.into());
         node.place = Some(Place::of(manifest, "/spec/selector"));
-        let ports = manifest.object.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+        let ports = manifest.object.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
         let ports: Vec<String> = ports.filter_map(|port| port.get("port")).map(|port| format!(":{port}")).collect();
         node.details.extend((!ports.is_empty()).then(|| ports.join(" ")));
         self.edge(&balancer, &service, Role::Request);

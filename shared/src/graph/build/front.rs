@@ -8,6 +8,7 @@ use crate::graph::findings::On;
 use crate::graph::model::{Kind, Note, Place, Role, State};
 use crate::istio::Gateway;
 use crate::lint::Severity;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use crate::route::{self, Door, DoorPort, Front, Listener, PortView, Table, ToView};
 use serde_json::Value;
@@ -314,13 +315,13 @@ fn hosts_of(view: &PortView<'_>) -> BTreeMap<(String, String), BTreeSet<Arc<str>
 
 /// The port that a server names; its pods may listen on another one.
 fn declared_port(place: &route::Place<'_>) -> Option<u16> {
-    let number = place.manifest.object.pointer(&format!("{}/port/number", place.pointer)).and_then(Value::as_u64)?;
+    let number = place.manifest.object.at(&format!("{}/port/number", place.pointer)).and_then(Value::as_u64)?;
     u16::try_from(number).ok()
 }
 
 /// The hosts that a server is for, without the namespaces before them.
 fn declared_hosts(place: &route::Place<'_>) -> BTreeSet<Arc<str>> {
-    let hosts = place.manifest.object.pointer(&format!("{}/hosts", place.pointer)).and_then(Value::as_array);
+    let hosts = place.manifest.object.at(&format!("{}/hosts", place.pointer)).and_then(Value::as_array);
     let names = hosts.into_iter().flatten().filter_map(Value::as_str);
     names.map(|host| host.rsplit_once('/').map_or(host, |(_, host)| host).to_lowercase().into()).collect()
 }
@@ -344,17 +345,17 @@ fn replicas(manifest: &Manifest) -> String {
     if is_istio_gateway(manifest) {
         return overview::replicas(&manifest.object);
     }
-    manifest.object.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1).to_string()
+    manifest.object.at("/spec/replicas").and_then(Value::as_u64).unwrap_or(1).to_string()
 }
 
 /// The ID of a server: the name of its port, so that it is the same when another comes before it.
 pub(super) fn server_id(manifest: &Manifest, pointer: &str) -> String {
     let name_of = |server: &Value| {
-        let name = server.pointer("/port/name").and_then(Value::as_str).filter(|name| !name.is_empty());
-        let number = || server.pointer("/port/number").map(Value::to_string).unwrap_or_default();
+        let name = server.at("/port/name").and_then(Value::as_str).filter(|name| !name.is_empty());
+        let number = || server.at("/port/number").map(Value::to_string).unwrap_or_default();
         name.map_or_else(number, str::to_owned)
     };
-    let servers = manifest.object.pointer("/spec/servers").and_then(Value::as_array);
+    let servers = manifest.object.at("/spec/servers").and_then(Value::as_array);
     let servers = servers.map(Vec::as_slice).unwrap_or_default();
     let index: usize = pointer.rsplit('/').next().and_then(|text| text.parse().ok()).unwrap_or_default();
     let name = servers.get(index).map(name_of).unwrap_or_default();
@@ -372,7 +373,7 @@ fn server_words(manifest: &Manifest, pointer: &str) -> Vec<String> {
     let port = server.port.map(|port| port.to_string()).unwrap_or_default();
     let mut words = vec![format!("{} {port}", server.protocol).trim().to_owned()];
     words.extend(server.tls_mode.clone());
-    let certificate = manifest.object.pointer(&format!("{pointer}/tls/credentialName")).and_then(Value::as_str);
+    let certificate = manifest.object.at(&format!("{pointer}/tls/credentialName")).and_then(Value::as_str);
     words.extend(certificate.filter(|name| !name.is_empty()).map(|name| format!("certificate {name}")));
     if server.redirects_to_https {
         words.push("→ redirect to https".to_owned());

@@ -7,6 +7,7 @@ use crate::graph::findings::On;
 use crate::graph::model::{Kind, Node, Place, Role, State};
 use crate::graph::text::percent;
 use crate::istio::{HttpRule, VirtualService};
+use crate::object::At as _;
 use crate::route::{
     self, ActionView, ChainView, Destination, Fault, HostView, NoCluster, NoEndpoint, PartView, RouteView, Sidecars,
 };
@@ -142,7 +143,7 @@ impl Builder {
     fn words_of(&mut self, manifest: &Manifest, pointer: &str, index: usize) -> RuleWords {
         let Some((list, _)) = pointer.rsplit_once('/') else { return RuleWords::default() };
         let known = self.words.entry((manifest.id.clone(), list.to_owned())).or_insert_with(|| {
-            let rules = manifest.object.pointer(list).and_then(Value::as_array).into_iter().flatten();
+            let rules = manifest.object.at(list).and_then(Value::as_array).into_iter().flatten();
             let mut seen: HashMap<String, usize> = HashMap::new();
             let words = rules.enumerate().map(|(index, rule)| {
                 let name = rule.get("name").and_then(Value::as_str).map(str::to_owned);
@@ -282,7 +283,7 @@ fn rule_of(pointer: &str) -> &str {
 
 /// The matches of a rule, as `route show` has them.
 fn match_words(manifest: &Manifest, pointer: &str) -> String {
-    let Some(rule) = manifest.object.pointer(pointer) else { return String::new() };
+    let Some(rule) = manifest.object.at(pointer) else { return String::new() };
     if pointer.starts_with("/spec/http/") {
         let matches: Vec<String> = HttpRule::read(rule).matches.iter().map(ToString::to_string).collect();
         return matches.join(" | ");
@@ -314,7 +315,7 @@ fn fault_words(fault: &Fault) -> Vec<String> {
 
 /// The pointer of a subset in a DestinationRule.
 fn subset_of(rule: &Manifest, name: &str) -> Option<String> {
-    let subsets = rule.object.pointer("/spec/subsets").and_then(Value::as_array)?;
+    let subsets = rule.object.at("/spec/subsets").and_then(Value::as_array)?;
     let index = subsets.iter().position(|subset| subset.get("name").and_then(Value::as_str) == Some(name))?;
     Some(format!("/spec/subsets/{index}"))
 }

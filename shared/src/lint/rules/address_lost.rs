@@ -24,6 +24,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World};
 use crate::asm::annotations::setting;
 use crate::fleet::{ApprovalAction, FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::ObjectId;
 use crate::object::kinds::ASM;
 use crate::plan::{Danger, of_change, of_delete, wants_look};
@@ -105,7 +106,7 @@ fn has_load_balancer(manifest: &Manifest) -> bool {
 
 /// Does the load balancer stay when the Service goes?
 fn kept(object: &Value) -> bool {
-    let annotations = [object.pointer("/metadata/annotations"), object.pointer("/spec/serviceAnnotations")];
+    let annotations = [object.at("/metadata/annotations"), object.at("/spec/serviceAnnotations")];
     let is_set = |name: &str| annotations.iter().any(|all| setting(*all, name).is_some_and(|value| !value.is_empty()));
     is_set("loadbalancer-id") || is_set("loadbalancer-preserve-lb-on-delete")
 }

@@ -22,6 +22,7 @@ use super::super::world::{World, escape, removal};
 use crate::asm::annotations::find;
 use crate::asm::gateway::MANAGED_BY_ASM;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -60,14 +61,14 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 }
 
 fn move_all<'a>(manifest: &'a Manifest, from: &str, to: &str, is_wrong: impl Fn(&str) -> bool, sink: &mut Sink<'a>) {
-    let annotations = manifest.object.pointer(from).and_then(Value::as_object);
+    let annotations = manifest.object.at(from).and_then(Value::as_object);
     for (key, value) in annotations.into_iter().flatten().filter(|(key, _)| is_wrong(key)) {
         let pointer = format!("{from}/{}", escape(key));
         let there = to.trim_start_matches('/').replace('/', ".");
         let message = format!("{key} is read in {there} only");
         let report = Report::at(manifest, &*pointer, message);
         let target = format!("{to}/{}", escape(key));
-        let add = match manifest.object.pointer(to) {
+        let add = match manifest.object.at(to) {
             // What stands there counts already.
             Some(all) if all.get(key).is_some() => None,
             Some(_) => Some(EditOp::Set(target, value.clone())),

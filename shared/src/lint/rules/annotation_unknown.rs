@@ -21,6 +21,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, removal};
 use crate::asm::annotations::{ANNOTATIONS, LEGACY_PREFIX, PREFIX, Prefix, behind_prefix, find};
 use crate::distance::distance;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -48,7 +49,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut known: HashMap<&str, Option<Option<String>>> = HashMap::new();
     for manifest in world.of_kind("", "Service").chain(world.of_kind(ASM, "IstioGateway")) {
         for base in bases(&manifest.object) {
-            for (key, value) in manifest.object.pointer(&base).and_then(Value::as_object).into_iter().flatten() {
+            for (key, value) in manifest.object.at(&base).and_then(Value::as_object).into_iter().flatten() {
                 let judged = known.entry(key.as_str()).or_insert_with(|| judge(key));
                 let Some(wrong) = judged.clone() else { continue };
                 let pointer = format!("{base}/{}", escape(key));
@@ -57,7 +58,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 sink.push(match wrong {
                     Some(meant) => {
                         let target = format!("{base}/{}", escape(&meant));
-                        let edits = if manifest.object.pointer(&target).is_some() {
+                        let edits = if manifest.object.at(&target).is_some() {
                             vec![
                                 (manifest, removal(manifest, &pointer)),
                                 (manifest, EditOp::Set(target, value.clone())),
@@ -77,10 +78,10 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 /// Where annotations of Services stand in a Service or an IstioGateway.
 fn bases(object: &Value) -> Vec<String> {
-    if object.pointer("/kind").and_then(Value::as_str) == Some("Service") {
+    if object.at("/kind").and_then(Value::as_str) == Some("Service") {
         return vec!["/metadata/annotations".to_owned()];
     }
-    let overrides = object.pointer("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
+    let overrides = object.at("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
     let overrides = overrides.map(|(id, _)| format!("/spec/overrides/{}/serviceAnnotations", escape(id)));
     std::iter::once("/spec/serviceAnnotations".to_owned()).chain(overrides).collect()
 }

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Pod, World};
 use crate::fleet::{Target, pods};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,7 +86,7 @@ fn texts(spec: &Value) -> Vec<(String, &str)> {
     let list = |value: &'_ Value, field: &str| value.get(field).and_then(Value::as_array).map_or(0, Vec::len);
     let mut found = Vec::new();
     let mut add = |at: String| {
-        if let Some(text) = spec.pointer(&at).and_then(Value::as_str) {
+        if let Some(text) = spec.at(&at).and_then(Value::as_str) {
             found.push((at, text));
         }
     };

@@ -24,6 +24,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Credentials, Pod, World, secret_of};
 use crate::distance::distance;
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -110,12 +111,12 @@ fn judge<'a>(
 
 /// Every name of a certificate with its place.
 fn named(gateway: &Manifest) -> Vec<(String, &str)> {
-    let servers = gateway.object.pointer("/spec/servers").and_then(Value::as_array).into_iter().flatten();
+    let servers = gateway.object.at("/spec/servers").and_then(Value::as_array).into_iter().flatten();
     let mut found = Vec::new();
     for (index, server) in servers.enumerate() {
-        let one = server.pointer("/tls/credentialName").and_then(Value::as_str);
+        let one = server.at("/tls/credentialName").and_then(Value::as_str);
         found.extend(one.map(|name| (format!("/spec/servers/{index}/tls/credentialName"), name)));
-        let many = server.pointer("/tls/credentialNames").and_then(Value::as_array).into_iter().flatten().enumerate();
+        let many = server.at("/tls/credentialNames").and_then(Value::as_array).into_iter().flatten().enumerate();
         found.extend(many.filter_map(|(at, name)| {
             Some((format!("/spec/servers/{index}/tls/credentialNames/{at}"), name.as_str()?))
         }));

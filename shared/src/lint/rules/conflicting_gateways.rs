@@ -23,6 +23,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, is_http, server_host};
 use crate::istio::Server;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
@@ -71,7 +72,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         }
         for (number, server) in view.gateway.servers.iter().enumerate() {
             let Some(port) = server.port else { continue };
-            let bind = view.manifest.object.pointer(&format!("/spec/servers/{number}/bind")).and_then(Value::as_str);
+            let bind = view.manifest.object.at(&format!("/spec/servers/{number}/bind")).and_then(Value::as_str);
             for maker in &makers {
                 let opened = Opened { gateway, number, server, family: family(server) };
                 ports.entry((*maker, selector.clone(), port, bind.unwrap_or_default())).or_default().push(opened);

@@ -22,6 +22,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, removal};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -46,14 +47,14 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let services = world.of_kind("", "Service").map(|manifest| (manifest, "/metadata/labels"));
     let gateways = world.of_kind(ASM, "IstioGateway").map(|manifest| (manifest, "/spec/serviceLabels"));
     for (manifest, base) in services.chain(gateways) {
-        let labels = manifest.object.pointer(base).and_then(Value::as_object);
+        let labels = manifest.object.at(base).and_then(Value::as_object);
         for label in LABELS.iter().filter(|label| labels.is_some_and(|labels| labels.contains_key(**label))) {
             let pointer = format!("{base}/{}", escape(label));
             let report =
                 Report::at(manifest, &*pointer, format!("the cloud controller writes the label {label} itself"));
             sink.push(report.fix("take the label away", true, vec![(manifest, removal(manifest, &pointer))]));
         }
-        let finalizers = manifest.object.pointer("/metadata/finalizers").and_then(Value::as_array);
+        let finalizers = manifest.object.at("/metadata/finalizers").and_then(Value::as_array);
         for (index, name) in
             finalizers.into_iter().flatten().enumerate().filter_map(|(at, name)| Some((at, name.as_str()?)))
         {

@@ -21,6 +21,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Credentials, World, secret_of};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -45,9 +46,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for view in world.gateways() {
         let pods = view.pods.iter().filter_map(|index| world.pods().get(*index));
         let places: BTreeSet<_> = pods.filter_map(|pod| Some((pod.namespace, pod.target.as_ref()?))).collect();
-        let servers = view.manifest.object.pointer("/spec/servers").and_then(Value::as_array).into_iter().flatten();
+        let servers = view.manifest.object.at("/spec/servers").and_then(Value::as_array).into_iter().flatten();
         for (index, server) in servers.enumerate() {
-            let name = server.pointer("/tls/credentialName").and_then(Value::as_str).and_then(secret_of);
+            let name = server.at("/tls/credentialName").and_then(Value::as_str).and_then(secret_of);
             let found =
                 name.into_iter().flat_map(|name| places.iter().map(move |(space, target)| (*space, *target, name)));
             for (space, target, name) in found {

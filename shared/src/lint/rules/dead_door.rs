@@ -18,6 +18,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, namespace};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -47,7 +48,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let name = if front.generated {
             Some(&*front.manifest.id.name)
         } else {
-            let selector = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object);
+            let selector = front.manifest.object.at("/spec/selector").and_then(Value::as_object);
             let mut pods = selector.into_iter().flat_map(|selector| world.pods_with(selector));
             let own = namespace(front.manifest);
             pods.find(|pod| {

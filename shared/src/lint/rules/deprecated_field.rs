@@ -21,6 +21,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, items};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ const GONE: &str = "rbac.istio.io";
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in world.routes() {
-        let rules = route.manifest.object.pointer("/spec/http").and_then(Value::as_array).into_iter().flatten();
+        let rules = route.manifest.object.at("/spec/http").and_then(Value::as_array).into_iter().flatten();
         for (index, rule) in rules.enumerate() {
             for field in REPLACED {
                 replaced(route.manifest, &format!("/spec/http/{index}"), rule, *field, sink);
@@ -62,7 +63,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     }
     for sidecar in world.of_kind(ISTIO_NETWORKING, "Sidecar") {
         let pointer = "/spec/outboundTrafficPolicy/egressProxy";
-        if sidecar.object.pointer(pointer).is_some() {
+        if sidecar.object.at(pointer).is_some() {
             let edit = (sidecar, EditOp::Remove(pointer.to_owned()));
             let report = Report::at(sidecar, pointer, "egressProxy is ignored").hint("Take it away");
             sink.push(report.fix("take it away", true, vec![edit]));
@@ -70,7 +71,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     }
     let definitions = world.of_kind("apiextensions.k8s.io", "CustomResourceDefinition");
     let definitions =
-        definitions.filter(|manifest| manifest.object.pointer("/spec/group").and_then(Value::as_str) == Some(GONE));
+        definitions.filter(|manifest| manifest.object.at("/spec/group").and_then(Value::as_str) == Some(GONE));
     for manifest in definitions.chain(world.of_group(GONE)) {
         let message = "the kinds of rbac.istio.io are gone from Istio: this has no effect";
         sink.push(Report::at(manifest, "/kind", message).hint("Write an AuthorizationPolicy"));
@@ -88,7 +89,7 @@ fn of_policies<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
     }
     for at in policies {
         let number = |field: &str| {
-            let value = manifest.object.pointer(&format!("{at}{field}"))?;
+            let value = manifest.object.at(&format!("{at}{field}"))?;
             value.as_u64().filter(|count| *count > 0)
         };
         if let Some(count) = number("/outlierDetection/consecutiveErrors") {
@@ -108,7 +109,7 @@ fn of_policies<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
             let message = "minimumRingSize is replaced by ringHash.minimumRingSize";
             let report = Report::at(manifest, pointer.clone(), message).beyond();
             let report = report.hint(format!("Write ringHash: {{minimumRingSize: {size}}}"));
-            let there = |field: &str| manifest.object.pointer(&format!("{at}{hash}/{field}")).is_some();
+            let there = |field: &str| manifest.object.at(&format!("{at}{hash}/{field}")).is_some();
             let edits = vec![
                 (manifest, EditOp::Set(format!("{at}{hash}/ringHash"), json!({"minimumRingSize": size}))),
                 (manifest, EditOp::Remove(pointer)),
@@ -126,7 +127,7 @@ fn replaced<'a>(
     (old, new, known): (&str, &str, bool),
     sink: &mut Sink<'a>,
 ) {
-    let percent = rule.pointer(old).filter(|percent| percent.as_f64().is_some_and(|percent| percent > 0.0));
+    let percent = rule.at(old).filter(|percent| percent.as_f64().is_some_and(|percent| percent > 0.0));
     let Some(percent) = percent else { return };
     let name = |pointer: &str| pointer.trim_start_matches('/').replace('/', ".");
     let pointer = format!("{at}{old}");
@@ -135,7 +136,7 @@ fn replaced<'a>(
     let report = report.hint(format!("Write {}: {{value: {percent}}}", name(new)));
     let mut edits = vec![(manifest, EditOp::Remove(pointer))];
     // Where both are there, the new one counts already.
-    if rule.pointer(new).is_none() {
+    if rule.at(new).is_none() {
         edits.insert(0, (manifest, EditOp::Set(format!("{at}{new}"), json!({"value": percent}))));
     }
     sink.push(report.fix(format!("write {}", name(new)), true, edits));

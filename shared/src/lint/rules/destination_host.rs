@@ -24,6 +24,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{HostMatch, World, host_namespace, namespace};
 use crate::distance::distance;
 use crate::istio::{RouteDestination, VirtualService, full_host};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -75,10 +76,10 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 fn without_destination(object: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for kind in ["http", "tls", "tcp"] {
-        let rules = object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array).into_iter().flatten();
+        let rules = object.at(&format!("/spec/{kind}")).and_then(Value::as_array).into_iter().flatten();
         for (rule, value) in rules.enumerate() {
             let entries = value.get("route").and_then(Value::as_array).into_iter().flatten().enumerate();
-            let empty = entries.filter(|(_, entry)| entry.pointer("/destination/host").is_none());
+            let empty = entries.filter(|(_, entry)| entry.at("/destination/host").is_none());
             found.extend(empty.map(|(index, _)| format!("/spec/{kind}/{rule}/route/{index}")));
         }
     }
@@ -89,7 +90,7 @@ fn wrong_port(world: &World<'_>, to: &RouteDestination, found: &HostMatch<'_>) -
     let port = u64::from(to.port?);
     let mut ports: Vec<u64> = Vec::new();
     for entry in &found.entries {
-        let own = entry.object.pointer("/spec/ports").and_then(Value::as_array);
+        let own = entry.object.at("/spec/ports").and_then(Value::as_array);
         // It says nothing of ports: nothing can be said of them.
         ports.extend(own?.iter().filter_map(|port| port.get("number").and_then(Value::as_u64)));
     }

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::istio::VirtualService;
+use crate::object::At as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -49,7 +50,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                     (port.port, speaks_http(word))
                 }));
             }
-            let entries = found.entries.iter().filter_map(|entry| entry.object.pointer("/spec/ports")?.as_array());
+            let entries = found.entries.iter().filter_map(|entry| entry.object.at("/spec/ports")?.as_array());
             ports.extend(entries.flatten().filter_map(|port| {
                 let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or_default();
                 Some((port.get("number")?.as_u64()?, speaks_http(protocol)))

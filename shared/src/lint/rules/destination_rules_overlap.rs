@@ -18,6 +18,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{DestinationRuleView, Scope, World, has, items, namespace, scope, text};
 use crate::istio::full_host;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -79,7 +80,7 @@ fn contradiction(a: &DestinationRuleView<'_>, b: &DestinationRuleView<'_>) -> Op
             format!("defines the subset {} otherwise", text(subset, "/name")),
         ));
     }
-    let policy = |object: &Value| object.pointer("/spec/trafficPolicy").filter(|policy| !policy.is_null()).cloned();
+    let policy = |object: &Value| object.at("/spec/trafficPolicy").filter(|policy| !policy.is_null()).cloned();
     let both = policy(a).zip(policy(b)).is_some_and(|(a, b)| a != b);
     both.then(|| ("/spec/trafficPolicy".to_owned(), "has another policy for the host".to_owned()))
 }

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape};
 use crate::asm::features::{DRAIN_SECONDS, drain_timeout_fault};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -39,7 +40,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for manifest in world.of_kind(ASM, "IstioGateway") {
         let Some(allowed) = drain_timeout_fault(&manifest.object) else { continue };
         let pointer = format!("/metadata/annotations/{}", escape(DRAIN_SECONDS));
-        let text = manifest.object.pointer(&pointer).and_then(Value::as_str).unwrap_or_default();
+        let text = manifest.object.at(&pointer).and_then(Value::as_str).unwrap_or_default();
         let report = Report::at(manifest, &*pointer, format!("the drain timeout is `{text}`, it has to be {allowed}"));
         let number: Option<i64> = text.trim().trim_end_matches('s').parse().ok();
         sink.push(match number.map(|number| number.clamp(10, 890).to_string()) {

@@ -17,6 +17,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, World, namespace};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,9 +37,9 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut shown: BTreeMap<(&str, &str), Vec<(&GatewayView<'a>, usize)>> = BTreeMap::new();
     for view in world.gateways() {
-        let servers = view.manifest.object.pointer("/spec/servers").and_then(Value::as_array);
+        let servers = view.manifest.object.at("/spec/servers").and_then(Value::as_array);
         for (number, server) in servers.into_iter().flatten().enumerate() {
-            let field = |name: &str| server.pointer(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            let field = |name: &str| server.at(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             let certificate =
                 match (field("/tls/credentialName"), field("/tls/serverCertificate"), field("/tls/privateKey")) {
                     (Some(name), ..) => (name, ""),

@@ -20,6 +20,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World};
 use crate::asm::annotations::BACKEND_TYPE;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -63,7 +64,7 @@ fn number(world: &World<'_>, front: &Front<'_>, name: &str) -> Option<u64> {
     if let Ok(number) = name.parse() {
         return Some(number);
     }
-    let selector = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object)?;
+    let selector = front.manifest.object.at("/spec/selector").and_then(Value::as_object)?;
     let pods = world.pods_with(selector).filter(|pod| {
         pod.target.as_ref() == Some(&front.target) && pod.namespace == super::super::world::namespace(front.manifest)
     });

@@ -23,6 +23,7 @@ use super::super::world::{World, host_namespace, items, namespace, text};
 use super::gateway_api_parent::ROUTES;
 use crate::distance::distance;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::{GATEWAY_API, ISTIO_NETWORKING};
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 judge(world, route, to, &format!("{at}/backendRefs/{index}"), sink);
             }
             for (index, filter) in items(rule, "/filters") {
-                if let Some(to) = filter.pointer("/requestMirror/backendRef") {
+                if let Some(to) = filter.at("/requestMirror/backendRef") {
                     judge(world, route, to, &format!("{at}/filters/{index}/requestMirror/backendRef"), sink);
                 }
             }

@@ -21,6 +21,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, intersects, items, namespace, text};
 use crate::distance::distance;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::GATEWAY_API;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -128,10 +129,10 @@ fn admits(world: &World<'_>, listener: &Value, home: &str, own: &str) -> bool {
     match text(listener, "/allowedRoutes/namespaces/from") {
         "All" => true,
         "Selector" => {
-            let labels = listener.pointer("/allowedRoutes/namespaces/selector/matchLabels").and_then(Value::as_object);
+            let labels = listener.at("/allowedRoutes/namespaces/selector/matchLabels").and_then(Value::as_object);
             let space = world.of_kind("", "Namespace").find(|it| *it.id.name == *own);
             let has = |space: &Manifest| {
-                let own = space.object.pointer("/metadata/labels");
+                let own = space.object.at("/metadata/labels");
                 labels.into_iter().flatten().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value))
             };
             space.is_none_or(has)

@@ -17,6 +17,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -40,7 +41,7 @@ const RELEASE: &str = "gateway.networking.k8s.io/bundle-version";
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for crd in world.of_kind("apiextensions.k8s.io", "CustomResourceDefinition") {
         let Some((name, oldest)) = OLDEST.iter().find(|(name, _)| *name == &*crd.id.name) else { continue };
-        let annotations = crd.object.pointer("/metadata/annotations");
+        let annotations = crd.object.at("/metadata/annotations");
         let Some(release) = annotations.and_then(|all| all.get(RELEASE)).and_then(Value::as_str) else { continue };
         if numbers(release).is_some_and(|numbers| numbers < *oldest) {
             let [major, minor, patch] = oldest;

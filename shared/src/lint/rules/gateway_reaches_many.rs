@@ -20,6 +20,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -46,9 +47,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         if reached.len() < 2 {
             continue;
         }
-        let is_egress = |gateway: &&&Manifest| {
-            gateway.object.pointer("/spec/gatewayType").and_then(Value::as_str) == Some("egress")
-        };
+        let is_egress =
+            |gateway: &&&Manifest| gateway.object.at("/spec/gatewayType").and_then(Value::as_str) == Some("egress");
         let egress = reached.values().filter(is_egress).count();
         let mixed = egress > 0 && egress < reached.len();
         let mut names: Vec<&str> = reached.keys().copied().take(5).collect();

@@ -18,6 +18,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, World, has, is_address, is_label, items, text};
 use crate::distance::distance;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -105,7 +106,7 @@ fn bind<'a>(gateway: &GatewayView<'a>, number: usize, server: &Value, sink: &mut
         None if bind.is_empty() || is_address(bind) => None,
         None => Some(format!("`{bind}` is no IP address, and no unix:// path")),
         Some(path) if !path.starts_with(['/', '@']) => Some(format!("`{bind}` must have an absolute path")),
-        Some(_) if server.pointer("/port/number").and_then(Value::as_u64).is_some_and(|port| port != 0) => {
+        Some(_) if server.at("/port/number").and_then(Value::as_u64).is_some_and(|port| port != 0) => {
             Some("a socket has no port: the number must be 0".to_owned())
         }
         Some(_) => None,

@@ -17,6 +17,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{RouteView, World, escape, items, rules_of, text};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -62,7 +63,7 @@ fn operations<'a>(route: &RouteView<'a>, value: &Value, at: &str, sink: &mut Sin
     for of in ["request", "response"] {
         for kind in ["set", "add"] {
             let base = format!("/headers/{of}/{kind}");
-            for (name, content) in value.pointer(&base).and_then(Value::as_object).into_iter().flatten() {
+            for (name, content) in value.at(&base).and_then(Value::as_object).into_iter().flatten() {
                 let place = format!("{at}{base}/{}", escape(name));
                 let allowed = of == "request" && is_authority(name);
                 let fault = if allowed { None } else { name_fault(name) };
@@ -82,7 +83,7 @@ fn operations<'a>(route: &RouteView<'a>, value: &Value, at: &str, sink: &mut Sin
 fn authority<'a>(route: &RouteView<'a>, rule: &Value, at: &str, sink: &mut Sink<'a>) {
     let mut first = (!text(rule, "/rewrite/authority").is_empty()).then(|| format!("{at}/rewrite/authority"));
     for base in ["/headers/request/set", "/headers/request/add"] {
-        let names = rule.pointer(base).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
+        let names = rule.at(base).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
         for name in names.filter(|name| is_authority(name)) {
             let place = format!("{at}{base}/{}", escape(name));
             match &first {

@@ -22,6 +22,7 @@ use super::super::world::{
     DestinationRuleView, Reference, RouteView, World, has_all_of, host_fault, is_address, items, rules_of, text,
 };
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -49,7 +50,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             for (index, entry) in items(rule, "/mirrors") {
                 sink.extend(destination(route.manifest, entry, format!("{at}/mirrors/{index}/destination")));
             }
-            let mirror = rule.pointer("/mirror/host").and_then(Value::as_str);
+            let mirror = rule.at("/mirror/host").and_then(Value::as_str);
             sink.extend(mirror.and_then(|host| judge(route.manifest, host, format!("{at}/mirror/host"))));
         }
     }
@@ -108,7 +109,7 @@ fn twice<'a>(route: &RouteView<'a>, sink: &mut Sink<'a>) {
 }
 
 fn destination<'a>(manifest: &'a Manifest, entry: &Value, at: String) -> Option<Report<'a>> {
-    judge(manifest, entry.pointer("/destination/host").and_then(Value::as_str)?, format!("{at}/host"))
+    judge(manifest, entry.at("/destination/host").and_then(Value::as_str)?, format!("{at}/host"))
 }
 
 fn judge<'a>(manifest: &'a Manifest, host: &str, at: String) -> Option<Report<'a>> {

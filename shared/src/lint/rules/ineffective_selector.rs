@@ -18,6 +18,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
+use crate::object::At as _;
 use serde_json::{Value, json};
 
 /// See the module.
@@ -46,8 +47,8 @@ const KINDS: &[(&str, &str)] = &[
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for policy in KINDS.iter().flat_map(|(group, kind)| world.of_kind(group, kind)) {
         let object = &policy.object;
-        let refers = ["/spec/targetRef", "/spec/targetRefs"].iter().any(|pointer| object.pointer(pointer).is_some());
-        let Some(labels) = object.pointer("/spec/selector/matchLabels").and_then(Value::as_object) else { continue };
+        let refers = ["/spec/targetRef", "/spec/targetRefs"].iter().any(|pointer| object.at(pointer).is_some());
+        let Some(labels) = object.at("/spec/selector/matchLabels").and_then(Value::as_object) else { continue };
         let own = labels.get(LABEL).and_then(Value::as_str);
         let of_pods = || {
             let pods = world.pods_with(labels);

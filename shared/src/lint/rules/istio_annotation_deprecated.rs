@@ -20,6 +20,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Annotated, World, addition, removal};
 use crate::fleet::Manifest;
 use crate::istio::Annotation;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -68,7 +69,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 /// The labels beside the annotations.
 fn labels<'a>(one: &Annotated<'a>) -> Option<&'a Value> {
-    one.manifest.object.pointer(&one.base.replace("/annotations", "/labels"))
+    one.manifest.object.at(&one.base.replace("/annotations", "/labels"))
 }
 
 fn has(labels: &Value) -> bool {

@@ -20,6 +20,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Annotated, World, addition, removal};
 use crate::fleet::{Manifest, pods};
 use crate::istio::Annotation;
+use crate::object::At as _;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
@@ -63,7 +64,7 @@ fn to_the_pods<'a>(one: &Annotated<'a>, row: &Annotation) -> Option<Vec<(&'a Man
     let manifest = one.manifest;
     let metadata = format!("{}/metadata", pods::template_at(manifest).filter(|at| !at.is_empty())?);
     let map = format!("{metadata}/annotations");
-    let there = manifest.object.pointer(&metadata)?;
+    let there = manifest.object.at(&metadata)?;
     let is_free = there.get("annotations").is_none_or(|all| all.get(one.key).is_none());
     (row.belongs_on("Pod") && one.base == "/metadata/annotations" && is_free).then(|| {
         vec![

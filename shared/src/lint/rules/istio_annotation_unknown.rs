@@ -21,6 +21,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Annotated, World, escape};
 use crate::distance::distance;
 use crate::istio::Annotation;
+use crate::object::At as _;
 use std::collections::HashMap;
 
 /// See the module.
@@ -60,7 +61,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         sink.push(match near {
             Some(near) => {
                 let report = report.hint(format!("Did you mean {near}?"));
-                let taken = one.manifest.object.pointer(&format!("{}/{}", one.base, escape(near))).is_some();
+                let taken = one.manifest.object.at(&format!("{}/{}", one.base, escape(near))).is_some();
                 let edit = EditOp::Rename(one.pointer(), near.to_owned());
                 if taken { report } else { report.fix(format!("name it {near}"), false, vec![(one.manifest, edit)]) }
             }

@@ -22,6 +22,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, removal};
 use crate::asm::gateway;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::json;
 
@@ -59,7 +60,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 None => report,
             });
         } else {
-            let overrides = manifest.object.pointer("/spec/overrides").and_then(|all| all.as_object());
+            let overrides = manifest.object.at("/spec/overrides").and_then(|all| all.as_object());
             for id in overrides.into_iter().flatten().map(|(id, _)| id).filter(|id| !ids.contains(&id.as_str())) {
                 let pointer = format!("/spec/overrides/{}", escape(id));
                 let message = format!("overrides are for the cluster {id}, in which the gateway does not run");
@@ -74,7 +75,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 fn serverless<'a>(manifest: &'a Manifest, sink: &mut Sink<'a>) {
     for field in ["clusterIds", "overrides"] {
         let pointer = format!("/spec/{field}");
-        if manifest.object.pointer(&pointer).is_none_or(|value| value.is_null() || *value == json!([])) {
+        if manifest.object.at(&pointer).is_none_or(|value| value.is_null() || *value == json!([])) {
             continue;
         }
         let report = Report::at(manifest, &*pointer, format!("a serverless gateway has no clusters, so no {field}"));

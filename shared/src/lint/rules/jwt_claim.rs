@@ -18,6 +18,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Reference, World, namespace};
+use crate::object::At as _;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -40,7 +41,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     // By namespace: selectors of labels; `None` chooses all pods.
     let mut readers: BTreeMap<&str, Vec<Option<&Map<String, Value>>>> = BTreeMap::new();
     for manifest in world.of_kind("security.istio.io", "RequestAuthentication") {
-        let labels = manifest.object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+        let labels = manifest.object.at("/spec/selector/matchLabels").and_then(Value::as_object);
         readers.entry(namespace(manifest)).or_default().push(labels);
     }
     for route in world.routes() {
@@ -73,7 +74,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 /// The first match that asks for a claim.
 fn claim(object: &Value) -> Option<String> {
-    let rules = object.pointer("/spec/http").and_then(Value::as_array)?;
+    let rules = object.at("/spec/http").and_then(Value::as_array)?;
     rules.iter().enumerate().find_map(|(index, rule)| {
         let entries = rule.get("match").and_then(Value::as_array)?;
         entries.iter().enumerate().find_map(|(entry, asks)| {

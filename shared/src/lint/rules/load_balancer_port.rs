@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World, namespace};
 use crate::fleet::Target;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -44,7 +45,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         .collect();
     let servers = servers(world);
     for front in world.fronts().iter().filter(|front| front.is_load_balancer() && !front.generated) {
-        let Some(selector) = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object) else {
+        let Some(selector) = front.manifest.object.at("/spec/selector").and_then(Value::as_object) else {
             continue;
         };
         let pod = world.pods_with(selector).find(|pod| {

@@ -24,6 +24,7 @@ use super::super::world::{Front, World, namespace};
 use crate::asm::gateway::{self, RESERVED_LABELS};
 use crate::distance::distance;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
@@ -45,7 +46,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let gateways: HashMap<&str, &'a Manifest> =
         world.of_kind(ASM, "IstioGateway").map(|manifest| (&*manifest.id.name, manifest)).collect();
     for front in world.fronts().iter().filter(|front| front.is_load_balancer() && !front.generated) {
-        let Some(selector) = front.manifest.object.pointer("/spec/selector").and_then(Value::as_object) else {
+        let Some(selector) = front.manifest.object.at("/spec/selector").and_then(Value::as_object) else {
             continue;
         };
         let Some(name) = meant(selector) else { continue };

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, is_label, items, rules_of, text};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -59,7 +60,7 @@ fn judge<'a>(manifest: &'a Manifest, entry: &Value, at: &str, sink: &mut Sink<'a
             sink.extend(fault.map(|fault| report(&field, fault).hint("If it must only be there: regex: '.+'")));
         }
     }
-    if entry.pointer("/uri/regex").and_then(Value::as_str) == Some("") {
+    if entry.at("/uri/regex").and_then(Value::as_str) == Some("") {
         sink.push(report("uri/regex", "regex is empty".to_owned()));
     }
     if let Some(port) = entry.get("port").and_then(Value::as_u64).filter(|port| *port > 65535) {

@@ -21,6 +21,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Service, World, namespace, text};
 use crate::fleet::{Manifest, pods};
 use crate::istio::full_host;
+use crate::object::At as _;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -118,6 +119,6 @@ fn mode_of(policy: &Manifest) -> &str {
 }
 
 fn selector(policy: &Manifest) -> Option<&Map<String, Value>> {
-    let labels = policy.object.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    let labels = policy.object.at("/spec/selector/matchLabels").and_then(Value::as_object);
     labels.filter(|labels| !labels.is_empty())
 }

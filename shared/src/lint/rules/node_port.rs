@@ -18,6 +18,7 @@ use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World, removal};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -68,7 +69,7 @@ fn numbers(front: &Front<'_>) -> Vec<(u64, &'static str, String)> {
     let ports = front.ports.iter();
     let ports = ports.filter_map(|port| Some((port.node_port?, port.protocol, format!("{}/nodePort", port.pointer))));
     let health =
-        front.manifest.object.pointer("/spec/healthCheckNodePort").and_then(Value::as_u64).filter(|number| *number > 0);
+        front.manifest.object.at("/spec/healthCheckNodePort").and_then(Value::as_u64).filter(|number| *number > 0);
     ports.chain(health.map(|number| (number, "TCP", "/spec/healthCheckNodePort".to_owned()))).collect()
 }
 

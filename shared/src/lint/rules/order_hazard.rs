@@ -20,6 +20,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, doors, is_put_last, namespace, overlaps, simple, together};
 use crate::istio::{HttpMatch, StringMatch, covers, gateway_name};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 
@@ -56,7 +57,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let gateway = world.gateways().get(bound.gateway).map(|gateway| gateway.key());
                 let first = entries.len();
                 for (rule, read) in view.route.http.iter().enumerate() {
-                    let listed = view.manifest.object.pointer(&format!("/spec/http/{rule}/match")).is_some();
+                    let listed = view.manifest.object.at(&format!("/spec/http/{rule}/match")).is_some();
                     for (number, asks) in read
                         .matches
                         .iter()
@@ -132,7 +133,7 @@ fn pairs(entries: &[Entry<'_>]) -> BTreeSet<(usize, usize)> {
 
 fn is_hazard(world: &World<'_>, one: &Entry<'_>, other: &Entry<'_>) -> bool {
     let rule = |entry: &Entry<'_>| {
-        let rule = world.routes().get(entry.route)?.manifest.object.pointer(&format!("/spec/http/{}", entry.rule))?;
+        let rule = world.routes().get(entry.route)?.manifest.object.at(&format!("/spec/http/{}", entry.rule))?;
         let mut rule = rule.as_object()?.clone();
         rule.retain(|key, _| !matches!(key.as_str(), "match" | "name"));
         Some(rule)

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -36,7 +37,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for (pod, spec) in world.pods().iter().filter_map(|pod| Some((pod, pod.spec?))) {
-        let runs = |value: &Value| value.pointer("/securityContext/runAsUser").and_then(Value::as_u64) == Some(1337);
+        let runs = |value: &Value| value.at("/securityContext/runAsUser").and_then(Value::as_u64) == Some(1337);
         let containers = spec.get("containers").and_then(Value::as_array).into_iter().flatten().enumerate();
         let application =
             |(_, container): &(usize, &Value)| container.get("name").and_then(Value::as_str) != Some("istio-proxy");
@@ -61,5 +62,5 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 /// Where the pod's spec is in its manifest.
 fn spec_pointer(manifest: &Manifest) -> Option<&'static str> {
     let pointers = ["/spec/jobTemplate/spec/template/spec", "/spec/template/spec", "/spec"];
-    pointers.into_iter().find(|pointer| manifest.object.pointer(pointer).is_some())
+    pointers.into_iter().find(|pointer| manifest.object.at(pointer).is_some())
 }

@@ -21,6 +21,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::{Regex, kinds};
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for manifest in routes.chain(world.of_kind("gateway.networking.k8s.io", "HTTPRoute")) {
         let mut found = Vec::new();
         for list in ["/spec/http", "/spec/rules"] {
-            let rules = manifest.object.pointer(list).and_then(Value::as_array).into_iter().flatten();
+            let rules = manifest.object.at(list).and_then(Value::as_array).into_iter().flatten();
             for (index, rule) in rules.enumerate() {
                 collect(rule, &mut format!("{list}/{index}"), &mut found);
             }

@@ -18,6 +18,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, removal};
 use crate::asm::gateway::{RESERVED_LABELS, pod_labels};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -36,11 +37,11 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for manifest in world.of_kind(ASM, "IstioGateway") {
-        let overrides = manifest.object.pointer("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
+        let overrides = manifest.object.at("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
         let overrides = overrides.map(|(id, _)| format!("/spec/overrides/{}/podLabels", escape(id)));
         let set = pod_labels(&manifest.id.name, &Value::Null);
         for base in std::iter::once("/spec/podLabels".to_owned()).chain(overrides) {
-            let labels = manifest.object.pointer(&base).and_then(Value::as_object).into_iter().flatten();
+            let labels = manifest.object.at(&base).and_then(Value::as_object).into_iter().flatten();
             for (key, value) in labels.filter(|(key, _)| RESERVED_LABELS.contains(&key.as_str())) {
                 let pointer = format!("{base}/{}", escape(key));
                 let report = Report::at(

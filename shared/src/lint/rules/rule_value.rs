@@ -23,6 +23,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, has, items, rules_of, text};
 use crate::distance::distance;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::parse_duration;
 use serde_json::Value;
 
@@ -123,7 +124,7 @@ impl<'a> Rules<'a, '_> {
     }
 
     fn number(&mut self, rule: &Value, field: &str, (least, most): (f64, f64), what: &str) {
-        let found = rule.pointer(field).and_then(Value::as_f64);
+        let found = rule.at(field).and_then(Value::as_f64);
         if let Some(found) = found.filter(|found| !(least..=most).contains(found)) {
             self.tell(field, format!("{found} is no {what}: it must be {least} to {most}"));
         }
@@ -187,12 +188,12 @@ impl<'a> Rules<'a, '_> {
         for kind in ["abort", "delay"] {
             let field = format!("/fault/{kind}/percentage/value");
             self.number(rule, &field, (0.0, 100.0), "percentage");
-            if rule.pointer(&field).and_then(Value::as_f64).is_some_and(|value| value > 0.0 && value < 0.0001) {
+            if rule.at(&field).and_then(Value::as_f64).is_some_and(|value| value > 0.0 && value < 0.0001) {
                 self.tell(&field, "a percentage is 0, or 0.0001 at least");
             }
         }
         self.number(rule, "/fault/abort/httpStatus", (200.0, 599.0), "status");
-        if let Some(status) = rule.pointer("/fault/abort/grpcStatus").and_then(Value::as_str)
+        if let Some(status) = rule.at("/fault/abort/grpcStatus").and_then(Value::as_str)
             && !GRPC_STATUS.contains(&status)
         {
             let message = format!("gRPC has no status `{status}`");
@@ -201,7 +202,7 @@ impl<'a> Rules<'a, '_> {
         for (field, instead) in
             [("/fault/abort/http2Error", "httpStatus"), ("/fault/delay/exponentialDelay", "fixedDelay")]
         {
-            if rule.pointer(field).is_some_and(|value| !value.is_null()) {
+            if rule.at(field).is_some_and(|value| !value.is_null()) {
                 self.tell(field, format!("Istio has not built it: {instead} is what there is"));
             }
         }

@@ -19,6 +19,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, removal};
 use crate::asm::gateway::{MANAGED_BY_ASM, OF_A_CLUSTER};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -37,7 +38,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for front in world.fronts().iter().filter(|front| front.generated && front.serverless) {
         let manifest = front.manifest;
-        let is_set = |field: &&&str| match manifest.object.pointer(&format!("/spec/{field}")) {
+        let is_set = |field: &&&str| match manifest.object.at(&format!("/spec/{field}")) {
             None | Some(Value::Null | Value::Bool(false)) => false,
             Some(Value::Array(items)) => !items.is_empty(),
             Some(Value::Object(map)) => !map.is_empty(),

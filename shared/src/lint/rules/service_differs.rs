@@ -21,6 +21,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Service, World, scope};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -81,7 +82,7 @@ fn report<'a>(usual: &Service<'a>, others: &[&Service<'a>], all: &[&Service<'a>]
     let mut edits = Vec::new();
     for other in others.iter().filter(|other| other.manifest.document.value != usual.manifest.document.value) {
         for (what, pointer) in differences(usual, other) {
-            match usual.manifest.object.pointer(pointer) {
+            match usual.manifest.object.at(pointer) {
                 Some(value) if what != "clusterIP" => {
                     edits.push((other.manifest, EditOp::Set(pointer.to_owned(), value.clone())));
                 }
@@ -99,9 +100,8 @@ fn verb(clusters: &[&str], what: &[&str]) -> String {
 /// In what two Services differ, with the place.
 fn differences(a: &Service<'_>, b: &Service<'_>) -> Vec<(&'static str, &'static str)> {
     let mut found = Vec::new();
-    let headless = |service: &Service<'_>| {
-        service.manifest.object.pointer("/spec/clusterIP").and_then(Value::as_str) == Some("None")
-    };
+    let headless =
+        |service: &Service<'_>| service.manifest.object.at("/spec/clusterIP").and_then(Value::as_str) == Some("None");
     if headless(a) != headless(b) {
         found.push(("clusterIP", "/spec/clusterIP"));
     }

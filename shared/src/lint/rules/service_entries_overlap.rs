@@ -20,6 +20,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Scope, World, items, namespace, scope, text};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +103,7 @@ fn differs(a: &Manifest, b: &Manifest) -> Option<String> {
         return Some("other addresses".to_owned());
     }
     let apart = namespace(a) != namespace(b);
-    let selector = |object: &Value| object.pointer("/spec/workloadSelector").cloned();
+    let selector = |object: &Value| object.at("/spec/workloadSelector").cloned();
     let others = list(one, "/spec/endpoints") != list(two, "/spec/endpoints") || selector(one) != selector(two);
     (apart && others).then(|| "other endpoints".to_owned())
 }

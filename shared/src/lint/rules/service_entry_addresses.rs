@@ -18,6 +18,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
 
@@ -36,9 +37,8 @@ pub(in crate::lint) const RULE: Rule = Rule {
 
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for entry in world.of_kind(ISTIO_NETWORKING, "ServiceEntry") {
-        let list = |pointer: &str| {
-            entry.object.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-        };
+        let list =
+            |pointer: &str| entry.object.at(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if !list("/spec/addresses").is_empty() || !list("/status/addresses").is_empty() {
             continue;
         }

@@ -17,6 +17,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Scope, World, namespace, scope};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,7 @@ struct Port<'a> {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut ports: BTreeMap<(String, u64), Vec<Port<'a>>> = BTreeMap::new();
     for entry in world.of_kind(ISTIO_NETWORKING, "ServiceEntry") {
-        let list = |pointer: &str| entry.object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        let list = |pointer: &str| entry.object.at(pointer).and_then(Value::as_array).into_iter().flatten();
         for host in list("/spec/hosts").filter_map(Value::as_str) {
             for (index, port) in list("/spec/ports").enumerate() {
                 let Some(number) = port.get("number").and_then(Value::as_u64) else { continue };

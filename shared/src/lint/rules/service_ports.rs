@@ -19,6 +19,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Front, FrontPort, World};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -40,14 +41,13 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let mut numbers: HashMap<(u64, &str), &FrontPort<'a>> = HashMap::new();
         let mut names: HashMap<&str, &FrontPort<'a>> = HashMap::new();
         for port in &front.ports {
-            let name = front.manifest.object.pointer(&format!("{}/name", port.pointer)).and_then(Value::as_str);
+            let name = front.manifest.object.at(&format!("{}/name", port.pointer)).and_then(Value::as_str);
             let number = (port.port, port.protocol);
             let report =
                 |message: String| Report::at(front.manifest, &*port.pointer, message).targets([front.target.clone()]);
             if let Some(other) = numbers.get(&number) {
                 let message = format!("port {} ({}) is there twice", port.port, port.protocol);
-                let equal =
-                    front.manifest.object.pointer(&other.pointer) == front.manifest.object.pointer(&port.pointer);
+                let equal = front.manifest.object.at(&other.pointer) == front.manifest.object.at(&port.pointer);
                 let edit = (front.manifest, EditOp::Remove(port.pointer.clone()));
                 let report = report(message).related(front.manifest, &other.pointer, "the first one");
                 sink.push(report.fix("take the second one out", equal, vec![edit]));

@@ -22,6 +22,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, World, escape};
 use crate::asm::gateway::{self, RESERVED_LABELS};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -45,11 +46,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let shared: Vec<&GatewayView<'a>> = world.gateways().iter().filter(|gateway| is_shared(world, gateway)).collect();
     let Some(first) = shared.first() else { return };
     for manifest in world.of_kind(ASM, "IstioGateway").filter(|manifest| !chosen.contains(&*manifest.id.name)) {
-        if manifest.object.pointer("/spec/gatewayType").and_then(Value::as_str) == Some("egress") {
+        if manifest.object.at("/spec/gatewayType").and_then(Value::as_str) == Some("egress") {
             continue;
         }
         // The label that it has almost: the same key with another value.
-        let own = manifest.object.pointer("/spec/podLabels").and_then(Value::as_object);
+        let own = manifest.object.at("/spec/podLabels").and_then(Value::as_object);
         let almost = |gateway: &&&GatewayView<'a>| {
             gateway.gateway.selector.keys().any(|key| own.is_some_and(|own| own.contains_key(key)))
         };

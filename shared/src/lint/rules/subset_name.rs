@@ -18,6 +18,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, has, is_label, items, rules_of, text};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -41,7 +42,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let (name, at) = (text(subset, "/name"), format!("/spec/subsets/{index}"));
             if let Some(first) = seen.get(name) {
                 let report = Report::at(view.manifest, format!("{at}/name"), format!("there are two subsets {name}"));
-                let same = view.manifest.object.pointer(&format!("/spec/subsets/{first}")) == Some(subset);
+                let same = view.manifest.object.at(&format!("/spec/subsets/{first}")) == Some(subset);
                 let report = report.related(view.manifest, &format!("/spec/subsets/{first}/name"), "the other one");
                 let edit = (view.manifest, EditOp::Remove(at.clone()));
                 sink.push(if same { report.fix("take the second one away", true, vec![edit]) } else { report });
@@ -62,8 +63,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in world.routes() {
         for (at, rule) in ["http", "tls", "tcp"].into_iter().flat_map(|kind| rules_of(route.manifest, kind)) {
             for (index, entry) in items(rule, "/route") {
-                let named =
-                    entry.pointer("/destination/subset").and_then(Value::as_str).filter(|name| !name.is_empty());
+                let named = entry.at("/destination/subset").and_then(Value::as_str).filter(|name| !name.is_empty());
                 let place = format!("{at}/route/{index}/destination/subset");
                 sink.extend(named.and_then(fault).map(|fault| Report::at(route.manifest, place, fault)));
             }

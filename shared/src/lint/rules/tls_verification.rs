@@ -21,6 +21,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::asm::annotations::at_least;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -44,9 +45,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let verifies = version.and_then(|version| at_least(version, VERIFIES));
     for rule in world.destination_rules() {
         let object = &rule.manifest.object;
-        let selects = object.pointer("/spec/workloadSelector").is_some_and(|selector| !selector.is_null());
+        let selects = object.at("/spec/workloadSelector").is_some_and(|selector| !selector.is_null());
         let mut places = vec![("/spec/trafficPolicy/tls".to_owned(), "IST0128", true)];
-        let ports = |pointer: &str| object.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
+        let ports = |pointer: &str| object.at(pointer).and_then(Value::as_array).map_or(0, Vec::len);
         for index in 0..ports("/spec/trafficPolicy/portLevelSettings") {
             places.push((format!("/spec/trafficPolicy/portLevelSettings/{index}/tls"), "IST0129", true));
         }
@@ -54,7 +55,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             places.push((format!("/spec/subsets/{index}/trafficPolicy/tls"), "IST0128", false));
         }
         for (pointer, code, known) in places {
-            let Some(tls) = object.pointer(&pointer) else { continue };
+            let Some(tls) = object.at(&pointer) else { continue };
             let field = |name: &str| tls.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
             let mode = field("mode").unwrap_or_default();
             let trusts = field("caCertificates").is_some() || selects && field("credentialName").is_some();

@@ -24,6 +24,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, has, host_fault, is_address, items, text};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -63,7 +64,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         let of_subsets =
             items(object, "/spec/subsets").map(|(index, _)| format!("/spec/subsets/{index}/trafficPolicy"));
         for at in std::iter::once("/spec/trafficPolicy".to_owned()).chain(of_subsets) {
-            let Some(policy) = object.pointer(&at).filter(|policy| policy.is_object()) else { continue };
+            let Some(policy) = object.at(&at).filter(|policy| policy.is_object()) else { continue };
             Policy { manifest: view.manifest, at: at.clone(), policy }.judge(&PARTS, sink);
             for (index, policy) in items(policy, "/portLevelSettings") {
                 let at = format!("{at}/portLevelSettings/{index}");
@@ -93,7 +94,7 @@ impl<'a> Policy<'a> {
     }
 
     fn part(&self, field: &str) -> Option<&'a Value> {
-        self.policy.pointer(field).filter(|value| value.is_object())
+        self.policy.at(field).filter(|value| value.is_object())
     }
 
     /// A part that says nothing.
@@ -156,7 +157,7 @@ impl<'a> Policy<'a> {
         ];
         for field in limits.map(|limit| format!("/http/{limit}")).into_iter().chain(["/tcp/maxConnections".to_owned()])
         {
-            let found = pool.pointer(&field).and_then(Value::as_i64);
+            let found = pool.at(&field).and_then(Value::as_i64);
             if let Some(found) = found.filter(|found| *found < 0) {
                 self.tell(
                     &format!("/connectionPool{field}"),
@@ -166,7 +167,7 @@ impl<'a> Policy<'a> {
             }
         }
         let upgrades = text(pool, "/http/h2UpgradePolicy") == "UPGRADE";
-        if upgrades && pool.pointer("/http/useClientProtocol").and_then(Value::as_bool) == Some(true) {
+        if upgrades && pool.at("/http/useClientProtocol").and_then(Value::as_bool) == Some(true) {
             let message = "requests go on either as they came or as HTTP/2: h2UpgradePolicy is UPGRADE";
             self.tell("/connectionPool/http/useClientProtocol", message, sink);
         }

@@ -24,6 +24,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{Front, World};
 use crate::asm::annotations::BACKEND_TYPE;
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -122,8 +123,7 @@ fn mentions<'a>(world: &World<'a>) -> Mentions<'a> {
     let mut found: Mentions<'a> = HashMap::new();
     for pod in world.pods() {
         let Some(spec) = pod.spec else { continue };
-        let base =
-            if pod.manifest.object.pointer("/spec/template").is_some() { "/spec/template/spec" } else { "/spec" };
+        let base = if pod.manifest.object.at("/spec/template").is_some() { "/spec/template/spec" } else { "/spec" };
         for list in ["containers", "initContainers"] {
             for (index, container) in spec.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
                 let pointer = format!("{base}/{list}/{index}");

@@ -20,6 +20,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::fleet::Manifest;
 use crate::istio::Server;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -102,8 +103,8 @@ fn told(server: &Server) -> String {
 }
 
 fn is_internal(gateway: &Manifest) -> bool {
-    let annotations = gateway.object.pointer("/spec/serviceAnnotations");
-    let kind = gateway.object.pointer("/spec/serviceType").and_then(Value::as_str);
+    let annotations = gateway.object.at("/spec/serviceAnnotations");
+    let kind = gateway.object.at("/spec/serviceType").and_then(Value::as_str);
     kind == Some("ClusterIP")
         || crate::asm::annotations::setting(annotations, "loadbalancer-address-type") == Some("intranet")
 }

@@ -21,6 +21,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::World;
 use crate::asm::gateway;
 use crate::distance::distance;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         return;
     }
     for manifest in world.of_kind(ASM, "IstioGateway").filter(|manifest| !gateway::is_serverless(&manifest.object)) {
-        let ids = manifest.object.pointer("/spec/clusterIds").and_then(Value::as_array).into_iter().flatten();
+        let ids = manifest.object.at("/spec/clusterIds").and_then(Value::as_array).into_iter().flatten();
         for (index, id) in ids.enumerate().filter_map(|(index, id)| Some((index, id.as_str()?))) {
             if known.iter().any(|(_, known)| *known == id) {
                 continue;

@@ -24,6 +24,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::World;
+use crate::object::At as _;
 use crate::schema::{Verdict, Violation, ViolationKind};
 
 /// See the module.
@@ -47,8 +48,8 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             sink.push(match renamed(found) {
                 Some((meant, pointer)) => {
                     // Where both are there, the wrong one goes and gives its value.
-                    let value = || manifest.object.pointer(&found.pointer).cloned().unwrap_or_default();
-                    let edits = if manifest.object.pointer(&pointer).is_some() {
+                    let value = || manifest.object.at(&found.pointer).cloned().unwrap_or_default();
+                    let edits = if manifest.object.at(&pointer).is_some() {
                         vec![
                             (manifest, EditOp::Set(pointer, value())),
                             (manifest, EditOp::Remove(found.pointer.clone())),

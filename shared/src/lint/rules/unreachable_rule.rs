@@ -32,6 +32,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Shadow, World, shadows};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// See the module.
@@ -72,7 +73,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                 let title = format!("move the rule before the one that takes its requests ({})", first + 1);
                 (title, EditOp::Move(list.clone(), shadow.rule, first))
             };
-            let rules = route.manifest.object.pointer(&list).and_then(Value::as_array);
+            let rules = route.manifest.object.at(&list).and_then(Value::as_array);
             let rule = |index: usize| rules.and_then(|rules| rules.get(index));
             let tries = by.iter().all(|by| rule(*by).is_some_and(|by| is_same_but_for_a_fault(by, rule(shadow.rule))));
             let report = if tries { report.severity(Severity::Info) } else { report };

@@ -26,6 +26,7 @@ use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{Reference, RouteView, World, namespace, reference};
 use crate::distance::distance;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -75,12 +76,12 @@ fn named<'r>(route: &'r RouteView<'_>) -> Vec<(String, &'r str)> {
     let object = &route.manifest.object;
     let mut found = Vec::new();
     let mut take = |pointer: String| {
-        let names = object.pointer(&pointer).and_then(Value::as_array).into_iter().flatten().enumerate();
+        let names = object.at(&pointer).and_then(Value::as_array).into_iter().flatten().enumerate();
         found.extend(names.filter_map(|(index, name)| Some((format!("{pointer}/{index}"), name.as_str()?))));
     };
     take("/spec/gateways".to_owned());
     for kind in ["http", "tls", "tcp"] {
-        let rules = object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array).into_iter().flatten();
+        let rules = object.at(&format!("/spec/{kind}")).and_then(Value::as_array).into_iter().flatten();
         for (rule, value) in rules.enumerate() {
             let matches = value.get("match").and_then(Value::as_array).map_or(0, Vec::len);
             (0..matches).for_each(|entry| take(format!("/spec/{kind}/{rule}/match/{entry}/gateways")));

@@ -23,6 +23,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{GatewayView, Reference, RouteView, World, intersects, namespace};
 use crate::fleet::Manifest;
 use crate::istio::server_host;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -101,7 +102,7 @@ fn of_gateway_api<'a>(
         let Reference::Gateway(space, name) = reference else { continue };
         let other = others.get(&(*space, *name)).filter(|_| world.gateway(space, name).is_none());
         let Some(other) = other.copied() else { continue };
-        let listeners = other.object.pointer("/spec/listeners").and_then(Value::as_array).into_iter().flatten();
+        let listeners = other.object.at("/spec/listeners").and_then(Value::as_array).into_iter().flatten();
         let mut names = listeners.map(|listener| listener.get("hostname").and_then(Value::as_str).unwrap_or("*"));
         let hosts = &route.route.hosts;
         if !hosts.is_empty() && !names.any(|name| hosts.iter().any(|host| intersects(name, host))) {

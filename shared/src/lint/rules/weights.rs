@@ -22,6 +22,7 @@ use super::super::sink::{Report, Sink};
 use super::super::world::{World, namespace};
 use crate::fleet::Manifest;
 use crate::istio::{RouteDestination, full_host};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -41,7 +42,7 @@ pub(in crate::lint) const RULE: Rule = Rule {
 fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     for route in world.routes() {
         for kind in ["http", "tls", "tcp"] {
-            let rules = route.manifest.object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array);
+            let rules = route.manifest.object.at(&format!("/spec/{kind}")).and_then(Value::as_array);
             for (index, rule) in rules.into_iter().flatten().enumerate() {
                 let entries = rule.get("route").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
                 let pointer = format!("/spec/{kind}/{index}/route");

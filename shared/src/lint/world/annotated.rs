@@ -3,6 +3,7 @@
 use super::fronts::escape;
 use crate::fleet::{FleetState, Manifest, pods};
 use crate::istio::{is_istios, is_written_for_us};
+use crate::object::At as _;
 use crate::object::kinds::{ASM, GATEWAY_API};
 use serde_json::Value;
 
@@ -56,14 +57,14 @@ fn of(manifest: &Manifest) -> Vec<Annotated<'_>> {
 }
 
 fn in_map<'a>(manifest: &'a Manifest, base: &str, (kind, is_seen): (&'a str, bool), found: &mut Vec<Annotated<'a>>) {
-    let map = manifest.object.pointer(base).and_then(Value::as_object).into_iter().flatten();
+    let map = manifest.object.at(base).and_then(Value::as_object).into_iter().flatten();
     let own = map.filter(|(key, _)| is_istios(key) && !is_written_for_us(key));
     found.extend(own.map(|(key, value)| Annotated { manifest, base: base.to_owned(), kind, is_seen, key, value }));
 }
 
 /// Where an IstioGateway says how it is, and how it differs in a cluster.
 fn parts(gateway: &Value) -> Vec<String> {
-    let clusters = gateway.pointer("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
+    let clusters = gateway.at("/spec/overrides").and_then(Value::as_object).into_iter().flatten();
     let overrides = clusters.map(|(id, _)| format!("/spec/overrides/{}", escape(id)));
     std::iter::once("/spec".to_owned()).chain(overrides).collect()
 }

@@ -3,6 +3,7 @@
 use super::World;
 use super::names::namespace;
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
@@ -32,8 +33,7 @@ impl<'a> Credentials<'a> {
         }
         for manifest in MAKERS.iter().flat_map(|(group, kind)| world.of_kind(group, kind)) {
             let kind = manifest.group_kind();
-            let own =
-                |pointer: &str| manifest.object.pointer(pointer).and_then(Value::as_str).unwrap_or(&manifest.id.name);
+            let own = |pointer: &str| manifest.object.at(pointer).and_then(Value::as_str).unwrap_or(&manifest.id.name);
             let name = match (&*kind.group, &*kind.kind) {
                 ("", "Secret") => &*manifest.id.name,
                 ("external-secrets.io", "ExternalSecret") => own("/spec/target/name"),

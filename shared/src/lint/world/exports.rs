@@ -2,6 +2,7 @@
 
 use super::names::namespace;
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -30,12 +31,12 @@ impl Scope<'_> {
 /// Who sees a Service, ServiceEntry, VirtualService or DestinationRule.
 pub(in crate::lint) fn scope(manifest: &Manifest) -> Scope<'_> {
     let own = namespace(manifest);
-    let annotation = manifest.object.pointer("/metadata/annotations").and_then(|all| all.get(OF_SERVICES));
+    let annotation = manifest.object.at("/metadata/annotations").and_then(|all| all.get(OF_SERVICES));
     let named: Vec<&str> = if manifest.group_kind().is("", "Service") {
         let words = annotation.and_then(Value::as_str).unwrap_or_default();
         words.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
     } else {
-        let words = manifest.object.pointer("/spec/exportTo").and_then(Value::as_array);
+        let words = manifest.object.at("/spec/exportTo").and_then(Value::as_array);
         words.into_iter().flatten().filter_map(Value::as_str).collect()
     };
     if named.is_empty() || named.contains(&"*") {

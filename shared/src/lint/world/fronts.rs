@@ -7,6 +7,7 @@ use crate::asm::gateway;
 use crate::fleet::pods;
 use crate::fleet::{Cluster, FleetState, Manifest, Target};
 use crate::lint::EditOp;
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -134,7 +135,7 @@ pub(super) fn all(state: &FleetState) -> Vec<Front<'_>> {
 }
 
 fn of_service<'a>(manifest: &'a Manifest, cluster: Option<&'a Cluster>) -> Front<'a> {
-    let text = |field: &str| manifest.object.pointer(&format!("/spec/{field}")).and_then(Value::as_str);
+    let text = |field: &str| manifest.object.at(&format!("/spec/{field}")).and_then(Value::as_str);
     Front {
         manifest,
         target: manifest.target.clone(),
@@ -155,11 +156,11 @@ fn of_gateway<'a>(manifest: &'a Manifest, cluster: Option<&'a Cluster>, target: 
     // A cluster's own field replaces the one for all clusters.
     let place = |field: &str| {
         let own = own.as_ref().map(|base| format!("{base}/{field}"));
-        own.filter(|pointer| manifest.object.pointer(pointer).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
+        own.filter(|pointer| manifest.object.at(pointer).is_some()).unwrap_or_else(|| format!("/spec/{field}"))
     };
     let text = |field: &str| {
         let pointer = place(field);
-        manifest.object.pointer(&pointer).and_then(Value::as_str).map(|text| (text, pointer))
+        manifest.object.at(&pointer).and_then(Value::as_str).map(|text| (text, pointer))
     };
     let mut all = Vec::new();
     for base in own.iter().map(String::as_str).chain(["/spec"]) {
@@ -184,7 +185,7 @@ fn of_gateway<'a>(manifest: &'a Manifest, cluster: Option<&'a Cluster>, target: 
 }
 
 fn settings<'a>(manifest: &'a Manifest, base: &str) -> Vec<Setting<'a>> {
-    let annotations = manifest.object.pointer(base).and_then(Value::as_object).into_iter().flatten();
+    let annotations = manifest.object.at(base).and_then(Value::as_object).into_iter().flatten();
     let told = annotations.filter_map(|(key, value)| {
         let row = if key.starts_with("service.beta.kubernetes.io/") { find(key) } else { None };
         let is_setting = row.is_some() || behind_prefix(key).is_some();
@@ -194,7 +195,7 @@ fn settings<'a>(manifest: &'a Manifest, base: &str) -> Vec<Setting<'a>> {
 }
 
 fn ports<'a>(manifest: &'a Manifest, base: &str) -> Vec<FrontPort<'a>> {
-    let ports = manifest.object.pointer(base).and_then(Value::as_array).into_iter().flatten().enumerate();
+    let ports = manifest.object.at(base).and_then(Value::as_array).into_iter().flatten().enumerate();
     ports
         .filter_map(|(index, port)| {
             Some(FrontPort {
@@ -216,7 +217,7 @@ pub(in crate::lint) fn escape(name: &str) -> String {
 /// Takes a field away; with the map around it when nothing else is in it.
 pub(in crate::lint) fn removal(manifest: &Manifest, pointer: &str) -> EditOp {
     let around = pointer.rsplit_once('/').map_or("", |(around, _)| around);
-    let map = manifest.object.pointer(around).and_then(Value::as_object);
+    let map = manifest.object.at(around).and_then(Value::as_object);
     // `spec` and `metadata` stay whatever is in them.
     let alone = around.matches('/').count() > 1 && map.is_some_and(|map| map.len() == 1);
     EditOp::Remove(if alone { around } else { pointer }.to_owned())
@@ -224,7 +225,7 @@ pub(in crate::lint) fn removal(manifest: &Manifest, pointer: &str) -> EditOp {
 
 /// Adds a field to a map, which is made when it is not there.
 pub(in crate::lint) fn addition(manifest: &Manifest, map: &str, key: &str, value: Value) -> EditOp {
-    if manifest.object.pointer(map).is_some_and(Value::is_object) {
+    if manifest.object.at(map).is_some_and(Value::is_object) {
         EditOp::Set(format!("{map}/{}", escape(key)), value)
     } else {
         EditOp::Set(map.to_owned(), Value::Object([(key.to_owned(), value)].into_iter().collect()))

@@ -4,6 +4,7 @@ use super::names::namespace;
 use super::services::Service;
 use crate::fleet::Manifest;
 use crate::istio::full_host;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -46,7 +47,7 @@ impl<'a> Hosts<'a> {
         }
         hosts.services.values_mut().for_each(|indices| indices.sort_unstable());
         for manifest in entries {
-            let named = manifest.object.pointer("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
+            let named = manifest.object.at("/spec/hosts").and_then(Value::as_array).into_iter().flatten();
             for host in named.filter_map(Value::as_str).map(|host| full_host(host, namespace(manifest)).to_lowercase())
             {
                 match host.strip_prefix('*') {

@@ -1,6 +1,7 @@
 //! What istiod's webhook takes for a host name, in which namespace things are, and who walks the rules of a VirtualService.
 
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -88,7 +89,7 @@ pub(in crate::lint) fn items<'v>(
     value: &'v Value,
     pointer: &str,
 ) -> impl Iterator<Item = (usize, &'v Value)> + use<'v> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
+    value.at(pointer).and_then(Value::as_array).into_iter().flatten().enumerate()
 }
 
 /// Is a field there, and not null?
@@ -98,7 +99,7 @@ pub(in crate::lint) fn has(value: &Value, field: &str) -> bool {
 
 /// A text in a value; empty when it is not there.
 pub(in crate::lint) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value.at(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Pod, ServicePort, World, namespace};
 use crate::fleet::Manifest;
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -34,7 +35,7 @@ pub(in crate::lint) fn protocol_of(port: &ServicePort<'_>) -> Option<&'static st
 
 /// Does the object belong to Kubernetes or to Istio itself?
 pub(in crate::lint) fn is_system(manifest: &Manifest) -> bool {
-    let labels = manifest.object.pointer("/metadata/labels");
+    let labels = manifest.object.at("/metadata/labels");
     let label = |name: &str| labels.and_then(|labels| labels.get(name)).and_then(Value::as_str);
     matches!(
         namespace(manifest),
@@ -51,7 +52,7 @@ pub(in crate::lint) struct Meshed<'a> {
 /// Looks for the namespaces whose pods get one.
 pub(in crate::lint) fn in_mesh<'a>(world: &World<'a>) -> Meshed<'a> {
     let injected = |manifest: &&Manifest| {
-        let labels = manifest.object.pointer("/metadata/labels");
+        let labels = manifest.object.at("/metadata/labels");
         let label = |name: &str| labels.and_then(|labels| labels.get(name)).and_then(Value::as_str);
         match label("istio-injection") {
             Some(word) => word == "enabled",
@@ -66,7 +67,7 @@ impl Meshed<'_> {
     pub(in crate::lint) fn has(&self, pod: &Pod<'_>) -> bool {
         const INJECT: &str = "sidecar.istio.io/inject";
         let annotations = ["/metadata/annotations", "/spec/template/metadata/annotations"];
-        let annotated = annotations.iter().find_map(|at| pod.manifest.object.pointer(at)?.get(INJECT)?.as_str());
+        let annotated = annotations.iter().find_map(|at| pod.manifest.object.at(at)?.get(INJECT)?.as_str());
         let said = pod.labels.get(INJECT).and_then(Value::as_str).or(annotated);
         let containers = pod.spec.and_then(|spec| spec.get("containers")?.as_array());
         let mut names = containers.into_iter().flatten().filter_map(|container| container.get("name")?.as_str());

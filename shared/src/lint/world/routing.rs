@@ -4,6 +4,7 @@ use super::names::namespace;
 use super::pods::{Pod, PodIndex};
 use crate::fleet::Manifest;
 use crate::istio::{DestinationRule, Gateway, VirtualService, gateway_name, meet};
+use crate::object::At as _;
 
 /// An Istio Gateway.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ pub(super) fn gateways<'a>(all: &[&'a Manifest], pods: &[Pod<'a>], index: &PodIn
 pub(super) fn routes<'a>(all: &[&'a Manifest]) -> Vec<RouteView<'a>> {
     all.iter()
         .map(|manifest| {
-            let named = manifest.object.pointer("/spec/gateways").and_then(serde_json::Value::as_array);
+            let named = manifest.object.at("/spec/gateways").and_then(serde_json::Value::as_array);
             let named: Vec<_> = named.into_iter().flatten().filter_map(|name| name.as_str()).collect();
             let own = namespace(manifest);
             let gateways = if named.is_empty() {

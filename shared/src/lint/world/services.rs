@@ -4,6 +4,7 @@ use super::names::namespace;
 use crate::asm::gateway;
 use crate::fleet::pods;
 use crate::fleet::{FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::kinds::ASM;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -67,7 +68,7 @@ pub(super) fn all(state: &FleetState) -> Vec<Service<'_>> {
                 name: Cow::Borrowed(&*manifest.id.name),
                 kind: text(&manifest.object, "/spec/type").unwrap_or("ClusterIP"),
                 ports: ports(&manifest.object),
-                selector: manifest.object.pointer("/spec/selector").and_then(Value::as_object).map(Cow::Borrowed),
+                selector: manifest.object.at("/spec/selector").and_then(Value::as_object).map(Cow::Borrowed),
                 generated: false,
             });
         } else if manifest.group_kind().is(ASM, "IstioGateway") {
@@ -95,7 +96,7 @@ fn of_gateway(manifest: &Manifest, target: Target) -> Service<'_> {
 }
 
 fn ports(object: &Value) -> Vec<ServicePort<'_>> {
-    let ports = object.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    let ports = object.at("/spec/ports").and_then(Value::as_array).into_iter().flatten();
     ports.filter_map(port).collect()
 }
 
@@ -111,5 +112,5 @@ fn port(port: &Value) -> Option<ServicePort<'_>> {
 }
 
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
-    value.pointer(pointer).and_then(Value::as_str)
+    value.at(pointer).and_then(Value::as_str)
 }

@@ -3,6 +3,7 @@
 use super::{World, has, items, namespace, scope, text};
 use crate::fleet::Manifest;
 use crate::istio::{HttpAction, HttpMatch, HttpRule, StringMatch, covers};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// A rule of which something is never reached.
@@ -61,7 +62,7 @@ fn takes_all(world: &World<'_>, route: &Manifest, delegate: &Value) -> bool {
 
 fn of_kind(world: &World<'_>, route: &Manifest, kind: &'static str) -> Vec<Shadow> {
     let object = &route.object;
-    let rules = object.pointer(&format!("/spec/{kind}")).and_then(Value::as_array);
+    let rules = object.at(&format!("/spec/{kind}")).and_then(Value::as_array);
     let mut earlier: Vec<Entry> = Vec::new();
     let mut found = Vec::new();
     for (number, rule) in rules.into_iter().flatten().enumerate() {
@@ -120,7 +121,7 @@ fn hit(before: &Entry, entry: &Entry) -> Option<Hit> {
 }
 
 fn is_prefix(entry: &Entry) -> bool {
-    entry.asks.pointer("/uri/prefix").is_some()
+    entry.asks.at("/uri/prefix").is_some()
 }
 
 /// What `istioctl analyze` compares: path prefixes, with the same number of conditions; no method means GET to it.

@@ -3,15 +3,16 @@
 use super::{Loss, Step, service};
 use crate::asm::annotations::{Product, setting};
 use crate::asm::{addresses, gateway};
+use crate::object::At as _;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
 fn annotations(gateway: &Value) -> Option<&Value> {
-    gateway.pointer("/spec/serviceAnnotations")
+    gateway.at("/spec/serviceAnnotations")
 }
 
 fn class(gateway: &Value) -> Option<&str> {
-    gateway.pointer("/spec/loadBalancerClass").and_then(Value::as_str)
+    gateway.at("/spec/loadBalancerClass").and_then(Value::as_str)
 }
 
 fn all(live: &Value, consequence: String) -> Option<Loss> {
@@ -54,7 +55,7 @@ pub(super) fn cluster_taken_out(step: &Step<'_>) -> Option<Loss> {
 
 /// Annotations of the Service in a cluster: those of the gateway, with what the cluster has of its own.
 fn lookup<'a>(gateway: &'a Value, cluster: Option<&str>, name: &str) -> Option<&'a str> {
-    let own = cluster.and_then(|id| gateway.pointer("/spec/overrides")?.get(id)?.get("serviceAnnotations"));
+    let own = cluster.and_then(|id| gateway.at("/spec/overrides")?.get(id)?.get("serviceAnnotations"));
     own.and_then(|own| setting(Some(own), name)).or_else(|| setting(annotations(gateway), name))
 }
 

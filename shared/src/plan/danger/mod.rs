@@ -14,6 +14,7 @@ mod table;
 pub use table::{CLASSES, DangerClass, Needs};
 
 use crate::fleet::ApprovalAction;
+use crate::object::At as _;
 use crate::object::{GroupKind, kinds};
 use serde_json::Value;
 
@@ -88,7 +89,7 @@ pub fn of_change(group_kind: &GroupKind, wanted: &Value, live: &Value) -> Vec<Da
 
 /// The rows that fit, in the order of the table. Behind a row that loses everything there is nothing left to lose.
 fn judge(group_kind: &GroupKind, step: &Step<'_>) -> Vec<Danger> {
-    let uid = step.live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+    let uid = step.live.at("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
     let mut found = Vec::new();
     for row in CLASSES.iter().filter(|row| row.deletes == step.wanted.is_none() && row.is_about(group_kind)) {
         let Some(loss) = row.find(step) else { continue };

@@ -4,6 +4,7 @@ use super::{Loss, Step};
 use crate::api::labels::FIELD_MANAGER;
 use crate::asm::addresses;
 use crate::asm::annotations::{Annotation, Product, fixed_changes, setting};
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Label of the cloud controller with the ID of the load balancer.
@@ -12,20 +13,20 @@ const ID_LABEL: &str = "service.k8s.alibaba/loadbalancer-id";
 const CLASS: &str = "service.beta.kubernetes.io/class";
 
 fn is_load_balancer(service: &Value) -> bool {
-    service.pointer("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
+    service.at("/spec/type").and_then(Value::as_str) == Some("LoadBalancer")
 }
 
 fn annotations(service: &Value) -> Option<&Value> {
-    service.pointer("/metadata/annotations")
+    service.at("/metadata/annotations")
 }
 
 fn class(service: &Value) -> Option<&str> {
-    service.pointer("/spec/loadBalancerClass").and_then(Value::as_str)
+    service.at("/spec/loadBalancerClass").and_then(Value::as_str)
 }
 
 /// Does the load balancer exist yet? Before that every setting can still change.
 fn has_one(service: &Value) -> bool {
-    let label = service.pointer("/metadata/labels").and_then(|labels| labels.get(ID_LABEL));
+    let label = service.at("/metadata/labels").and_then(|labels| labels.get(ID_LABEL));
     is_load_balancer(service) && (label.is_some() || !addresses::of_service(service).is_empty())
 }
 
@@ -56,7 +57,7 @@ pub(super) fn deleted(step: &Step<'_>) -> Option<Loss> {
 pub(super) fn type_taken_away(step: &Step<'_>) -> Option<Loss> {
     let wanted = step.wanted?;
     (is_load_balancer(step.live) && !is_load_balancer(wanted)).then_some(())?;
-    let kind = wanted.pointer("/spec/type").and_then(Value::as_str).unwrap_or("ClusterIP");
+    let kind = wanted.at("/spec/type").and_then(Value::as_str).unwrap_or("ClusterIP");
     loss(step.live, &format!("type LoadBalancer → {kind} deletes the load balancer and its address"))
 }
 
@@ -70,11 +71,11 @@ pub(super) fn given_away(step: &Step<'_>) -> Option<Loss> {
 
 /// Whether taking the class out of Git takes it away: only what we own goes.
 fn owns_class(service: &Value) -> bool {
-    let entries = service.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let entries = service.at("/metadata/managedFields").and_then(Value::as_array);
     entries.into_iter().flatten().any(|entry| {
         entry["manager"] == FIELD_MANAGER
             && entry["operation"] == "Apply"
-            && entry.pointer("/fieldsV1/f:spec/f:loadBalancerClass").is_some()
+            && entry.at("/fieldsV1/f:spec/f:loadBalancerClass").is_some()
     })
 }
 

@@ -7,6 +7,7 @@ use super::super::outcome::{Answer, Closed, Place};
 use super::super::trace::Stage;
 use super::{Walk, listed, name};
 use crate::fleet::{Manifest, Target};
+use crate::object::At as _;
 use serde_json::Value;
 
 impl<'a, 's> Walk<'a, 's> {
@@ -191,8 +192,8 @@ impl<'a, 's> Walk<'a, 's> {
 
 /// `web (HTTP port 80)` of a server's place.
 fn server(place: &Place<'_>) -> String {
-    let written = place.manifest.object.pointer(&place.pointer);
-    let part = |pointer: &str| written.and_then(|it| it.pointer(pointer));
+    let written = place.manifest.object.at(&place.pointer);
+    let part = |pointer: &str| written.and_then(|it| it.at(pointer));
     let protocol = part("/port/protocol").and_then(Value::as_str).unwrap_or_default();
     let port = part("/port/number").and_then(Value::as_u64).unwrap_or_default();
     format!("Gateway {} ({protocol}, port {port})", name(place.manifest))

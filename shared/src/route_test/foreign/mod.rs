@@ -5,6 +5,7 @@ mod validator;
 
 use super::Case;
 use crate::fleet::Position;
+use crate::object::At as _;
 use crate::yaml::Document;
 use serde_json::Value;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ fn at(document: &Document, file: &Arc<str>, pointer: &str) -> Position {
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
-    match value.pointer(pointer)? {
+    match value.at(pointer)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(flag) => Some(flag.to_string()),

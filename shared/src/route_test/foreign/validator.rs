@@ -3,6 +3,7 @@
 
 use super::{Foreign, text};
 use crate::fleet::{Position, RouteTestExpectation, RouteTestRequest};
+use crate::object::At as _;
 use crate::route_test::Case;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -13,11 +14,11 @@ const MOST: usize = 1000;
 pub(super) fn read(test: &Value, position: &Position, read: &mut Foreign) {
     let name = text(test, "/description").unwrap_or_default();
     let list = |field: &str, default: &str| -> Vec<String> {
-        let values = test.pointer(&format!("/request/{field}")).and_then(Value::as_array).into_iter().flatten();
+        let values = test.at(&format!("/request/{field}")).and_then(Value::as_array).into_iter().flatten();
         let values: Vec<String> = values.filter_map(Value::as_str).map(str::to_owned).collect();
         if values.is_empty() { vec![default.to_owned()] } else { values }
     };
-    let headers = test.pointer("/request/headers").and_then(Value::as_object).into_iter().flatten();
+    let headers = test.at("/request/headers").and_then(Value::as_object).into_iter().flatten();
     let headers: BTreeMap<String, String> =
         headers.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
     let expect = expectation(test, &name, read);
@@ -74,7 +75,7 @@ fn expectation(test: &Value, name: &str, read: &mut Foreign) -> RouteTestExpecta
     expect.abort = text(test, "/fault/abort/httpStatus").and_then(|code| code.parse().ok());
     expect.delay = text(test, "/fault/delay/fixedDelay");
     for (field, into) in [("request", &mut expect.request_headers), ("response", &mut expect.response_headers)] {
-        let set = test.pointer(&format!("/headers/{field}/set")).and_then(Value::as_object).into_iter().flatten();
+        let set = test.at(&format!("/headers/{field}/set")).and_then(Value::as_object).into_iter().flatten();
         into.extend(set.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))));
     }
     if test.get("delegate").is_some() {

@@ -12,6 +12,7 @@ mod model;
 mod splice;
 
 use super::{Document, Limits, YamlError, read};
+use crate::object::At as _;
 use crate::yaml::write::write;
 use lines::Text;
 use model::{Operation, join, split};
@@ -86,11 +87,11 @@ impl Editor {
     /// When there is no place for the field, or when something else would change.
     pub fn set(&mut self, document: usize, pointer: &str, value: &Value) -> Result<(), EditError> {
         if let Some(list) = pointer.strip_suffix("/-")
-            && !self.value(document)?.pointer(list).is_some_and(Value::is_object)
+            && !self.value(document)?.at(list).is_some_and(Value::is_object)
         {
             return self.append(document, list, value);
         }
-        let Some(old) = self.value(document)?.pointer(pointer) else { return self.add(document, pointer, value) };
+        let Some(old) = self.value(document)?.at(pointer) else { return self.add(document, pointer, value) };
         if old == value {
             return Ok(());
         }
@@ -130,7 +131,7 @@ impl Editor {
     /// # Errors
     /// When there is no such list, or when something else would change.
     pub fn append(&mut self, document: usize, list: &str, value: &Value) -> Result<(), EditError> {
-        let count = self.value(document)?.pointer(list).and_then(Value::as_array).map_or(0, Vec::len);
+        let count = self.value(document)?.at(list).and_then(Value::as_array).map_or(0, Vec::len);
         self.insert(document, list, count, value)
     }
 
@@ -216,7 +217,7 @@ impl Editor {
         let (mut at, mut value) = (pointer, value.clone());
         while let Some((above, last)) = split(at) {
             // A field that is null holds no map yet: it becomes one.
-            if self.value(document)?.pointer(above).is_some_and(|above| !above.is_null()) {
+            if self.value(document)?.at(above).is_some_and(|above| !above.is_null()) {
                 break;
             }
             value = Value::Object([(last, value)].into_iter().collect());

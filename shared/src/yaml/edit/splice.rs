@@ -5,6 +5,7 @@ use super::super::place::{Origin, Place, Style, tokens};
 use super::super::{Document, write};
 use super::lines::Text;
 use super::model::{Operation, split};
+use crate::object::At as _;
 use serde_json::Value;
 use std::ops::Range;
 use write::Layout;
@@ -108,7 +109,7 @@ impl Cut<'_> {
                 None => Splice::one(key..key, format!(": {new}")),
             });
         }
-        let in_list = self.document.value.pointer(parent).is_some_and(Value::is_array);
+        let in_list = self.document.value.at(parent).is_some_and(Value::is_array);
         let head = match in_list {
             true => place.key.bytes().end,
             false => self.colon(place.key.bytes().end).ok_or("its name is not written as `name:`")?,
@@ -118,7 +119,7 @@ impl Cut<'_> {
         let rest_of_line = self.text.get(old.end, self.text.content_end(old.end)).trim();
         // A comment behind the value would end up behind the header of a block scalar or inside it.
         let literal = new.is_string() && !write::is_inline(new);
-        let block_before = place.style == Style::Block && is_collection(self.document.value.pointer(pointer));
+        let block_before = place.style == Style::Block && is_collection(self.document.value.at(pointer));
         let own_lines = block_before && !same_line && place.origin == Origin::Here;
         let commented = !rest_of_line.is_empty() || (own_lines && !self.text.get(head, old.start).trim().is_empty());
         let inline = write::is_inline(new) || (literal && commented);
@@ -298,7 +299,7 @@ impl Cut<'_> {
         let next = siblings.get(position + 1).map(|(_, place)| place);
         let previous = position.checked_sub(1).and_then(|before| siblings.get(before)).map(|(_, place)| place);
         if next.is_none() && previous.is_none() {
-            let empty = match self.document.value.pointer(parent) {
+            let empty = match self.document.value.at(parent) {
                 Some(Value::Array(_)) => Value::Array(Vec::new()),
                 _ => Value::Object(serde_json::Map::new()),
             };

@@ -437,7 +437,7 @@ proptest! {
             pointers(&expected, "", &mut all);
             let pointer = all.get(index.index(all.len())).unwrap().clone();
             let before = editor.text().to_owned();
-            let target = expected.pointer(&pointer).unwrap().clone();
+            let target = expected.at(&pointer).unwrap().clone();
             let (operation, result) = match (kind, &target) {
                 (0, _) if !pointer.is_empty() => (Operation::Remove(&pointer), editor.remove(0, &pointer)),
                 (1, Value::Array(items)) => {

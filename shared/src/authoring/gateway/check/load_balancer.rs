@@ -3,6 +3,7 @@
 use super::super::cloud::{NLB_CLASS, setting};
 use super::Subject;
 use crate::asm::gateway;
+use crate::object::At as _;
 use serde_json::Value;
 
 /// Settings of a CLB that the controller does not read for an NLB.
@@ -73,7 +74,7 @@ impl<'a> Subject<'a> {
             // A cluster has its own vSwitches, so the zones may stand in its overrides.
             let ids = gateway::cluster_ids(self.object);
             let of_cluster = |id: &str| {
-                let own = self.object.pointer(&format!("/spec/overrides/{id}/serviceAnnotations"));
+                let own = self.object.at(&format!("/spec/overrides/{id}/serviceAnnotations"));
                 setting(own, "zone-maps").or(setting(own, "id")).is_some()
             };
             let everywhere = !ids.is_empty() && ids.iter().all(|id| of_cluster(id));
@@ -114,9 +115,9 @@ impl<'a> Subject<'a> {
         let mut others = Vec::new();
         for manifest in &self.state.manifests {
             let annotations = match &*manifest.group_kind().kind {
-                "Service" => vec![manifest.object.pointer("/metadata/annotations")],
+                "Service" => vec![manifest.object.at("/metadata/annotations")],
                 "IstioGateway" if *manifest.id.name != *self.name => {
-                    let overrides = manifest.object.pointer("/spec/overrides").and_then(Value::as_object);
+                    let overrides = manifest.object.at("/spec/overrides").and_then(Value::as_object);
                     let overrides = overrides.into_iter().flat_map(|map| map.values());
                     std::iter::once(manifest.object.get("spec"))
                         .chain(overrides.map(Some))

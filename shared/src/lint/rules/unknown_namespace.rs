@@ -1,14 +1,14 @@
-//! # export-to-namespace
+//! # unknown-namespace
 //!
 //! ## What it finds
 //!
-//! In `exportTo` of a VirtualService, a DestinationRule or a ServiceEntry, and in the annotation `networking.istio.io/exportTo` of a
-//! Service: a namespace in which the fleet has nothing. A warning when it is almost the name of one that it knows; otherwise it is
-//! information, because a namespace may be somebody else's.
+//! A namespace in which the fleet has nothing, where one is given a right: in `exportTo` of a VirtualService, a DestinationRule or a
+//! ServiceEntry, in the annotation `networking.istio.io/exportTo` of a Service, in `from` of a ReferenceGrant. A warning when it is
+//! almost the name of one that the fleet knows; otherwise it is information, because a namespace may be somebody else's.
 //!
 //! ## Why it is bad
 //!
-//! Nobody sees the object whom it is meant for: routes, policies or hosts do not exist for them. Nothing reports it.
+//! Whom it is meant for does not get it: routes, policies, hosts or back ends do not exist for them. Nothing reports it.
 //!
 //! ## How to mend it
 //!
@@ -18,22 +18,23 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, escape, items, namespace};
+use super::super::world::{World, escape, items, namespace, text};
 use crate::distance::distance;
 use crate::fleet::Manifest;
-use crate::object::kinds::ISTIO_NETWORKING;
+use crate::object::At as _;
+use crate::object::kinds::{GATEWAY_API, ISTIO_NETWORKING};
 use std::collections::BTreeSet;
 
 /// See the module.
 pub(in crate::lint) const RULE: Rule = Rule {
-    id: "export-to-namespace",
+    id: "unknown-namespace",
     severity: Severity::Warning,
-    summary: "exportTo names a namespace that the fleet does not know",
+    summary: "something is meant for a namespace that the fleet does not know",
     istio: &[],
-    kiali: &["KIA0005"],
+    kiali: &["KIA0005", "KIA1601"],
     status: Status::Stable("0.1.0"),
     fixes: true,
-    source: include_str!("export_to_namespace.rs"),
+    source: include_str!("unknown_namespace.rs"),
     check,
 };
 
@@ -64,7 +65,11 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
                     }
                 };
                 let report = report.hint(format!("Did you mean {meant}?"));
-                report.fix(format!("export it to {meant}"), false, vec![(manifest, EditOp::Set(pointer, text.into()))])
+                report.fix(
+                    format!("name the namespace {meant}"),
+                    false,
+                    vec![(manifest, EditOp::Set(pointer, text.into()))],
+                )
             }
             None if world.is_complete() => report.hint("Correct the name, or leave it out"),
             None => report.severity(Severity::Info).hint("Correct the name, if nobody else has this namespace"),
@@ -72,7 +77,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     }
 }
 
-/// A namespace in an `exportTo`.
+/// A namespace that something is meant for.
 struct Named<'a> {
     manifest: &'a Manifest,
     pointer: String,
@@ -92,9 +97,18 @@ fn named<'a>(world: &World<'a>) -> Vec<Named<'a>> {
             all: None,
         }));
     }
+    for manifest in world.of_kind(GATEWAY_API, "ReferenceGrant") {
+        let from = items(&manifest.object, "/spec/from");
+        found.extend(from.map(|(index, from)| Named {
+            manifest,
+            pointer: format!("/spec/from/{index}/namespace"),
+            word: text(from, "/namespace"),
+            all: None,
+        }));
+    }
     let pointer = format!("/metadata/annotations/{}", escape(OF_SERVICES));
     for manifest in world.of_kind("", "Service") {
-        let Some(all) = manifest.object.pointer(&pointer).and_then(|text| text.as_str()) else { continue };
+        let Some(all) = manifest.object.at(&pointer).and_then(|text| text.as_str()) else { continue };
         let words = all.split(',').map(str::trim);
         found.extend(words.map(|word| Named { manifest, pointer: pointer.clone(), word, all: Some(all) }));
     }
