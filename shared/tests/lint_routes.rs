@@ -5,6 +5,7 @@
 
 use asm_shared::fleet::{FleetState, MemoryTree};
 use asm_shared::lint::{Assumptions, Place, find, run};
+use asm_shared::object::At as _;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -118,7 +119,7 @@ fn meets(entry: &Value, request: &Request) -> bool {
     };
     let uri = entry.get("uri").is_none_or(|how| text(how, if fold { request.lower } else { request.path }));
     let method = entry.get("method").is_none_or(|how| text(how, request.method));
-    let header = entry.pointer("/headers/h").is_none_or(|how| request.header.is_some_and(|given| text(how, given)));
+    let header = entry.at("/headers/h").is_none_or(|how| request.header.is_some_and(|given| text(how, given)));
     uri && method && header
 }
 
