@@ -5,6 +5,7 @@
 
 mod annotations;
 mod cover;
+mod delegate;
 mod destination_rule;
 mod gateway;
 mod hosts;
@@ -12,6 +13,7 @@ mod virtual_service;
 
 pub use annotations::{Annotation, is_istios, is_written_for_us};
 pub use cover::{Coverage, covered_by, covers};
+pub(crate) use delegate::{contradiction, left_out};
 pub use destination_rule::{DestinationRule, Subset};
 pub use gateway::{Credential, Gateway, Server, credentials, secret_of};
 pub use hosts::{by_specificity, full_host, gateway_name, is_subset, meet, narrower, server_host};

@@ -49,6 +49,7 @@ pub const RULES: &[&Rule] = &[
     &rules::ineffective_selector::RULE,
     &rules::proxy_user::RULE,
     &rules::deprecated_field::RULE,
+    &rules::delegate_contradiction::RULE,
     &rules::gateway_api_version::RULE,
     &rules::gateway_api_parent::RULE,
     &rules::gateway_api_backend::RULE,

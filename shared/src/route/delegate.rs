@@ -4,6 +4,7 @@
 use super::model::{Export, Model, VirtualService, items, namespace, text, texts};
 use super::outcome::Place;
 use crate::fleet::Manifest;
+use crate::istio::contradiction;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -122,7 +123,7 @@ fn join_matches<'s>(
     for (entry, at) in lower.iter().zip(lower_at) {
         let before = found.len();
         for wide in upper {
-            if !conflict(wide, entry) {
+            if contradiction(wide, entry).is_none() {
                 found.push(join_entry(wide, entry));
                 places.push(at.clone());
             }
@@ -155,59 +156,4 @@ fn join_entry(above: &Value, below: &Value) -> Value {
         }
     }
     Value::Object(entry)
-}
-
-/// Can no request meet both, as istiod judges?
-fn conflict(above: &Value, below: &Value) -> bool {
-    let parts = ["uri", "scheme", "method", "authority"];
-    if parts.iter().any(|part| texts_conflict(above.get(part), below.get(part))) {
-        return true;
-    }
-    let maps = ["headers", "withoutHeaders", "queryParams"];
-    let map_conflict = |field: &&str| {
-        let lower = below.get(field).and_then(Value::as_object).into_iter().flatten();
-        lower.into_iter().any(|(key, how)| texts_conflict(above.get(field).and_then(|it| it.get(key)), Some(how)))
-    };
-    let flag = |it: &Value| it.get("ignoreUriCase").and_then(Value::as_bool).unwrap_or_default();
-    let port = |it: &Value| it.get("port").and_then(Value::as_u64).unwrap_or_default();
-    let (upper_space, lower_space) = (text(above, "/sourceNamespace"), text(below, "/sourceNamespace"));
-    let lower_labels = below.get("sourceLabels").and_then(Value::as_object).into_iter().flatten();
-    let upper_labels = above.get("sourceLabels");
-    let upper_gateways: Vec<&str> = texts(above, "/gateways").collect();
-    let lower_gateways: Vec<&str> = texts(below, "/gateways").collect();
-    maps.iter().any(map_conflict)
-        || flag(above) != flag(below)
-        || (port(above) > 0 && port(below) > 0 && port(above) != port(below))
-        || (!upper_space.is_empty() && upper_space != lower_space)
-        || lower_labels
-            .into_iter()
-            .any(|(key, value)| upper_labels.and_then(|labels| labels.get(key)).is_some_and(|other| other != value))
-        || (!upper_gateways.is_empty()
-            && !lower_gateways.is_empty()
-            && (upper_gateways.len() < lower_gateways.len()
-                || lower_gateways.iter().any(|name| !upper_gateways.contains(name))))
-}
-
-fn texts_conflict(above: Option<&Value>, below: Option<&Value>) -> bool {
-    let (Some(above), Some(below)) = (above.filter(|it| !it.is_null()), below.filter(|it| !it.is_null())) else {
-        return false;
-    };
-    fn part<'v>(value: &'v Value, how: &str) -> &'v str {
-        value.get(how).and_then(Value::as_str).unwrap_or_default()
-    }
-    let any = |value: &Value| ["exact", "prefix", "regex"].iter().any(|how| !part(value, how).is_empty());
-    if (!part(above, "regex").is_empty() && any(below)) || (!part(below, "regex").is_empty() && any(above)) {
-        return true;
-    }
-    let (exact, prefix) = (part(above, "exact"), part(above, "prefix"));
-    if !exact.is_empty() {
-        return !part(below, "prefix").is_empty() || part(below, "exact") != exact;
-    }
-    if !prefix.is_empty() {
-        let lower = if part(below, "prefix").is_empty() { part(below, "exact") } else { part(below, "prefix") };
-        if !lower.is_empty() {
-            return !lower.starts_with(prefix);
-        }
-    }
-    true
 }

@@ -6,6 +6,7 @@ pub(super) mod conflicting_gateways;
 pub(super) mod conflicting_mesh_hosts;
 pub(super) mod credential_content;
 pub(super) mod dead_server;
+pub(super) mod delegate_contradiction;
 pub(super) mod deprecated_field;
 pub(super) mod destination_host;
 pub(super) mod destination_port;
