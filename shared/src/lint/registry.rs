@@ -16,6 +16,8 @@ pub const RULES: &[&Rule] = &[
     &rules::destination_host::RULE,
     &rules::destination_subset::RULE,
     &rules::subset_pods::RULE,
+    &rules::service_pods::RULE,
+    &rules::workload_selector::RULE,
     &rules::gateway_port::RULE,
     &rules::destination_port::RULE,
     &rules::destination_rule_host::RULE,

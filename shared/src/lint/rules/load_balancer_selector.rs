@@ -71,7 +71,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 }
 
 /// The gateway that a selector is meant for: by its name, or because only ASM has such labels.
-fn meant(selector: &Map<String, Value>) -> Option<&str> {
+pub(super) fn meant(selector: &Map<String, Value>) -> Option<&str> {
     let text = |key: &str| selector.get(key).and_then(Value::as_str);
     let named = text("istio").or_else(|| text("app")?.strip_prefix("istio-"));
     let asm = text("provider") == Some("asm") || selector.contains_key("asm-system");

@@ -54,6 +54,7 @@ pub(super) mod service_differs;
 pub(super) mod service_entries_overlap;
 pub(super) mod service_entry_addresses;
 pub(super) mod service_entry_protocol;
+pub(super) mod service_pods;
 pub(super) mod service_port_conflict;
 pub(super) mod sni_host;
 pub(super) mod subset_in_one_cluster;
@@ -70,6 +71,7 @@ pub(super) mod virtual_service_gateway;
 pub(super) mod virtual_service_host;
 pub(super) mod virtual_service_shape;
 pub(super) mod weights;
+pub(super) mod workload_selector;
 
 // Gateways of ASM and load balancers.
 pub(super) mod address_lost;
