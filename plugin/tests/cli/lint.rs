@@ -286,7 +286,7 @@ fn no_value_of_a_secret_is_shown() {
         "apiVersion: v1\nkind: Secret\nmetadata: {name: y, namespace: shop}\nstringData:\n  a: hunter2: x\n",
     );
     for args in [&[][..], &["--fix", "--unsafe-fixes", "--dry-run"]] {
-        for format in ["human", "json", "yaml", "sarif", "junit", "github", "gitlab", "markdown"] {
+        for format in ["human", "text", "json", "yaml", "sarif", "junit", "github", "gitlab", "markdown"] {
             let run = world.run(&[&["lint", "-o", format], args].concat());
             assert!(run.code == Some(1) && !run.to_string().contains("hunter2"), "{format} {args:?}\n{run}");
         }

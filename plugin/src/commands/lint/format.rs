@@ -28,7 +28,7 @@ pub(crate) const WORDS: [&str; 8] = ["json", "yaml", "name", "sarif", "junit", "
 impl Format {
     pub(super) fn choose(word: Option<&str>) -> Result<Self, CommandError> {
         Ok(match word {
-            None | Some("human") => Self::Human,
+            None | Some("human" | "text") => Self::Human,
             Some("json") => Self::Json,
             Some("yaml") => Self::Yaml,
             Some("name") => Self::Name,
