@@ -1,5 +1,11 @@
 //! How far two words are apart, for "did you mean".
 
+/// The word that was probably meant: so much longer a word, so many more edits apart.
+pub(crate) fn nearest<'w>(known: impl IntoIterator<Item = &'w str>, word: &str) -> Option<&'w str> {
+    let near = known.into_iter().map(|known| (distance(known, word), known)).min();
+    near.filter(|(far, known)| *far <= 1 + known.len() / 6).map(|(_, known)| known)
+}
+
 /// Edits that turn one word into the other: insert, delete, replace, swap of neighbours.
 pub(crate) fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());

@@ -18,58 +18,60 @@ pub(crate) fn contradiction(above: &Value, below: &Value) -> Option<&'static str
     }
     let flag = |it: &Value| it.get("ignoreUriCase").and_then(Value::as_bool).unwrap_or_default();
     let port = |it: &Value| it.get("port").and_then(Value::as_u64).unwrap_or_default();
-    let space = |it: &'_ Value| it.get("sourceNamespace").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let labels = |it: &Value| it.get("sourceLabels").and_then(Value::as_object).cloned().unwrap_or_default();
-    let others = [
-        ("ignoreUriCase", flag(above) != flag(below)),
-        ("port", port(above) > 0 && port(below) > 0 && port(above) != port(below)),
-        // Also when the delegate says nothing of it.
-        ("sourceNamespace", !space(above).is_empty() && space(above) != space(below)),
-        ("sourceLabels", {
-            let upper = labels(above);
-            labels(below).iter().any(|(key, value)| upper.get(key).is_some_and(|other| other != value))
-        }),
-        ("gateways", gateways_conflict(above, below)),
-    ];
-    others.into_iter().find(|(_, conflict)| *conflict).map(|(field, _)| field)
+    let space = text(above, "sourceNamespace");
+    if flag(above) != flag(below) {
+        return Some("ignoreUriCase");
+    }
+    if port(above) > 0 && port(below) > 0 && port(above) != port(below) {
+        return Some("port");
+    }
+    // Also when the delegate says nothing of it.
+    if !space.is_empty() && space != text(below, "sourceNamespace") {
+        return Some("sourceNamespace");
+    }
+    let upper = above.get("sourceLabels");
+    let mut labels = below.get("sourceLabels").and_then(Value::as_object).into_iter().flatten();
+    if labels.any(|(key, value)| upper.and_then(|upper| upper.get(key)).is_some_and(|other| other != value)) {
+        return Some("sourceLabels");
+    }
+    let (upper, lower) = (list(above, "gateways"), list(below, "gateways"));
+    let apart = upper.len() < lower.len() || lower.iter().any(|name| !upper.contains(name));
+    (!upper.is_empty() && !lower.is_empty() && apart).then_some("gateways")
 }
 
 /// Which match entry of a delegate's rule no entry of the rule above goes with, and in which field: istiod drops the whole rule for
 /// one such entry. A rule without conditions goes with every other.
 pub(crate) fn left_out(above: &Value, below: &Value) -> Option<(usize, &'static str)> {
-    let entries = |rule: &'_ Value| rule.get("match").and_then(Value::as_array).cloned().unwrap_or_default();
-    let upper = entries(above);
+    let upper = list(above, "match");
     let first = |entry: &Value| {
-        let fields: Vec<Option<&'static str>> = upper.iter().map(|wide| contradiction(wide, entry)).collect();
-        fields.iter().all(Option::is_some).then(|| fields.into_iter().flatten().next()).flatten()
+        let fields: Option<Vec<&'static str>> = upper.iter().map(|wide| contradiction(wide, entry)).collect();
+        fields?.first().copied()
     };
-    entries(below).iter().enumerate().find_map(|(index, entry)| Some((index, first(entry)?)))
+    list(below, "match").iter().enumerate().find_map(|(index, entry)| Some((index, first(entry)?)))
 }
 
-fn gateways_conflict(above: &Value, below: &Value) -> bool {
-    let names = |it: &'_ Value| it.get("gateways").and_then(Value::as_array).cloned().unwrap_or_default();
-    let (upper, lower) = (names(above), names(below));
-    let apart = upper.len() < lower.len() || lower.iter().any(|name| !upper.contains(name));
-    !upper.is_empty() && !lower.is_empty() && apart
+fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, field: &str) -> &'v [Value] {
+    value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 fn texts_conflict(above: Option<&Value>, below: Option<&Value>) -> bool {
     let (Some(above), Some(below)) = (above.filter(|it| !it.is_null()), below.filter(|it| !it.is_null())) else {
         return false;
     };
-    fn part<'v>(value: &'v Value, how: &str) -> &'v str {
-        value.get(how).and_then(Value::as_str).unwrap_or_default()
-    }
-    let any = |value: &Value| ["exact", "prefix", "regex"].iter().any(|how| !part(value, how).is_empty());
-    if (!part(above, "regex").is_empty() && any(below)) || (!part(below, "regex").is_empty() && any(above)) {
+    let any = |value: &Value| ["exact", "prefix", "regex"].iter().any(|how| !text(value, how).is_empty());
+    if (!text(above, "regex").is_empty() && any(below)) || (!text(below, "regex").is_empty() && any(above)) {
         return true;
     }
-    let (exact, prefix) = (part(above, "exact"), part(above, "prefix"));
+    let (exact, prefix) = (text(above, "exact"), text(above, "prefix"));
     if !exact.is_empty() {
-        return !part(below, "prefix").is_empty() || part(below, "exact") != exact;
+        return !text(below, "prefix").is_empty() || text(below, "exact") != exact;
     }
     if !prefix.is_empty() {
-        let lower = if part(below, "prefix").is_empty() { part(below, "exact") } else { part(below, "prefix") };
+        let lower = if text(below, "prefix").is_empty() { text(below, "exact") } else { text(below, "prefix") };
         if !lower.is_empty() {
             return !lower.starts_with(prefix);
         }

@@ -28,7 +28,7 @@
 use super::super::Severity;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, has, items, namespace, scope, text};
+use super::super::world::{World, items, namespace, referred_namespace, scope, text};
 use crate::fleet::Manifest;
 use crate::istio::left_out;
 use serde_json::Value;
@@ -58,9 +58,9 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
     let mut above: BTreeMap<(&str, &str), Vec<Above<'a>>> = BTreeMap::new();
     for route in world.routes().iter().filter(|route| !route.route.hosts.is_empty()) {
         let manifest = route.manifest;
-        for (index, rule) in items(&manifest.object, "/spec/http").filter(|(_, rule)| has(rule, "delegate")) {
-            let space = Some(text(rule, "/delegate/namespace")).filter(|space| !space.is_empty());
-            let key = (space.unwrap_or(namespace(manifest)), text(rule, "/delegate/name"));
+        for (index, rule) in items(&manifest.object, "/spec/http") {
+            let Some(delegate) = rule.get("delegate").filter(|delegate| !delegate.is_null()) else { continue };
+            let key = (referred_namespace(delegate, namespace(manifest)), text(delegate, "/name"));
             above.entry(key).or_default().push(Above { manifest, index, rule });
         }
     }

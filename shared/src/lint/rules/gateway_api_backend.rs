@@ -19,7 +19,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, host_namespace, items, namespace, text};
+use super::super::world::{World, host_namespace, items, namespace, referred_namespace, text};
 use super::gateway_api_parent::ROUTES;
 use crate::distance::distance;
 use crate::fleet::Manifest;
@@ -58,7 +58,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 fn judge<'a>(world: &World<'a>, route: &'a Manifest, to: &Value, at: &str, sink: &mut Sink<'a>) {
     let (name, own) = (text(to, "/name"), namespace(route));
-    let space = Some(text(to, "/namespace")).filter(|space| !space.is_empty()).unwrap_or(own);
+    let space = referred_namespace(to, own);
     let report = |field: &str, message: String| Report::at(route, format!("{at}{field}"), message);
     match (text(to, "/group"), text(to, "/kind")) {
         ("" | "core", "" | "Service") => {}

@@ -19,7 +19,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, text};
-use crate::distance::distance;
+use crate::distance::nearest;
 use crate::object::kinds::GATEWAY_API;
 use std::collections::BTreeSet;
 
@@ -49,8 +49,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         if class.is_empty() || known.contains(class) {
             continue;
         }
-        let near = known.iter().map(|known| (distance(known, class), *known)).min();
-        let near = near.filter(|(far, known)| *far <= 1 + known.len() / 6).map(|(_, known)| known);
+        let near = nearest(known.iter().copied(), class);
         let message = format!("nobody is known to serve the class {class}: this Gateway gets no proxy and no address");
         let report = Report::at(gateway, POINTER, message);
         sink.push(match near {

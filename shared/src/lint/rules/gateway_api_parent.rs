@@ -18,7 +18,7 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{World, intersects, items, namespace, text};
+use super::super::world::{World, intersects, items, namespace, referred_namespace, text};
 use crate::distance::distance;
 use crate::fleet::Manifest;
 use crate::object::At as _;
@@ -68,7 +68,7 @@ fn judge<'a>(
 ) {
     let at = |field: &str| format!("/spec/parentRefs/{index}{field}");
     let (name, own) = (text(parent, "/name"), namespace(route));
-    let space = Some(text(parent, "/namespace")).filter(|space| !space.is_empty()).unwrap_or(own);
+    let space = referred_namespace(parent, own);
     let Some(gateway) = gateways.get(&(space, name)) else {
         let message = format!("there is no Gateway `{name}` of the Gateway API in the namespace {space}");
         let report = Report::at(route, at("/name"), format!("{message}: the route is bound to nothing"));

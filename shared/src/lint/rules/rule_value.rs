@@ -21,7 +21,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, has, items, rules_of, text};
-use crate::distance::distance;
+use crate::distance::nearest;
 use crate::fleet::Manifest;
 use crate::object::At as _;
 use crate::object::parse_duration;
@@ -240,15 +240,14 @@ impl<'a> Rules<'a, '_> {
     /// A word among several: the whole text is written anew.
     fn retry_on(&mut self, all: &str, word: &str) {
         let report = self.report("/retries/retryOn", format!("Envoy retries on no `{word}`"));
-        let near = RETRY_ON.iter().map(|known| (distance(known, word.trim()), *known)).min();
-        let report = match near.filter(|(far, known)| *far <= 1 + known.len() / 6) {
-            Some((far, meant)) => {
+        let report = match nearest(RETRY_ON, word.trim()) {
+            Some(meant) => {
                 let words: Vec<&str> = all.split(',').map(|other| if other == word { meant } else { other }).collect();
                 let edit = EditOp::Set(format!("{}/retries/retryOn", self.at), words.join(",").into());
                 // A blank behind the comma is no other word.
                 report.hint(format!("Did you mean {meant}?")).fix(
                     format!("write {meant}"),
-                    far == 0,
+                    meant == word.trim(),
                     vec![(self.manifest, edit)],
                 )
             }

@@ -19,11 +19,9 @@ use super::super::Severity;
 use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
-use super::super::world::{Pod, Service, World, escape, namespace};
+use super::super::world::{Pod, Service, World, escape};
 use super::load_balancer_selector::meant;
 use crate::distance::distance;
-use crate::object::At as _;
-use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 
@@ -57,7 +55,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
             let Some(selector) = selector_of(service) else { continue };
             // A load balancer of a gateway is another rule's.
             let of_gateway = service.kind == "LoadBalancer" && meant(selector).is_some();
-            if !of_gateway && !machines(world, space, selector) {
+            if !of_gateway && !world.has_machine(space, selector) {
                 sink.push(report(world, service, selector));
             }
         }
@@ -66,18 +64,6 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
 
 fn selector_of<'s>(service: &'s Service<'_>) -> Option<&'s Map<String, Value>> {
     service.selector.as_deref().filter(|selector| !selector.is_empty())
-}
-
-/// Does it choose machines outside of the cluster?
-fn machines(world: &World<'_>, space: &str, selector: &Map<String, Value>) -> bool {
-    let mut all = world.of_kind(ISTIO_NETWORKING, "WorkloadEntry");
-    all.any(|machine| {
-        let has = |(key, value): (&String, &Value)| {
-            let of = |at| machine.object.at(at).and_then(|labels| labels.get(key));
-            of("/metadata/labels") == Some(value) || of("/spec/labels") == Some(value)
-        };
-        namespace(machine) == space && selector.iter().all(has)
-    })
 }
 
 fn report<'a>(world: &World<'a>, service: &Service<'a>, selector: &Map<String, Value>) -> Report<'a> {

@@ -23,7 +23,6 @@ use super::super::world::{Pod, World, intersects, items, namespace};
 use crate::fleet::Manifest;
 use crate::istio::{VirtualService, full_host};
 use crate::object::At as _;
-use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 
@@ -116,24 +115,16 @@ fn elsewhere<'w, 'a>(world: &'w World<'a>, services: &[usize], labels: &Map<Stri
 
 /// Has an endpoint of a ServiceEntry these labels: one that is written there, a pod or a WorkloadEntry that it selects?
 fn serves(world: &World<'_>, entry: &Manifest, labels: &Map<String, Value>) -> bool {
-    let has = |own: Option<&Value>, key: &str, value: &Value| own.and_then(|own| own.get(key)) == Some(value);
     let selector = entry.object.at("/spec/workloadSelector/labels").and_then(Value::as_object);
     let Some(selector) = selector else {
         return items(&entry.object, "/spec/endpoints")
-            .any(|(_, endpoint)| labels.iter().all(|(key, value)| has(endpoint.get("labels"), key, value)));
+            .filter_map(|(_, endpoint)| endpoint.get("labels"))
+            .any(|own| labels.iter().all(|(key, value)| own.get(key) == Some(value)));
     };
     let mut both = selector.clone();
     both.extend(labels.clone());
     let mut pods = world.pods_with(&both);
-    let mut machines = world.of_kind(ISTIO_NETWORKING, "WorkloadEntry");
-    pods.any(|pod| pod.namespace == namespace(entry))
-        || machines.any(|machine| {
-            let object = &machine.object;
-            namespace(machine) == namespace(entry)
-                && both.iter().all(|(key, value)| {
-                    has(object.at("/metadata/labels"), key, value) || has(object.at("/spec/labels"), key, value)
-                })
-        })
+    pods.any(|pod| pod.namespace == namespace(entry)) || world.has_machine(namespace(entry), &both)
 }
 
 /// The hosts of which a VirtualService names a subset, by the subset.

@@ -19,7 +19,7 @@ use super::super::finding::EditOp;
 use super::super::rule::{Rule, Status};
 use super::super::sink::{Report, Sink};
 use super::super::world::{World, escape, items, namespace, text};
-use crate::distance::distance;
+use crate::distance::nearest;
 use crate::fleet::Manifest;
 use crate::object::At as _;
 use crate::object::kinds::{GATEWAY_API, ISTIO_NETWORKING};
@@ -52,8 +52,7 @@ fn check<'a>(world: &World<'a>, sink: &mut Sink<'a>) {
         if matches!(word, "" | "*" | "." | "~") || known.contains(word) {
             continue;
         }
-        let near = known.iter().map(|known| (distance(known, word), *known)).min();
-        let near = near.filter(|(far, known)| *far <= 1 + known.len() / 6).map(|(_, known)| known);
+        let near = nearest(known.iter().copied(), word);
         let report = Report::at(manifest, pointer.clone(), format!("the fleet has nothing in the namespace {word}"));
         sink.push(match near {
             Some(meant) => {

@@ -29,7 +29,8 @@ pub(super) use exports::{Scope, scope};
 pub(super) use fronts::{Front, FrontPort, Setting, addition, escape, removal, service_name};
 pub(super) use hosts::{HostMatch, Hosts};
 pub(super) use names::{
-    has, has_all_of, host_fault, host_namespace, is_address, is_label, items, namespace, rules_of, text,
+    has, has_all_of, host_fault, host_namespace, is_address, is_label, items, namespace, referred_namespace, rules_of,
+    text,
 };
 pub(super) use overlap::{is_put_last, overlaps, simple, together};
 pub(super) use ports::{in_mesh, is_system, protocol_of};
@@ -42,6 +43,7 @@ pub(super) use verdicts::Known;
 use super::assumptions::Assumptions;
 use crate::fleet::pods;
 use crate::fleet::{Cluster, Fleet, FleetState, Manifest, Target};
+use crate::object::At as _;
 use crate::object::kinds::ISTIO_NETWORKING;
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
@@ -262,6 +264,15 @@ impl<'a> World<'a> {
         route.gateways.iter().enumerate().filter_map(|(index, reference)| match reference {
             Reference::Gateway(namespace, name) => Some((index, self.gateway(namespace, name)?)),
             Reference::Mesh => None,
+        })
+    }
+
+    /// Has a machine outside of the clusters (WorkloadEntry) of this namespace all these labels?
+    pub(super) fn has_machine(&self, namespace: &str, labels: &Map<String, Value>) -> bool {
+        self.of_kind(ISTIO_NETWORKING, "WorkloadEntry").any(|machine| {
+            let own = ["/metadata/labels", "/spec/labels"].map(|at| machine.object.at(at));
+            let has = |(key, value)| own.iter().flatten().any(|own| own.get(key) == Some(value));
+            self::namespace(machine) == namespace && labels.iter().all(has)
         })
     }
 

@@ -64,6 +64,11 @@ pub(in crate::lint) fn namespace(manifest: &Manifest) -> &str {
     manifest.id.namespace.as_deref().unwrap_or("default")
 }
 
+/// The namespace that a reference names; the one of the object where it stands, if it names none.
+pub(in crate::lint) fn referred_namespace<'v>(reference: &'v Value, own: &'v str) -> &'v str {
+    Some(text(reference, "/namespace")).filter(|space| !space.is_empty()).unwrap_or(own)
+}
+
 /// The namespace in which a host has to be.
 pub(in crate::lint) fn host_namespace<'h>(host: &'h str, own: &'h str) -> &'h str {
     let mut labels = host.split('.');

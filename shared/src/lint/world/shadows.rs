@@ -1,6 +1,6 @@
 //! Which match entries of a VirtualService are never reached, and what takes their requests.
 
-use super::{World, has, items, namespace, scope, text};
+use super::{World, has, items, namespace, referred_namespace, scope, text};
 use crate::fleet::Manifest;
 use crate::istio::{HttpAction, HttpMatch, HttpRule, StringMatch, covers};
 use crate::object::At as _;
@@ -50,7 +50,7 @@ pub(in crate::lint) fn shadows(world: &World<'_>, route: &Manifest) -> Vec<Shado
 /// Takes the VirtualService that a rule leaves requests to all of them? It does with a rule without conditions.
 fn takes_all(world: &World<'_>, route: &Manifest, delegate: &Value) -> bool {
     let own = namespace(route);
-    let space = Some(text(delegate, "/namespace")).filter(|space| !space.is_empty()).unwrap_or(own);
+    let space = referred_namespace(delegate, own);
     let mut all = world.routes().iter().filter(|it| it.route.hosts.is_empty() && namespace(it.manifest) == space);
     let found = all.find(|it| *it.manifest.id.name == *text(delegate, "/name"));
     found.is_some_and(|it| {
